@@ -1,0 +1,14 @@
+"""Adapters: everything that touches a socket, a clock or the environment.
+
+Owns connections, stores, telemetry and settings. Refuses to know any process: nothing here imports gateway, workers,
+replay or ovation.
+
+    settings.py    OVATION_* variables into one frozen struct; unknown and bad ones stop the start
+    clock.py       time as a dependency: the system's, and one that tests move by hand
+    errors.py      the few errors, named for what the caller must do
+    stores.py      the contracts of CommentStore and StreamStore
+    lifecycle.py   one process's life: states told to the parent, SIGTERM drains, a second one ends
+    jetstream/     everything that speaks to NATS
+    sqlite/        the stores on SQLite
+    telemetry/     logs, metrics and the internal port
+"""

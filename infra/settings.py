@@ -1,0 +1,195 @@
+"""Settings: `OVATION_*` variables, read once, frozen. An unknown one or a bad value stops the start (exit code 2).
+
+Every field is one variable: `http_port` is `OVATION_HTTP_PORT`. The comment above a field is what docs/settings.md says.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+from infra.errors import BadSettings
+
+PREFIX = "OVATION_"
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Limit(Struct, frozen=True):
+    """*count* in any window of *seconds*; written `5/30`."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `count/seconds`, both positive whole numbers."""
+        count, slash, seconds = text.partition("/")
+        if not (slash and count.isdecimal() and seconds.isdecimal() and int(count) and int(seconds)):
+            msg = f"expected count/seconds such as 5/30, got {text!r}"
+            raise ValueError(msg)
+        return cls(int(count), int(seconds))
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All of them; a process reads those it needs."""
+
+    # Where the public HTTP port listens. Use 0.0.0.0 to let other machines in.
+    http_host: str = "127.0.0.1"
+    # The public HTTP port: pages, API, events and HLS.
+    http_port: Port = 8080
+    # Where RTMP listens, comma separated. Use 0.0.0.0,:: to let encoders on other machines in.
+    rtmp_host: str = "127.0.0.1,::1"
+    # The RTMP port encoders push to.
+    rtmp_port: Port = 1935
+    # The internal port: /healthz, /readyz, /metrics. Under `ovation up` it is the supervisor's; children choose free ones. 0 chooses one.
+    ops_port: Port = 9600
+    # Where the internal port listens.
+    ops_host: str = "127.0.0.1"
+    # The port of the nats-server that `ovation up` starts.
+    nats_port: Port = 4222
+    # An existing NATS, comma separated (nats://host:4222). Empty: `ovation up` starts one.
+    nats_url: str = ""
+    # Where everything kept on one machine lives.
+    data_dir: Path = Path(".ovation")
+    # How many gateway processes `ovation up` runs on the one HTTP port.
+    gateways: Annotated[int, Meta(ge=1, le=64)] = 1
+    # The store: sqlite:///path. Empty: a file in the data directory.
+    store_url: str = ""
+    # Where HLS files go: file:///path. Empty: a folder in the data directory.
+    media_url: str = ""
+    # Seconds a stopping gateway spreads its viewers' reconnects over.
+    drain_s: Annotated[float, Meta(ge=0)] = 5.0
+    # Live logs; more spread streams over more logs. Only ever raised: a stream stays where it was made.
+    shards: Annotated[int, Meta(ge=1, le=256)] = 1
+    # Copies of each log: 1, 3 or 5. Needs as many NATS servers.
+    replicas: Literal[1, 3, 5] = 1
+    # Hours the live log keeps; older history is in the store.
+    live_max_age_h: Seconds = 24.0
+    # Bytes one live log may hold. When full, posting answers 503 and nothing is dropped.
+    live_max_bytes: Count = 4 * 1024**3
+    # Comments per user and stream: count/seconds, exact over all gateways.
+    limit_user_stream: Limit = Limit(5, 30)
+    # Comments per user over all streams.
+    limit_user: Limit = Limit(30, 60)
+    # Reactions per user and stream.
+    limit_reactions: Limit = Limit(10, 1)
+    # Who may start a stream: anyone (guests too) or role (tokens with the role creator or admin).
+    creators: Literal["anyone", "role"] = "anyone"
+    # Whether POST /session mints guests.
+    guests: bool = True
+    # Hours a guest's token lives.
+    guest_ttl_h: Seconds = 24.0
+    # The secret that signs and verifies tokens (HS256), at least 32 bytes. Under `ovation up` one is made and kept in the data directory.
+    jwt_secret: str = ""
+    # A PEM file with the key that verifies the site's own tokens; then guests need jwt_secret as well.
+    jwt_public_key_file: str = ""
+    # The algorithm of that key.
+    jwt_public_key_algorithm: Literal["RS256", "ES256", "EdDSA"] = "RS256"
+    # The address people use, for links: https://live.example. Empty: taken from each request.
+    public_url: str = ""
+    # Milliseconds between two flushes of a stream's window.
+    window_ms: Annotated[int, Meta(ge=1, le=1000)] = 50
+    # Bytes of the newest windows kept per stream for resuming viewers.
+    ring_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024**2
+    # Seconds a window stays in the ring.
+    ring_s: Annotated[float, Meta(ge=0)] = 120.0
+    # Bytes of windows kept per process, all streams together.
+    ring_total_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024**2
+    # Viewers one gateway takes; the next one is told to come back.
+    max_viewers: Count = 50_000
+    # Seconds a broken broker is waited for before a post answers 503; a leader change takes up to 7.
+    publish_wait_s: Seconds = 10.0
+    # The ffmpeg program. Empty: the one from the wheel.
+    ffmpeg: str = ""
+    # The height of the transcoded rendition; 0 for none.
+    transcode_height: Annotated[int, Meta(ge=0, le=2160)] = 360
+    # Seconds without a publisher after which the viewers are told that the video is interrupted.
+    media_interrupt_s: Annotated[float, Meta(ge=0)] = 1.0
+    # RTMP connections one media worker takes.
+    max_publishers: Count = 200
+    # auto: people's form on a terminal, JSON elsewhere.
+    log_format: Literal["auto", "json", "text"] = "auto"
+    # The least level that is logged.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # How many times the archive tries a message before it is dead-lettered.
+    archive_max_deliver: Count = 10
+    # Messages the archive commits at once.
+    archive_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
+
+    def store_path(self) -> Path:
+        """The SQLite file.
+
+        Raises:
+            BadSettings: OVATION_STORE_URL is of no kind this version has.
+        """
+        return self._path("store_url", self.store_url, "sqlite", self.data_dir / "store" / "ovation.sqlite")
+
+    def media_path(self) -> Path:
+        """The folder of HLS files.
+
+        Raises:
+            BadSettings: OVATION_MEDIA_URL is of no kind this version has.
+        """
+        return self._path("media_url", self.media_url, "file", self.data_dir / "media")
+
+    @staticmethod
+    def _path(name: str, url: str, scheme: str, default: Path) -> Path:
+        if not url:
+            return default
+        found, sep, path = url.partition("://")
+        if not (sep and found == scheme and path):
+            msg = f"{PREFIX}{name.upper()}={url!r}: expected {scheme}:///path"
+            raise BadSettings(msg)
+        # Four slashes name an absolute path in SQLite URLs, three are commonly written for one as well.
+        return Path("/" + path.lstrip("/"))
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from *environ* (the process's own when `None`).
+
+    Raises:
+        BadSettings: names the first unknown or bad variable, and what was expected.
+    """
+    source = os.environ if environ is None else environ
+    known = {PREFIX + name.upper(): name for name in Settings.__struct_fields__}
+    values: dict[str, str] = {}
+    for variable, value in source.items():
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in known:
+            msg = f"{variable} is no setting; docs/settings.md lists all of them{_nearest(variable, known)}"
+            raise BadSettings(msg)
+        values[known[variable]] = value
+    converted: dict[str, object] = {}
+    for name, text in values.items():
+        converted[name] = _convert(name, text)
+    return Settings(**converted)  # type: ignore[arg-type]  # each value was converted to its field's own type above
+
+
+_TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
+
+
+def _convert(name: str, text: str) -> object:
+    try:
+        if _TYPES[name] is Limit:
+            return Limit.parse(text)
+        if _TYPES[name] is Path:
+            return Path(text)
+        return msgspec.convert(text, _TYPES[name], strict=False)
+    except ValueError as error:
+        msg = f"{PREFIX}{name.upper()}={text!r}: {error}"
+        raise BadSettings(msg) from error
+
+
+def _nearest(variable: str, known: Mapping[str, str]) -> str:
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    close = difflib.get_close_matches(variable, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+

@@ -1,0 +1,97 @@
+"""The stream record: the KV value that is the authority on a stream until it has ended, and the store's row after.
+
+Its KV revision is the `Nats-Msg-Id` of the item that tells viewers of the change, so that a writer which dies between
+the two is healed by whoever sees the revision next.
+"""
+
+import hashlib
+import hmac
+import secrets
+from typing import Literal
+
+from msgspec import Struct, field
+
+from schemas.items import Ended, Interrupted, Item, Live, PublicSettings, Settings, StreamSettings
+from schemas.times import rfc3339
+
+Change = Literal["", "settings", "live", "interrupted", "ended"]
+Status = Literal["scheduled", "live", "ended"]
+Video = Literal["waiting", "live", "interrupted", "ended"]
+Privacy = Literal["public", "followers", "private"]
+
+
+class Broadcaster(Struct, frozen=True, kw_only=True):
+    """Who owns the stream."""
+
+    id: str
+    name: str
+    picture: str | None = None
+
+
+class StreamRecord(Struct, frozen=True, kw_only=True):
+    """One stream. Times are milliseconds since the epoch; `shard` pins the live log and never changes."""
+
+    stream_id: str
+    broadcaster: Broadcaster
+    title: str
+    description: str = ""
+    privacy: Privacy = "public"
+    status: Status = "live"
+    video: Video = "waiting"
+    shard: int = 0
+    key_sha256: str
+    settings: StreamSettings = field(default_factory=StreamSettings)
+    qualities: list[str] = field(default_factory=list)
+    created_at: int
+    started_at: int | None = None
+    ended_at: int | None = None
+    scheduled_for: int | None = None
+    #: What the last write changed: names the item that tells viewers, "" when none does.
+    change: Change = ""
+
+
+def new_stream_key(stream_id: str) -> str:
+    """Make a stream key: it names its stream, so that one KV read finds the record, and carries 256 random bits."""
+    return f"{stream_id}_{secrets.token_urlsafe(32)}"
+
+
+def key_digest(key: str) -> str:
+    """What the record keeps of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def key_matches(record: StreamRecord, key: str) -> bool:
+    """Tell whether *key* is the record's, in constant time."""
+    return hmac.compare_digest(record.key_sha256, key_digest(key))
+
+
+def stream_of_key(key: str) -> str:
+    """The stream id a key names; the empty string when it has not even the form of one."""
+    return key.partition("_")[0]
+
+
+def announcement(record: StreamRecord, revision: int) -> Item | None:
+    """The item that tells viewers of *revision*; `None` when the change concerns nobody (a rotated key)."""
+    match record.change:
+        case "settings":
+            s = record.settings
+            return Settings(
+                title=record.title,
+                description=record.description,
+                privacy=record.privacy,
+                settings=PublicSettings(
+                    slow_mode_s=s.slow_mode_s,
+                    followers_only=s.followers_only,
+                    moderation=s.moderation,
+                    shield=s.shield,
+                ),
+                revision=revision,
+            )
+        case "live":
+            return Live(revision=revision)
+        case "interrupted":
+            return Interrupted(revision=revision)
+        case "ended":
+            return Ended(revision=revision, ended_at=rfc3339(record.ended_at or 0))
+        case _:
+            return None
