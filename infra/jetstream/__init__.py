@@ -1,0 +1,18 @@
+"""Everything that speaks to NATS; nothing outside this package imports nats-py.
+
+Owns the connection, the topology and the ways a log is written, read and followed.
+Refuses to create a log with settings of its own: configuration lives in the files of `nats/`.
+
+    connection.py   one connection per process, its readiness and what to do when it comes back
+    topology.py     the files of nats/ compared with and applied to a server
+    publisher.py    a durable write: PubAck, the same Msg-Id again, or a clear Unavailable
+    reader.py       batch direct get: ranges and tails of a log, without a consumer
+    feed.py         the republished copy on core NATS, and the pulse
+    pull.py         durable pull consumers for the workers
+    deadletter.py   poison messages, bounded
+    kv.py           buckets: revision-checked values, followed without a consumer
+    streams.py      the stream records, and the item that tells viewers of each change
+    leases.py       a number held alone while it is renewed; comment ids stamped under one
+    limits.py       a log that is an exact sliding window
+    counters.py     counter logs
+"""

@@ -1,0 +1,140 @@
+"""A durable write: what is acknowledged here is in the log."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+import msgspec
+
+from infra.errors import LimitReached, Unavailable
+from infra.jetstream.connection import Connection
+
+FIRST_BACKOFF_S = 0.05
+LAST_BACKOFF_S = 1.0
+ATTEMPT_S = 3.0
+
+#: JetStream API error codes (nats-server's errors.json).
+WRONG_LAST_MSG_ID = 10070
+WRONG_LAST_SEQ = 10071
+STORE_FAILED = 10077
+
+
+class _ApiError(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _Answer(msgspec.Struct):
+    stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
+    val: str | None = None
+    error: _ApiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PubAck:
+    """Where a message is stored; *duplicate* when it already was, under the same Msg-Id. *val* is a counter's new value."""
+
+    seq: int
+    duplicate: bool = False
+    val: int | None = None
+
+
+class Refused(Exception):  # noqa: N818 - named for what the log did, as the other outcomes are
+    """The log refused the message for good; `err_code` is nats-server's own."""
+
+    def __init__(self, err_code: int, description: str) -> None:
+        super().__init__(description)
+        self.err_code = err_code
+
+
+class Publisher:
+    """Publishes and waits for the PubAck, with the same Msg-Id again while the broker changes its leader (up to 7 s seen)."""
+
+    def __init__(self, connection: Connection, wait_s: float) -> None:
+        """*wait_s*: how long a broker that does not answer is waited for before `Unavailable`."""
+        self._connection = connection
+        self._wait_s = wait_s
+
+    async def publish(
+        self, subject: str, payload: bytes, msg_id: str | None = None, headers: dict[str, str] | None = None
+    ) -> PubAck:
+        """Store *payload* once under *msg_id*. Without one the first failure whose outcome is unknown ends it.
+
+        Raises:
+            Unavailable: not acknowledged within `wait_s`, or the log or its disk is full; safe to repeat with the same id.
+            Refused: an expectation in *headers* did not hold.
+        """
+        all_headers = {**(headers or {}), **({"Nats-Msg-Id": msg_id} if msg_id else {})}
+        clock = self._connection.clock
+        # An outage that has already lasted as long as we would wait is answered at once.
+        deadline = clock.monotonic() + self._wait_s - min(self._connection.down_s, self._wait_s)
+        backoff = FIRST_BACKOFF_S
+        while True:
+            try:
+                return await self._once(subject, payload, all_headers)
+            except Unavailable as error:
+                left = deadline - clock.monotonic()
+                if left <= 0 or isinstance(error, Full) or (msg_id is None and self._connection.up.is_set()):
+                    raise
+            await self._pause(min(backoff * random.uniform(0.5, 1.5), left))  # noqa: S311 - jitter, not secrecy
+            backoff = min(backoff * 2, LAST_BACKOFF_S)
+
+    async def find(self, subject: str, msg_id: str) -> int | None:
+        """The seq stored under *msg_id* within the duplicate window, without storing anything.
+
+        An expectation that cannot hold is refused, but only after nats-server has looked the id up.
+        """
+        try:
+            ack = await self.publish(subject, b"", msg_id, {"Nats-Expected-Last-Msg-Id": "-"})
+        except Refused as refusal:
+            if refusal.err_code == WRONG_LAST_MSG_ID:
+                return None
+            raise
+        return ack.seq
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            # Wake up early when the broker returns.
+            if self._connection.up.is_set():
+                await asyncio.sleep(seconds)
+            else:
+                await asyncio.wait_for(self._connection.up.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _once(self, subject: str, payload: bytes, headers: dict[str, str]) -> PubAck:
+        reply = await self._connection.request(subject, payload, headers, ATTEMPT_S)
+        answer = msgspec.json.decode(reply.data, type=_Answer)
+        if answer.error is None:
+            if answer.seq == 0:
+                # A duplicate of a message whose own fate is still being decided by the quorum: ask again.
+                msg = f"{subject}: acknowledged without a sequence, the quorum is still deciding"
+                raise Unavailable(msg)
+            return PubAck(answer.seq, answer.duplicate, int(answer.val) if answer.val is not None else None)
+        raise _refusal(subject, answer.error)
+
+
+class Full(Unavailable):
+    """The log or its disk is full: waiting for seconds does not help, but nothing was dropped."""
+
+
+class SubjectFull(LimitReached):
+    """The subject holds as many messages as it may."""
+
+
+def _refusal(subject: str, error: _ApiError) -> Exception:
+    text = error.description
+    if error.err_code == STORE_FAILED:
+        if "per subject" in text:
+            return SubjectFull(subject, 1)
+        msg = f"the log of {subject} takes nothing more ({text}); raise OVATION_LIVE_MAX_BYTES or free its disk"
+        return Full(msg, retry_after=5)
+    if error.code == 503 or error.code == 500:
+        msg = f"JetStream cannot store {subject} now ({text}); see the nats-server log"
+        if "resource" in text or "no space" in text:
+            return Full(msg, retry_after=5)
+        return Unavailable(msg)
+    return Refused(error.err_code, f"{subject}: {text}")
