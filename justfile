@@ -1,0 +1,84 @@
+# The way in: people and CI run these recipes, through ./just, and nothing else.
+
+set positional-arguments
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export UV_PROJECT_ENVIRONMENT := justfile_directory() / ".venv"
+
+_default:
+    @just --list --unsorted
+
+[group("run")]
+[doc("install everything and build the page; does nothing when nothing changed")]
+setup:
+    @python -m scripts.setup
+
+[group("run")]
+[doc("run Ovation on this machine with a demo stream; prints the address")]
+up *args: setup
+    @exec ovation up --demo "$@"
+
+[group("run")]
+[doc("any other command of Ovation: status, doctor, token, topology ...")]
+ovation *args: setup
+    @exec ovation "$@"
+
+[group("check")]
+[doc("everything CI runs: the checks, the page's tests, then all of pytest")]
+test: setup chromium check web
+    pytest
+
+[group("check")]
+[doc("format, lint, types, import rules; no test")]
+check: setup
+    ruff format --check --quiet .
+    ruff check --quiet .
+    mypy
+    lint-imports --no-logo
+
+[group("check")]
+[doc("tests without sockets, and those of the tree itself: seconds")]
+unit *args: setup
+    pytest tests/unit tests/architecture "$@"
+
+[group("check")]
+[doc("tests against a real nats-server, SQLite and FFmpeg")]
+integration *args: setup
+    pytest tests/contract tests/integration "$@"
+
+[group("check")]
+[doc("tests of whole processes, killed and restarted, and of the page in Chromium")]
+e2e *args: setup chromium
+    pytest tests/e2e "$@"
+
+[group("check")]
+[doc("the page: types and tests")]
+web: setup
+    python -m scripts.web check
+    python -m scripts.web test
+
+[group("change")]
+[doc("format, and mend what the linter can mend")]
+fmt: setup
+    ruff format --quiet .
+    ruff check --quiet --fix .
+
+[group("change")]
+[doc("regenerate what is generated from the structs of schemas/")]
+schemas: setup
+    python -m schemas.generate
+
+[group("measure")]
+[doc("the benchmarks; their results are in bench/")]
+bench *args: setup
+    python -m bench "$@"
+
+[group("tidy")]
+[doc("install Chromium for the browser tests where it is missing")]
+chromium:
+    @sh scripts/chromium.sh
+
+[group("tidy")]
+[doc("remove what set-up and tests made; Ovation's data in .ovation stays")]
+clean:
+    rm -rf .venv web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,55 @@
+"""`./just setup`: the lock file into .venv and the page into web/dist. A second run does nothing, and needs no network."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from scripts import node, web
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = Path(sys.prefix)
+
+
+def main() -> int:
+    """Set up what is not set up yet, and tell how long it took if it was anything; returns the exit code."""
+    # `./just` sets SETUP_SINCE when it had to make .venv, so that the time told is the time a newcomer waited.
+    since = float(os.environ.get("SETUP_SINCE") or time.time())
+    with (VENV / ".setup-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            synced = sync()
+            built = web.build()
+        except web.Failed as error:
+            print(error, file=sys.stderr)
+            return 1
+    if synced or built:
+        print(f"set-up took {time.time() - since:.1f} s (downloads included)", flush=True)
+    return 0
+
+
+def sync() -> bool:
+    """Bring .venv in step with uv.lock; returns whether there was anything to do.
+
+    Raises:
+        Failed: uv ended with an error.
+    """
+    command = [
+        str(VENV / "bin" / "uv"),
+        "sync",
+        "--frozen",
+        *([] if node.machine_has_it() else ["--group", node.GROUP]),
+    ]
+    if subprocess.run([*command, "--check"], cwd=ROOT, capture_output=True, check=False).returncode == 0:
+        return False
+    print("Installing the packages of uv.lock", flush=True)
+    if code := subprocess.run([*command, "--no-progress"], cwd=ROOT, check=False).returncode:
+        msg = f"`uv sync` ended with {code}; its own words are above"
+        raise web.Failed(msg)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
