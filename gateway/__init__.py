@@ -1,0 +1,25 @@
+"""The gateway: HTTP in, Server-Sent Events out. Holds no state that is not a cache.
+
+Owns the public HTTP API, fan-out and catch-up, the HLS origin and the pages.
+Refuses to write to the store (the archive does) and to know which store it is (`process.py` alone does).
+
+    process.py      the composition root: settings in, a running gateway out
+    app.py          the ASGI application: the route table and nothing else
+    auth.py         credentials into principals: tokens, cookies, tickets
+    access.py       may this viewer watch, may this person change
+    sessions.py     guests and tickets
+    directory.py    the stream records this gateway knows
+    streams.py      the stream calls
+    comments.py     post, read and remove comments
+    reactions.py    taps, counted durably
+    text.py         what a comment's text may be
+    history.py      store and log as one history
+    shown.py        one item as a viewer may see it now
+    removals.py     what must not be shown again
+    problems.py     every error as a problem document
+    body.py         request bodies, bounded
+    middleware.py   one log line and one measurement per request
+    hls.py          playlists and segments
+    pages.py        the web pages
+    fanout/         viewers, windows, rings, catch-up
+"""

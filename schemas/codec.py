@@ -5,7 +5,7 @@ Splicing bytes spares one decode and one encode per comment and viewer group: 0.
 
 import msgspec
 
-from schemas.items import Comment, Item, Removed
+from schemas.items import Item, Removed
 from schemas.times import rfc3339
 
 _encoder = msgspec.json.Encoder()
@@ -34,7 +34,7 @@ def splice(payload: bytes, seq: int, at_ms: int) -> bytes:
     return b'{"seq":%d,"at":"%b",%b' % (seq, rfc3339(at_ms).encode(), payload[payload.index(b"{") + 1 :])
 
 
-def placeholder(comment: Comment, reason: str, seq: int, at_ms: int) -> bytes:
+def placeholder(comment_id: str, reason: str, seq: int, at_ms: int) -> bytes:
     """Write what stands in a removed comment's place, with the comment's own *seq* and *at_ms*."""
-    removed = msgspec.convert({"type": "removed", "comment_id": comment.comment_id, "reason": reason}, Removed)
+    removed = msgspec.convert({"type": "removed", "comment_id": comment_id, "reason": reason}, Removed)
     return splice(encode(removed), seq, at_ms)

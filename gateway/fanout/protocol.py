@@ -1,0 +1,44 @@
+"""uvicorn's HTTP protocol, which hands the events route to admission before an ASGI cycle begins.
+
+An ASGI response per viewer costs a task, a queue and 28 kB; a protocol of our own about 2 kB (measured, docs/adr/0003).
+"""
+
+import re
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.fanout.admission import Admission, EventsRequest
+
+EVENTS = re.compile(rb"/api/v1/streams/([^/?]+)/events")
+
+
+def protocol_with(admission: Admission) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn's `http` option, bound to one gateway's *admission*."""
+
+    class EventsProtocol(HttpToolsProtocol):
+        """Leaves `connections` when it hands over, so that uvicorn's shutdown does not wait for viewers."""
+
+        def on_headers_complete(self) -> None:
+            match = EVENTS.fullmatch(self.url.partition(b"?")[0])
+            idle = self.cycle is None or self.cycle.response_complete
+            if match is None or not idle or self.parser.get_method() != b"GET":
+                super().on_headers_complete()
+                return
+            query = httptools.parse_url(self.url).query or b""
+            request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers)
+            self.connections.discard(self)
+            self._unset_keepalive_if_required()
+            # From here on the parser's remaining callbacks belong to nobody.
+            self.parser = None
+            admission.take(self.transport, request)
+
+        def on_body(self, body: bytes) -> None:
+            if self.parser is not None:
+                super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            if self.parser is not None:
+                super().on_message_complete()
+
+    return EventsProtocol

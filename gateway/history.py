@@ -1,0 +1,338 @@
+"""Store and log as one history: the store up to where the archive has everything, the log after it.
+
+A comment that was just acknowledged is in it, archived or not. While the broker is away the store and what was read
+before still answer.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from gateway.removals import Removals
+from gateway.shown import Shown, show
+from infra.clock import Clock
+from infra.errors import Unavailable
+from infra.jetstream.reader import LogMessage, LogState, Reader
+from infra.stores import CommentStore, StoredItem
+from schemas import codec, subjects
+from schemas.items import Comment, Item, Removed
+from schemas.records import StreamRecord
+
+#: Streams whose unarchived items are kept between two questions.
+TAILS = 256
+#: Longer than a page's worth of work, shorter than anyone notices an expired message.
+STATE_S = 1.0
+CHUNK = 500
+
+
+class Missing(Struct, frozen=True):
+    """Positions nobody can deliver any more, both ends inclusive."""
+
+    from_: int
+    to: int
+    reason: str
+
+
+class _Tail(Struct):
+    """What the log has after `after`, read up to `last`."""
+
+    after: int
+    last: int
+    messages: list[LogMessage]
+
+
+class History:
+    """Answers for one gateway; every answer has removed comments replaced."""
+
+    def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
+        self._store = store
+        self._reader = reader
+        self._clock = clock
+        self._tails: OrderedDict[str, _Tail] = OrderedDict()
+        self._states: dict[str, tuple[float, LogState]] = {}
+
+    async def comments(  # noqa: PLR0913 - the store's own question
+        self,
+        record: StreamRecord,
+        *,
+        after: int,
+        before: int | None,
+        descending: bool,
+        limit: int,
+        offset: int = 0,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+    ) -> list[Shown]:
+        """A page of comments with `after < seq < before`; placeholders stand in for removed ones.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        top = before if before is not None else 2**53
+        through, fresh, removals, _ = await self._recent(record)
+
+        def wanted(shown: Shown) -> bool:
+            return (
+                shown.comment_id is not None
+                and after < shown.seq < top
+                and (from_ms is None or shown.at_ms >= from_ms)
+                and (to_ms is None or shown.at_ms < to_ms)
+            )
+
+        unarchived = [shown for shown in self._show(record, fresh, removals) if wanted(shown)]
+        archived_before = min(top, through + 1)
+        if descending:
+            unarchived.reverse()
+            rest, offset = _skip(unarchived, offset)
+            if len(rest) < limit:
+                rows = await self._store.comments(
+                    record.stream_id, after=after, before=archived_before, descending=True,
+                    limit=limit - len(rest), offset=offset, from_ms=from_ms, to_ms=to_ms,
+                )  # fmt: skip
+                rest += self._show_rows(rows, removals)
+            return rest[:limit]
+        rows = await self._store.comments(
+            record.stream_id, after=after, before=archived_before, descending=False,
+            limit=limit + offset, from_ms=from_ms, to_ms=to_ms,
+        )  # fmt: skip
+        return (list(self._show_rows(rows, removals)) + unarchived)[offset : offset + limit]
+
+    async def replies(self, record: StreamRecord, parent_comment_id: str, after: int, limit: int) -> list[Shown]:
+        """Replies to a comment with `seq > after`, oldest first.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        through, fresh, removals, _ = await self._recent(record)
+        rows = await self._store.replies(record.stream_id, parent_comment_id, after, limit)
+        found = list(self._show_rows((row for row in rows if row.seq <= through), removals))
+        for message in fresh:
+            item = _item(message)
+            if message.seq > after and isinstance(item, Comment) and item.parent_comment_id == parent_comment_id:
+                found += self._show(record, [message], removals)
+        return found[:limit]
+
+    async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
+        """One comment by its id, wherever it is.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        _, fresh, removals, _ = await self._recent(record)
+        for shown in self._show(record, fresh, removals):
+            if shown.comment_id == comment_id:
+                return shown
+        row = await self._store.comment(record.stream_id, comment_id)
+        return next(iter(self._show_rows([row] if row else [], removals)), None)
+
+    async def by_msg_id(self, record: StreamRecord, msg_id: str) -> Shown | None:
+        """The comment posted with an idempotency key, as far as it is archived: the log's own duplicate window has the rest.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        row = await self._store.by_msg_id(record.stream_id, msg_id)
+        if row is None:
+            return None
+        return await self.at(record, row.seq)
+
+    async def original(self, record: StreamRecord, seq: int) -> Comment | None:
+        """The comment at *seq* with its text, removed or not: for telling a retry from another comment, never for showing.
+
+        Raises:
+            Unavailable: neither log nor store answers.
+        """
+        message = await self._reader.at(subjects.live_log(record.shard), seq)
+        payload = message.payload if message else b""
+        if message is None:
+            rows = await self._store.range(record.stream_id, seq - 1, seq, 1)
+            payload = rows[0].payload if rows else b""
+        item = codec.decode_item(payload) if payload else None
+        return item if isinstance(item, Comment) else None
+
+    async def at(self, record: StreamRecord, seq: int) -> Shown | None:
+        """The item at one position.
+
+        Raises:
+            Unavailable: neither log nor store answers.
+        """
+        found, _ = await self.range(record, seq - 1, seq, 1)
+        return found[0] if found else None
+
+    async def total(self, record: StreamRecord) -> tuple[int, bool]:
+        """Comments that are not removed, and whether that is exact: not while the broker is away.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        through, fresh, removals, exact = await self._recent(record)
+        total = await self._store.total(record.stream_id)
+        stored = {row.seq for row in await self._store.range(record.stream_id, through, 2**53, CHUNK)}
+        hidden = 0
+        for message in fresh:
+            for shown in self._show(record, [message], removals):
+                if shown.comment is not None and shown.seq not in stored:
+                    total += 1
+            item = _item(message)
+            if isinstance(item, Removed) and message.seq not in stored:
+                row = await self._store.comment(record.stream_id, item.comment_id)
+                hidden += row is not None and row.removed is None
+        return total - hidden, exact
+
+    async def tail(self, record: StreamRecord) -> int:
+        """The stream's last seq; 0 when nothing was ever said.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        _, fresh, _, _ = await self._recent(record)
+        return fresh[-1].seq if fresh else await self._store.tail(record.stream_id)
+
+    async def removals(self, record: StreamRecord) -> Removals:
+        """Everything decided on the stream's comments so far.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        through, fresh, _, _ = await self._recent(record)
+        removals = Removals(await self._store.removed(record.stream_id), through)
+        _learn(removals, fresh)
+        return removals
+
+    async def state(self, record: StreamRecord) -> LogState:
+        """The ends of the stream's log, at most a second old.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        kept = self._states.get(subjects.live_log(record.shard))
+        if kept is not None and self._clock.monotonic() - kept[0] <= STATE_S:
+            return kept[1]
+        return await self.fresh_state(record)
+
+    async def fresh_state(self, record: StreamRecord) -> LogState:
+        """The ends of the stream's log, now.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        log = subjects.live_log(record.shard)
+        state = await self._reader.state(log)
+        self._states[log] = (self._clock.monotonic(), state)
+        return state
+
+    async def range(
+        self, record: StreamRecord, after: int, until: int, limit: int = CHUNK, removals: Removals | None = None
+    ) -> tuple[list[Shown], Missing | None]:
+        """Items with `after < seq <= until`, ascending, at most *limit*, and what of that range is lost.
+
+        *until* is a seq known to have existed: a replica that lags behind it is asked again. When fewer than *limit* come
+        back, there is nothing else up to *until*. The lost part, if any, is at the range's start; the items follow it.
+
+        Raises:
+            Unavailable: the store does not answer, or the broker is away and the store does not reach *until*.
+        """
+        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
+        through = await self._store.archived_through(log)
+        known = removals or Removals()
+        found: list[Shown] = []
+        if after < through:
+            rows = await self._store.range(record.stream_id, after, min(until, through), limit)
+            found += self._show_rows(rows, known)
+            if len(rows) >= limit or until <= through:
+                return found, None
+        missing = await self._missing(record, after, until, through)
+        start = max(after, through, missing.to if missing else 0)
+        messages = await self._reader.range(log, subject, start, until, limit - len(found))
+        if removals is None:
+            # Decisions lie after the comments they concern: without a removed set, look at all that follow.
+            _learn(known, await self._reader.follow_from(log, subject, max(through, start)))
+        return found + list(self._show(record, messages, known)), missing
+
+    async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
+        """The newest *limit* visible items up to *until*, ascending, and the seq of the item before them (0: none).
+
+        Placeholders between them are included and not counted.
+
+        Raises:
+            Unavailable: as `range`.
+        """
+        through, fresh, _, _ = await self._recent(record)
+        found = [shown for shown in self._show(record, fresh, removals) if shown.seq <= until]
+        found.reverse()
+        before = min(found[-1].seq if found else until + 1, through + 1)
+        # Twice as many: room for placeholders, which a raid leaves in rows.
+        want = 2 * limit + 1
+        if len(found) < want:
+            rows = await self._store.newest(record.stream_id, before, want - len(found))
+            found += self._show_rows(rows, removals)
+        taken, visible = 0, 0
+        for shown in found:
+            if visible == limit:
+                break
+            taken += 1
+            visible += shown.kind != "removed"
+        chosen = found[:taken]
+        previous = found[taken].seq if taken < len(found) else 0
+        return chosen[::-1], previous
+
+    async def _missing(self, record: StreamRecord, after: int, until: int, through: int) -> Missing | None:
+        state = await self.state(record)
+        lost_from = max(after, through, state.incarnation - 1) + 1
+        lost_to = min(state.first - 1, until)
+        return Missing(lost_from, lost_to, "expired") if lost_from <= lost_to else None
+
+    async def _recent(self, record: StreamRecord) -> tuple[int, list[LogMessage], Removals, bool]:
+        """(archived through, messages after it, what they decide, whether the log answered)."""
+        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
+        through = await self._store.archived_through(log)
+        tail = self._tails.get(record.stream_id)
+        if tail is None or tail.after > through:
+            tail = _Tail(through, through, [])
+        answered = True
+        try:
+            fresh = await self._reader.follow_from(log, subject, max(tail.last, through))
+        except Unavailable:
+            fresh, answered = [], False
+        messages = [message for message in tail.messages if message.seq > through]
+        messages += [message for message in fresh if not messages or message.seq > messages[-1].seq]
+        last = messages[-1].seq if messages else max(tail.last, through)
+        self._tails[record.stream_id] = _Tail(through, last, messages)
+        self._tails.move_to_end(record.stream_id)
+        while len(self._tails) > TAILS:
+            self._tails.popitem(last=False)
+        removals = Removals()
+        _learn(removals, messages)
+        return through, messages, removals, answered
+
+    def _show(self, record: StreamRecord, messages: Iterable[LogMessage], removals: Removals) -> Iterable[Shown]:
+        for message in messages:
+            shown = show(record.stream_id, message.payload, message.seq, message.at_ms, removals)
+            if shown is not None:
+                yield shown
+
+    def _show_rows(self, rows: Iterable[StoredItem], removals: Removals) -> Iterable[Shown]:
+        for row in rows:
+            shown = show(row.stream_id, row.payload, row.seq, row.at_ms, removals, row.removed)
+            if shown is not None:
+                yield shown
+
+
+def _skip(found: list[Shown], offset: int) -> tuple[list[Shown], int]:
+    return found[offset:], max(0, offset - len(found))
+
+
+def _learn(removals: Removals, messages: Iterable[LogMessage]) -> None:
+    for message in messages:
+        item = _item(message)
+        if item is not None:
+            removals.learn(item, message.seq)
+
+
+def _item(message: LogMessage) -> Item | None:
+    try:
+        return codec.decode_item(message.payload)
+    except msgspec.MsgspecError:
+        return None

@@ -1,0 +1,40 @@
+"""What must not be shown again: the decisions on one stream's comments, whatever order they are learned in."""
+
+from schemas.items import Item, Purged, Removed, Restored
+
+
+class Removals:
+    """The removed set of a stream. Of two decisions on one comment the one with the higher seq holds."""
+
+    def __init__(self, known: dict[str, str] | None = None, known_until: int = 0) -> None:
+        """Start from *known* (comment id -> reason), which was true at the seq *known_until*."""
+        self._decisions: dict[str, tuple[int, str | None]] = {
+            comment_id: (known_until, reason) for comment_id, reason in (known or {}).items()
+        }
+        self._purges: dict[str, int] = {}
+
+    def learn(self, item: Item, seq: int) -> None:
+        """Take note of an item; all but removals, restorations and purges are ignored."""
+        match item:
+            case Removed(comment_id=comment_id, reason=reason):
+                self._decide(comment_id, seq, reason)
+            case Restored(comment=comment):
+                self._decide(comment.comment_id, seq, None)
+            case Purged(user_id=user_id):
+                self._purges[user_id] = max(seq, self._purges.get(user_id, 0))
+
+    def reason(self, comment_id: str, author_id: str, seq: int) -> str | None:
+        """Why the comment posted at *seq* is not shown; `None` when it is."""
+        decided, reason = self._decisions.get(comment_id, (0, None))
+        purged = self._purges.get(author_id, 0)
+        if purged > seq and purged > decided:
+            return "purged"
+        return reason
+
+    def decided(self, comment_id: str) -> bool:
+        """Whether anything was ever decided on the comment itself."""
+        return comment_id in self._decisions
+
+    def _decide(self, comment_id: str, seq: int, reason: str | None) -> None:
+        if seq >= self._decisions.get(comment_id, (0, None))[0]:
+            self._decisions[comment_id] = (seq, reason)

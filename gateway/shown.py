@@ -1,0 +1,73 @@
+"""One item as a viewer may see it now: the bytes that are delivered, or the placeholder in a removed comment's place."""
+
+import msgspec
+from msgspec import Struct
+
+from gateway.removals import Removals
+from infra.telemetry import logs
+from schemas import codec
+from schemas.items import Comment
+
+log = logs.get(__name__)
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """`data` is the item's JSON exactly as delivered, `seq` and `at` included.
+
+    `kind` is the item's type. `comment` is the comment it shows; `None` for a removed one and for other items. `comment_id` and `author_id` are set
+    for comments, removed ones too.
+    """
+
+    stream_id: str
+    seq: int
+    at_ms: int
+    data: bytes
+    kind: str
+    removed: str | None = None
+    comment: Comment | None = None
+    comment_id: str | None = None
+    author_id: str | None = None
+
+    def hidden(self, reason: str) -> "Shown":
+        """The same place with the placeholder in it."""
+        return Shown(
+            stream_id=self.stream_id,
+            seq=self.seq,
+            at_ms=self.at_ms,
+            data=codec.placeholder(self.comment_id or "", reason, self.seq, self.at_ms),
+            kind="removed",
+            removed=reason,
+            comment_id=self.comment_id,
+            author_id=self.author_id,
+        )
+
+
+def show(  # noqa: PLR0913 - the parts of one stored message
+    stream_id: str, payload: bytes, seq: int, at_ms: int, removals: Removals, removed: str | None = None
+) -> Shown | None:
+    """Build what is shown of a stored item; `None` for a payload that is no item, which must not stop the others.
+
+    *removed* is what the store knows; a decision in *removals* is newer and overrules it.
+    """
+    try:
+        item = codec.decode_item(payload)
+    except msgspec.MsgspecError as error:
+        log.error("unreadable item skipped", stream_id=stream_id, seq=seq, cause=str(error))
+        return None
+    data = codec.splice(payload, seq, at_ms)
+    if not isinstance(item, Comment):
+        return Shown(stream_id=stream_id, seq=seq, at_ms=at_ms, data=data, kind=item.__struct_config__.tag)
+    shown = Shown(
+        stream_id=stream_id,
+        seq=seq,
+        at_ms=at_ms,
+        data=data,
+        kind="comment",
+        comment=item,
+        comment_id=item.comment_id,
+        author_id=item.user.id,
+    )
+    reason = removals.reason(item.comment_id, item.user.id, seq)
+    if reason is None and not removals.decided(item.comment_id):
+        reason = removed
+    return shown if reason is None else shown.hidden(reason)

@@ -1,0 +1,48 @@
+"""The removed set: the same answer in whatever order decisions are learned."""
+
+from itertools import permutations
+
+from gateway.removals import Removals
+from schemas.items import Purged, Restored
+from tests.factories import comment, removed
+
+
+def test_of_two_decisions_the_later_one_holds() -> None:
+    """Removed at 5, restored at 8, removed at 9: removed, in any order of learning."""
+    decisions = [(removed(1), 5), (Restored(comment=comment(1)), 8), (removed(1), 9)]
+    for order in permutations(decisions):
+        removals = Removals()
+        for item, seq in order:
+            removals.learn(item, seq)
+
+        assert removals.reason("1", "ada", 3) == "moderator"
+
+
+def test_a_restored_comment_is_shown() -> None:
+    """Removed at 5, restored at 8: shown, in any order."""
+    for order in permutations([(removed(1), 5), (Restored(comment=comment(1)), 8)]):
+        removals = Removals()
+        for item, seq in order:
+            removals.learn(item, seq)
+
+        assert removals.reason("1", "ada", 3) is None
+
+
+def test_a_purge_hides_what_came_before_it_only() -> None:
+    """Comments of the user below the purge's seq are hidden; a later one is not."""
+    removals = Removals()
+    removals.learn(Purged(user_id="ada"), 10)
+
+    assert removals.reason("1", "ada", 9) == "purged"
+    assert removals.reason("2", "ada", 11) is None
+    assert removals.reason("3", "bob", 9) is None
+
+
+def test_a_restoration_after_a_purge_holds() -> None:
+    """Purged at 10, one comment restored at 12: that one is shown."""
+    removals = Removals()
+    removals.learn(Purged(user_id="ada"), 10)
+    removals.learn(Restored(comment=comment(1)), 12)
+
+    assert removals.reason("1", "ada", 3) is None
+    assert removals.reason("2", "ada", 3) == "purged"
