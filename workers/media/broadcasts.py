@@ -1,0 +1,164 @@
+"""All broadcasts of this worker: admission by key, and ends that come from elsewhere (a new key, an ended stream)."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from infra.clock import Clock
+from infra.errors import Unavailable
+from schemas.streamid import is_stream_id
+from workers.media.broadcast import Broadcast, Terms
+from workers.media.publication import Publication
+from workers.media.publisher import Publisher
+from workers.media.report import Report
+from workers.media.slots import Slots
+from workers.media.streams import BroadcastRegistry, KeyRefused, StreamChanged
+
+_WATCH_AGAIN_S = 1.0
+#: What an encoder may take to come back after a worker was restarted.
+RETURN_S = 10.0
+#: What writing the last state may take when the worker stops.
+DRAIN_S = 8.0
+
+
+class Broadcasts:
+    """One `Broadcast` per stream that published here since the worker started, until it ends."""
+
+    def __init__(self, *, registry: BroadcastRegistry, folder: Path, clock: Clock, slots: Slots, terms: Terms) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._clock = clock
+        self._slots = slots
+        self._terms = terms
+        self._broadcasts: dict[str, Broadcast] = {}
+        self._keys: dict[str, str] = {}
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._log = structlog.get_logger()
+
+    @property
+    def live(self) -> Mapping[str, Broadcast]:
+        """By stream id."""
+        return self._broadcasts
+
+    async def admit(self, key: str, publisher: Publisher) -> Broadcast:
+        """Let *publisher* send the video of *key*'s stream; whoever sent it before is cut.
+
+        Raises:
+            KeyRefused: the key may not publish.
+            infra.errors.Unavailable: the registry or the media folder does not answer.
+        """
+        found = await self._registry.authorise(key)
+        stream_id = found.stream_id
+        if not is_stream_id(stream_id):
+            msg = "The stream key names no stream."
+            raise KeyRefused(msg)
+        # No await between the answer and this: a change of the record that comes now finds the broadcast.
+        self._keys[stream_id] = found.key_sha256
+        if stream_id not in self._broadcasts:
+            publication = Publication(self._folder / stream_id, self._clock)
+            self._broadcasts[stream_id] = Broadcast(
+                publication=publication,
+                report=Report(self._registry, stream_id),
+                clock=self._clock,
+                slots=self._slots,
+                terms=self._terms,
+            )
+            self._opening[stream_id] = asyncio.create_task(publication.open())
+        broadcast = self._broadcasts[stream_id]
+        try:
+            await asyncio.shield(self._opening[stream_id])
+        except OSError as error:
+            self._forget(stream_id)
+            msg = f"the media folder cannot be read: {error}"
+            raise Unavailable(msg) from error
+        if broadcast.ended or self._keys.get(stream_id) != found.key_sha256:
+            msg = "The stream has ended or its key was changed."
+            raise KeyRefused(msg)
+        broadcast.attach(publisher)
+        return broadcast
+
+    async def follow(self) -> None:
+        """Watch the registry for ever and act on what changed."""
+        while True:
+            try:
+                async for change in self._registry.watch():
+                    self._changed(change)
+            except Unavailable as error:
+                self._log.warning("stream records cannot be watched; trying again", error=str(error))
+            await asyncio.sleep(_WATCH_AGAIN_S)
+
+    async def disown(self) -> None:
+        """Tell of streams that a worker before this one left as live and whose encoder has not come back.
+
+        Encoders return within seconds, so this waits `RETURN_S` first and asks then.
+        """
+        while True:
+            await asyncio.sleep(RETURN_S)
+            try:
+                for stream_id in await self._registry.live():
+                    broadcast = self._broadcasts.get(stream_id)
+                    if broadcast is None or broadcast.publisher is None:
+                        await self._registry.video(stream_id, "interrupted", [])
+            except Unavailable as error:
+                self._log.warning("live streams could not be listed; trying again", error=str(error))
+            else:
+                return
+
+    async def drain(self) -> None:
+        """Finish all of them, within `DRAIN_S`."""
+        drains = [asyncio.create_task(broadcast.drain()) for broadcast in self._broadcasts.values()]
+        waiting = [*drains, *self._ending.values()]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _changed(self, change: StreamChanged) -> None:
+        """Act at once; what takes time goes on by itself, one after the other for one stream."""
+        stream_id = change.stream_id
+        broadcast = self._broadcasts.get(stream_id)
+        if change.ended or change.deleted:
+            if not is_stream_id(stream_id) or (broadcast is None and not (self._folder / stream_id).exists()):
+                return
+            if broadcast is not None:
+                broadcast.ended = True
+                broadcast.cut("The stream has ended.")
+            task = asyncio.create_task(self._over(change, broadcast, self._ending.get(stream_id)))
+            self._ending[stream_id] = task
+            task.add_done_callback(
+                lambda done: self._ending.pop(stream_id) if self._ending[stream_id] is done else None
+            )
+        elif broadcast is not None and self._keys[stream_id] != change.key_sha256:
+            self._keys[stream_id] = change.key_sha256
+            broadcast.cut("The stream key was changed; use the new one.")
+
+    async def _over(
+        self, change: StreamChanged, broadcast: Broadcast | None, before: "asyncio.Task[None] | None"
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        folder = self._folder / change.stream_id
+        try:
+            if broadcast is not None:
+                await self._opening[change.stream_id]
+                await broadcast.end()
+            elif folder.exists():
+                publication = Publication(folder, self._clock)
+                await publication.open()
+                await publication.finish()
+            if change.deleted:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        except OSError as error:
+            self._log.error("the end of a stream could not be written", stream_id=change.stream_id, error=str(error))
+        if self._broadcasts.get(change.stream_id) is broadcast:
+            self._forget(change.stream_id)
+
+    def _forget(self, stream_id: str) -> None:
+        self._broadcasts.pop(stream_id, None)
+        self._opening.pop(stream_id, None)
+        self._keys.pop(stream_id, None)

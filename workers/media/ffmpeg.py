@@ -1,0 +1,140 @@
+"""One ffmpeg process: FLV in, MP4 boxes out, never in the way of the encoder and never alive without us."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from workers.media.mp4 import Box, BoxReader
+
+#: Bytes waiting for ffmpeg. 8 MB are 16 s of a 4 Mbit/s stream; past it ffmpeg hangs and is started anew.
+MAX_QUEUED = 8 * 1024 * 1024
+_READ = 256 * 1024
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class FfmpegFailed(Exception):
+    """ffmpeg ended without being told to, or could not be started. The text has its last words."""
+
+
+class Ffmpeg:
+    """Written to at once, started when its command line is known: what comes before waits in the queue."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+        self._early: list[bytes] = []
+        self._queued = 0
+        self._input_ended = False
+        self._words: deque[str] = deque(maxlen=8)
+        self._reason = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process, once started."""
+        return self._process.pid if self._process else None
+
+    async def start(self, command: Sequence[str], niceness: int = 0) -> None:
+        """Run *command* and hand it what was written so far.
+
+        Raises:
+            FfmpegFailed: there is no such program.
+        """
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=_READ, preexec_fn=_leash(os.getpid(), niceness)
+            )
+        except OSError as error:
+            msg = f"cannot run {command[0]}: {error}; install it or set OVATION_FFMPEG"
+            raise FfmpegFailed(msg) from error
+        early, self._early = self._early, []
+        for data in early:
+            self._send(data)
+        if self._reason:
+            self.kill(self._reason)
+        if self._input_ended:
+            self._close_input()
+
+    def write(self, data: bytes) -> None:
+        """Queue *data*; never blocks. A full queue kills the process, which `boxes` then reports."""
+        if self._process is not None:
+            self._send(data)
+            return
+        self._queued += len(data)
+        if self._queued > MAX_QUEUED:
+            self._reason = self._reason or "it was not started in time"
+            return
+        self._early.append(data)
+
+    def _send(self, data: bytes) -> None:
+        process = self._process
+        if process is None or process.stdin is None or process.returncode is not None or process.stdin.is_closing():
+            return
+        if process.stdin.transport.get_write_buffer_size() + len(data) > MAX_QUEUED:
+            self.kill(f"it left {MAX_QUEUED} bytes unread")
+            return
+        process.stdin.write(data)
+
+    def end_input(self) -> None:
+        """Let it finish what it has and exit."""
+        self._input_ended = True
+        self._close_input()
+
+    def _close_input(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def kill(self, reason: str) -> None:
+        """End it at once; `boxes` raises with *reason*."""
+        self._reason = self._reason or reason
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def boxes(self) -> AsyncGenerator[Box, None]:
+        """Yield what it writes, until it exits.
+
+        Raises:
+            FfmpegFailed: it ended in any other way than by `end_input`.
+            BadMp4: it wrote something else than MP4.
+        """
+        process = self._process
+        if process is None or process.stdout is None or process.stderr is None:
+            msg = "not started"
+            raise FfmpegFailed(msg)
+        listening = asyncio.create_task(self._listen(process.stderr))
+        reader = BoxReader()
+        try:
+            while data := await process.stdout.read(_READ):
+                for box in reader.feed(data):
+                    yield box
+            code = await process.wait()
+            await listening
+        finally:
+            listening.cancel()
+            self.kill("")
+        if code or self._reason or not self._input_ended:
+            words = "; ".join(self._words)
+            msg = f"ffmpeg ended with {code}" + "".join(f": {text}" for text in (self._reason, words) if text)
+            raise FfmpegFailed(msg)
+
+    async def _listen(self, stderr: asyncio.StreamReader) -> None:
+        # Read in pieces and not by line: a line without an end would raise and fill the pipe.
+        while data := await stderr.read(4096):
+            self._words.extend(line[:300] for line in data.decode("utf-8", "replace").splitlines() if line)
+
+
+def _leash(parent: int, niceness: int) -> Callable[[], None]:
+    """What the child does before ffmpeg runs: the kernel kills it when we die, however we die."""
+
+    def before() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        os.nice(niceness)
+
+    return before

@@ -1,0 +1,96 @@
+"""FLV tags (Adobe, "Video File Format Specification" 10.1, annex E): what RTMP carries and what ffmpeg is fed."""
+
+from typing import NamedTuple
+
+AUDIO, VIDEO, SCRIPT = 8, 9, 18
+_AVC, _AAC = 7, 10
+_KEYFRAME = 1
+
+
+class Unsupported(Exception):
+    """The encoder sends something that cannot become HLS here. The text says what to set in the encoder."""
+
+
+class Tag(NamedTuple):
+    """One tag: *type* audio (8), video (9) or script (18), *timestamp* in ms, *payload* its body."""
+
+    type: int
+    timestamp: int
+    payload: bytes
+
+    @property
+    def is_header(self) -> bool:
+        """A decoder's set-up (avcC, AudioSpecificConfig) and no picture or sound."""
+        return self.type in (AUDIO, VIDEO) and len(self.payload) > 1 and self.payload[1] == 0
+
+    @property
+    def is_keyframe(self) -> bool:
+        """A picture that needs none before it."""
+        return self.type == VIDEO and self.payload[0] >> 4 == _KEYFRAME and self.payload[1:2] == b"\x01"
+
+    @property
+    def presented(self) -> int:
+        """When it is shown, in ms: later than *timestamp* where the encoder reorders pictures."""
+        if self.type != VIDEO:
+            return self.timestamp
+        return self.timestamp + int.from_bytes(self.payload[2:5], "big", signed=True)
+
+    def encode(self) -> bytes:
+        """The tag as in a file, with its back pointer."""
+        size, stamp = len(self.payload), self.timestamp & 0xFFFFFFFF
+        head = (
+            bytes((self.type,))
+            + size.to_bytes(3, "big")
+            + (stamp & 0xFFFFFF).to_bytes(3, "big")
+            + bytes((stamp >> 24, 0, 0, 0))
+        )
+        return head + self.payload + (size + 11).to_bytes(4, "big")
+
+
+def check(tag: Tag) -> None:
+    """Refuse what the packaging cannot carry.
+
+    Raises:
+        Unsupported: neither H.264 nor AAC.
+    """
+    if tag.type == VIDEO and (tag.payload[0] & 0x80 or tag.payload[0] & 0x0F != _AVC):
+        msg = "Only H.264 video is taken: set the encoder to H.264 (x264, NVENC H.264, ...)."
+        raise Unsupported(msg)
+    if tag.type == AUDIO and tag.payload[0] >> 4 != _AAC:
+        msg = "Only AAC audio is taken: set the encoder to AAC."
+        raise Unsupported(msg)
+
+
+class Preamble:
+    """What a decoder must have seen before the first picture: kept to start ffmpeg anew in mid-stream."""
+
+    def __init__(self) -> None:
+        self._tags: dict[int, Tag] = {}
+
+    def note(self, tag: Tag) -> bool:
+        """Keep *tag* if it is a header or metadata; tells whether a decoder's set-up changed by it."""
+        if tag.type == SCRIPT:
+            self._tags[SCRIPT] = tag
+            return False
+        if not tag.is_header:
+            return False
+        before = self._tags.get(tag.type)
+        self._tags[tag.type] = tag
+        return before is None or before.payload != tag.payload
+
+    def has(self, kind: int) -> bool:
+        """Whether there is set-up for audio (8) or video (9)."""
+        return kind in self._tags
+
+    def encode(self, timestamp: int) -> bytes:
+        """File header, metadata and set-up, as if they came at *timestamp*.
+
+        The header's flags are exact: ffmpeg waits up to 1 MB for a kind of stream that is announced and does not come.
+        """
+        flags = (4 if self.has(AUDIO) else 0) | (1 if self.has(VIDEO) else 0)
+        out = b"FLV\x01" + bytes((flags,)) + (9).to_bytes(4, "big") + bytes(4)
+        for kind in (SCRIPT, VIDEO, AUDIO):
+            tag = self._tags.get(kind)
+            if tag is not None:
+                out += tag._replace(timestamp=timestamp).encode()
+        return out

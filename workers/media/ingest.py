@@ -1,0 +1,59 @@
+"""The media worker's life: listen, follow the registry, and on the way out finish what is being published."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from infra.clock import SystemClock
+from infra.settings import Settings
+from workers.media.broadcast import Terms
+from workers.media.broadcasts import Broadcasts
+from workers.media.command import find_ffmpeg
+from workers.media.rtmp.server import Server
+from workers.media.slots import Slots
+from workers.media.streams import BroadcastRegistry
+
+
+async def run(
+    settings: Settings, registry: BroadcastRegistry, stopping: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Take broadcasts until *stopping* is set; *ready* is called once encoders can connect.
+
+    Returns after every playlist is finished and every ffmpeg gone.
+
+    Raises:
+        OSError: the RTMP port is taken or the media folder cannot be made.
+    """
+    folder = settings.media_path()
+    folder.mkdir(parents=True, exist_ok=True)
+    terms = Terms(
+        ffmpeg=find_ffmpeg(settings.ffmpeg),
+        transcode_height=settings.transcode_height,
+        interrupt_s=settings.media_interrupt_s,
+    )
+    broadcasts = Broadcasts(registry=registry, folder=folder, clock=SystemClock(), slots=Slots(), terms=terms)
+    server = Server(broadcasts, settings.max_publishers)
+    hosts = [host.strip() for host in settings.rtmp_host.split(",") if host.strip()]
+    port = await server.listen(hosts, settings.rtmp_port)
+    following = asyncio.create_task(broadcasts.follow(), name="follow stream records")
+    disowning = asyncio.create_task(broadcasts.disown(), name="disown orphaned streams")
+    structlog.get_logger().info("taking RTMP", hosts=hosts, port=port, folder=str(folder))
+    ready()
+    try:
+        stop = asyncio.create_task(stopping.wait())
+        # `follow` never returns: when it is done it has crashed; a worker that cannot cut publishers must stop.
+        await asyncio.wait([stop, following], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+    finally:
+        await server.close()
+        await broadcasts.drain()
+        await server.closed()
+
+        disowning.cancel()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await disowning
+        with contextlib.suppress(asyncio.CancelledError):
+            await following

@@ -1,0 +1,213 @@
+"""Bytes to messages: RTMP chunk streams (RTMP 1.0, section 5.3), sans-IO.
+
+Three rules here are where readers go wrong; each lost a real encoder's clock once:
+
+* A type-3 chunk that begins a *new* message repeats the last delta (encoders send it for audio frames of equal size).
+* After a type-0 header that delta is the type-0's own timestamp field.
+* With an extended timestamp, continuation chunks repeat the four bytes; old encoders leave them out, so they are
+  consumed only when they equal the stored value.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from workers.media.rtmp.errors import ProtocolError
+from workers.media.rtmp.message import ABORT, MEDIA_TYPES, SET_CHUNK_SIZE, Message
+
+#: A keyframe at 50 Mbit/s is about 2 MB.
+MAX_MEDIA = 8 * 1024 * 1024
+#: `connect` is below 1 kB in every encoder seen.
+MAX_CONTROL = 64 * 1024
+#: Encoders use three to six.
+MAX_CHUNK_STREAMS = 64
+#: Bytes of begun messages on all chunk streams together.
+MAX_PARTIAL = 2 * MAX_MEDIA
+EXTENDED = 0xFFFFFF
+_WRAP = 0xFFFFFFFF
+
+
+class _Stream:
+    """What the last header on one chunk stream left behind."""
+
+    __slots__ = ("delta", "extended", "length", "partial", "stream_id", "timestamp", "type")
+
+    def __init__(self) -> None:
+        self.timestamp = 0
+        self.delta = 0
+        self.length = 0
+        self.type = 0
+        self.stream_id = 0
+        self.extended: int | None = None
+        self.partial: bytearray | None = None
+
+
+class _Header(NamedTuple):
+    """One chunk's header as read: *size* in bytes, *field* the timestamp field (extended or not), if it has one."""
+
+    size: int
+    field: int | None
+    extended: int | None
+    length: int
+    type: int
+    stream_id: int
+
+
+class ChunkReader:
+    """Feed it what the socket gave, iterate over the messages that became whole."""
+
+    def __init__(self) -> None:
+        self.chunk_size = 128
+        self._buffer = bytearray()
+        self._streams: dict[int, _Stream] = {}
+        self._partial = 0
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Take *data*; the iterator yields each whole message and may be left and asked again with no data.
+
+        Set Chunk Size and Abort are obeyed here and not yielded.
+
+        Raises:
+            ProtocolError: from the iterator; the reader is of no use afterwards.
+        """
+        self._buffer += data
+        return self._messages()
+
+    def _messages(self) -> Iterator[Message]:
+        while True:
+            consumed, message = self._chunk()
+            if not consumed:
+                return
+            del self._buffer[:consumed]
+            if message is None:
+                continue
+            if message.type == SET_CHUNK_SIZE:
+                self._set_chunk_size(message.payload)
+            elif message.type == ABORT:
+                self._abort(message.payload)
+            else:
+                yield message
+
+    def _chunk(self) -> tuple[int, Message | None]:
+        """Read one chunk: how many bytes it took (0: not all there yet) and the message it completed."""
+        basic = self._basic()
+        if basic is None:
+            return 0, None
+        form, channel, at = basic
+        stream = self._streams.get(channel)
+        if stream is None:
+            if form > 1:
+                msg = f"chunk of type {form} on chunk stream {channel} that has no header yet"
+                raise ProtocolError(msg)
+            stream = _Stream()
+        header = self._header(form, at, stream)
+        if header is None:
+            return 0, None
+        resumes = form == 3 and stream.partial is not None
+        have = len(stream.partial) if resumes and stream.partial is not None else 0
+        take = min(self.chunk_size, header.length - have)
+        end = header.size + take
+        if len(self._buffer) < end:
+            if not resumes:
+                self._check(header)
+            return 0, None
+        if not resumes:
+            self._begin(channel, stream, form, header)
+        return end, self._add(stream, self._buffer[header.size : end])
+
+    def _basic(self) -> tuple[int, int, int] | None:
+        """Chunk type, chunk stream id and where the message header begins."""
+        buffer = self._buffer
+        if not buffer:
+            return None
+        form, channel = buffer[0] >> 6, buffer[0] & 0x3F
+        if channel > 1:
+            return form, channel, 1
+        size = 2 + channel
+        if len(buffer) < size:
+            return None
+        return form, 64 + int.from_bytes(buffer[1:size], "little"), size
+
+    def _header(self, form: int, at: int, stream: _Stream) -> _Header | None:
+        buffer = self._buffer
+        end = at + (11, 7, 3, 0)[form]
+        if len(buffer) < end:
+            return None
+        if form == 3:
+            size = end
+            if stream.extended is not None:
+                if len(buffer) < end + 4:
+                    return None
+                if int.from_bytes(buffer[end : end + 4], "big") == stream.extended:
+                    size = end + 4
+            return _Header(size, None, stream.extended, stream.length, stream.type, stream.stream_id)
+        length, kind, stream_id = stream.length, stream.type, stream.stream_id
+        field = int.from_bytes(buffer[at : at + 3], "big")
+        if form < 2:
+            length, kind = int.from_bytes(buffer[at + 3 : at + 6], "big"), buffer[at + 6]
+        if form == 0:
+            stream_id = int.from_bytes(buffer[at + 7 : at + 11], "little")
+        extended: int | None = None
+        if field == EXTENDED:
+            if len(buffer) < end + 4:
+                return None
+            field = extended = int.from_bytes(buffer[end : end + 4], "big")
+            end += 4
+        return _Header(end, field, extended, length, kind, stream_id)
+
+    def _check(self, header: _Header) -> None:
+        """Refuse a message by its header, before a byte of it is kept."""
+        limit = MAX_MEDIA if header.type in MEDIA_TYPES else MAX_CONTROL
+        if header.length > limit:
+            msg = f"message of type {header.type} with {header.length} bytes; at most {limit} are taken"
+            raise ProtocolError(msg)
+        if self._partial + header.length > MAX_PARTIAL:
+            msg = f"more than {MAX_PARTIAL} bytes of unfinished messages"
+            raise ProtocolError(msg)
+
+    def _begin(self, channel: int, stream: _Stream, form: int, header: _Header) -> None:
+        """A new message begins on *stream*: settle its header."""
+        self._check(header)
+        if channel not in self._streams:
+            if len(self._streams) >= MAX_CHUNK_STREAMS:
+                msg = f"more than {MAX_CHUNK_STREAMS} chunk streams"
+                raise ProtocolError(msg)
+            self._streams[channel] = stream
+        if stream.partial is not None:
+            # A header in mid-message: the sender gave the old one up.
+            self._drop(stream)
+        if header.field is not None:
+            stream.delta = header.field
+            stream.extended = header.extended
+        stream.timestamp = (
+            header.field if form == 0 and header.field is not None else (stream.timestamp + stream.delta) & _WRAP
+        )
+        stream.length, stream.type, stream.stream_id = header.length, header.type, header.stream_id
+        stream.partial = bytearray()
+        self._partial += header.length
+
+    def _add(self, stream: _Stream, payload: bytearray) -> Message | None:
+        partial = stream.partial
+        if partial is None:
+            msg = "chunk without a message"
+            raise ProtocolError(msg)
+        partial += payload
+        if len(partial) < stream.length:
+            return None
+        self._drop(stream)
+        return Message(stream.type, stream.timestamp, stream.stream_id, bytes(partial))
+
+    def _drop(self, stream: _Stream) -> None:
+        stream.partial = None
+        self._partial -= stream.length
+
+    def _set_chunk_size(self, payload: bytes) -> None:
+        size = int.from_bytes(payload[:4], "big")
+        if len(payload) < 4 or not 0 < size <= 0x7FFFFFFF:
+            msg = f"chunk size {size} is not allowed"
+            raise ProtocolError(msg)
+        self.chunk_size = size
+
+    def _abort(self, payload: bytes) -> None:
+        stream = self._streams.get(int.from_bytes(payload[:4], "big"))
+        if stream is not None and stream.partial is not None:
+            self._drop(stream)
