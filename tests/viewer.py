@@ -1,0 +1,185 @@
+"""A viewer for tests: a raw socket, an SSE parser, and a proof of the chain. Shares no code with the gateway.
+
+It keeps what a careful client would: its last id, every item once, and a list of everything that broke the contract.
+"""
+
+import asyncio
+import contextlib
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Event:
+    """One dispatched event."""
+
+    id: str | None
+    name: str
+    data: Any
+
+
+class SseParser:
+    """WHATWG HTML 9.2.6, as much of it as the contract uses. `feed` takes text cut anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._fields: dict[str, list[str]] = {}
+        self.comments = 0
+        self.retry: int | None = None
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Dispatch what *data* completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        events = []
+        for line in lines:
+            if not line:
+                if "data" in self._fields:
+                    data_text = "\n".join(self._fields["data"])
+                    name = self._fields.get("event", ["message"])[-1]
+                    ids = self._fields.get("id")
+                    events.append(Event(ids[-1] if ids else None, name, json.loads(data_text)))
+                self._fields = {}
+            elif line.startswith(b":"):
+                self.comments += 1
+            else:
+                name, _, value = line.decode().partition(":")
+                if name == "retry":
+                    self.retry = int(value)
+                self._fields.setdefault(name, []).append(value.removeprefix(" "))
+        return events
+
+
+@dataclass
+class Viewer:
+    """Connects, reads, resumes."""
+
+    url: str
+    gzip: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    backfill: int | None = None
+    last_id: int | None = None
+    items: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    status: int = 0
+    response_headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    connections: int = 0
+    _prev: int | None = None
+    _task: asyncio.Task[None] | None = None
+    _writer: asyncio.StreamWriter | None = None
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def open(self) -> "Viewer":
+        """Connect once and read the response head; events are read in the background."""
+        parts = urlsplit(self.url)
+        reader, self._writer = await asyncio.open_connection(parts.hostname, parts.port)
+        query = [parts.query] if parts.query else []
+        if self.backfill is not None and self.last_id is None:
+            query.append(f"backfill={self.backfill}")
+        lines = [f"GET {parts.path}?{'&'.join(query)} HTTP/1.1", f"Host: {parts.netloc}", "Accept: text/event-stream"]
+        if self.gzip:
+            lines.append("Accept-Encoding: gzip")
+        if self.last_id is not None:
+            lines.append(f"Last-Event-ID: {self.last_id}")
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        await self._read_head(reader)
+        self.connections += 1
+        self._prev = self.last_id
+        self._task = asyncio.create_task(self._read(reader))
+        return self
+
+    async def cut(self) -> None:
+        """Lose the network: no goodbye."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def ended(self, timeout_s: float = 10.0) -> None:
+        """Wait until the server ended the connection."""
+        assert self._task is not None
+        await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
+
+    async def until(self, done: Any, timeout_s: float = 10.0) -> None:
+        """Wait until `done(self)` is true, looking after each event.
+
+        Raises:
+            AssertionError: not within *timeout_s*; says what was received.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not done(self):
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            texts = [item.get("text", item["type"]) for item in self.items[-5:]]
+            msg = f"not in {timeout_s} s: {len(self.items)} items, last {texts}, last id {self.last_id}, {self.faults}"
+            raise AssertionError(msg) from None
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the comments received, in the order of arrival."""
+        return [item["text"] for item in self.items if item["type"] == "comment"]
+
+    @property
+    def seqs(self) -> list[int]:
+        """The seqs of the items received, in the order of arrival."""
+        return [item["seq"] for item in self.items]
+
+    async def _read_head(self, reader: asyncio.StreamReader) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split(" ")[1])
+        self.response_headers = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest if line)
+        }
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        parser = SseParser()
+        unzip = zlib.decompressobj(31) if self.response_headers.get("content-encoding") == "gzip" else None
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(65536):
+                data = unzip.decompress(chunk) if unzip else chunk
+                if self.status != 200:
+                    self.body += data
+                    continue
+                for event in parser.feed(data):
+                    self._take(event)
+                self._moved.set()
+        self._moved.set()
+
+    def _take(self, event: Event) -> None:
+        self.events.append(event)
+        if event.name == "gap":
+            self.gaps.append(event.data)
+            self._prev = event.data["to"]
+            self._check(event.id is None, "an id on a gap")
+        elif event.name == "comments":
+            self._take_comments(event)
+        else:
+            self._check(event.id is None, f"an id on {event.name}")
+
+    def _take_comments(self, event: Event) -> None:
+        data = event.data
+        self._check(event.id == str(data["to"]), f"id {event.id} is not to {data['to']}")
+        if self._prev is not None:
+            self._check(data["prev"] == self._prev, f"prev {data['prev']} after {self._prev}")
+        seqs = [item["seq"] for item in data["items"]]
+        self._check(seqs == sorted(set(seqs)), f"items out of order: {seqs}")
+        self._check(all(data["prev"] < seq <= data["to"] for seq in seqs), f"items outside {data['prev']}-{data['to']}")
+        if self.items and seqs:
+            self._check(seqs[0] > self.items[-1]["seq"], f"{seqs[0]} after {self.items[-1]['seq']}")
+        self.items += data["items"]
+        self._prev = self.last_id = data["to"]
+
+    def _check(self, holds: bool, fault: str) -> None:  # noqa: FBT001 - the condition itself
+        if not holds:
+            self.faults.append(fault)
