@@ -1,0 +1,126 @@
+"""The CommentStore on SQLite; see `infra.stores` for the contract."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from infra.sqlite.batch import write_batch
+from infra.sqlite.database import Database
+from infra.stores import LoggedItem, StoredItem
+
+_MAX = 2**63 - 1
+_NO = "no = (SELECT no FROM tally WHERE stream_id = ?)"
+_COLUMNS = "seq, at_ms, payload, removed, msg_id"
+#: What may stand in a question: bound, never written into it.
+_Value = int | str
+
+
+class SqliteComments:
+    """All items of all live logs, in one file."""
+
+    def __init__(self, database: Database) -> None:
+        """*database* is shared with the StreamStore and closed by whoever opened it."""
+        self._database = database
+
+    async def write(self, items: Sequence[LoggedItem], archived_through: Mapping[str, int]) -> None:
+        """Write a batch and the watermarks in one transaction."""
+        await self._database.write(lambda db: write_batch(db, items, archived_through))
+
+    async def archived_through(self, log: str) -> int:
+        """The highest seq up to which the store has everything of *log*; 0 when it has nothing."""
+        return await self._number("SELECT through FROM archived WHERE log = ?", log)
+
+    async def range(self, stream_id: str, after: int, until: int, limit: int) -> list[StoredItem]:
+        """Items with `after < seq <= until`, ascending."""
+        where = "seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        return await self._items(stream_id, where, after, min(until, _MAX), limit)
+
+    async def newest(self, stream_id: str, before: int, limit: int) -> list[StoredItem]:
+        """Items with `seq < before`, descending."""
+        return await self._items(stream_id, "seq < ? ORDER BY seq DESC LIMIT ?", min(before, _MAX), limit)
+
+    async def comments(
+        self,
+        stream_id: str,
+        *,
+        after: int,
+        before: int,
+        descending: bool,
+        limit: int,
+        offset: int = 0,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+    ) -> list[StoredItem]:
+        """Comments with `after < seq < before` and `from_ms <= at < to_ms`."""
+        low = -_MAX if from_ms is None else max(from_ms, -_MAX)
+        high = _MAX if to_ms is None else min(to_ms, _MAX)
+        order = "DESC" if descending else "ASC"
+
+        def page(db: sqlite3.Connection) -> list[StoredItem]:
+            first, last = max(after, -_MAX), min(before, _MAX)
+            if from_ms is not None or to_ms is not None:
+                bounds = db.execute(
+                    f"SELECT min(low), max(high) FROM minutes WHERE {_NO} AND minute BETWEEN ? AND ?",  # noqa: S608 - our own constant
+                    (stream_id, low // 60_000, (high - 1) // 60_000),
+                ).fetchone()
+                if bounds[0] is None:
+                    return []
+                first, last = max(first, bounds[0] - 1), min(last, bounds[1] + 1)
+            where = (
+                "seq > ? AND seq < ? AND comment_id IS NOT NULL AND at_ms >= ? AND at_ms < ? "
+                f"ORDER BY seq {order} LIMIT ? OFFSET ?"
+            )
+            return _select(db, stream_id, where, first, last, low, high, limit, offset)
+
+        return await self._database.read(page)
+
+    async def replies(self, stream_id: str, parent_comment_id: str, after: int, limit: int) -> list[StoredItem]:
+        """Replies to one comment with `seq > after`, ascending."""
+        where = "parent_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return await self._items(stream_id, where, parent_comment_id, after, limit, index="items_by_parent")
+
+    async def comment(self, stream_id: str, comment_id: str) -> StoredItem | None:
+        """One comment by id, removed or not."""
+        where = "comment_id = ? ORDER BY seq LIMIT 1"
+        found = await self._items(stream_id, where, comment_id, index="items_by_comment")
+        return found[0] if found else None
+
+    async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
+        """What was stored under *msg_id*; the first, should the log have taken it twice."""
+        where = "msg_id = ? ORDER BY seq LIMIT 1"
+        found = await self._items(stream_id, where, msg_id, index="items_by_msg_id")
+        return found[0] if found else None
+
+    async def total(self, stream_id: str) -> int:
+        """How many comments are stored and not removed."""
+        return await self._number("SELECT comments FROM tally WHERE stream_id = ?", stream_id)
+
+    async def tail(self, stream_id: str) -> int:
+        """The highest stored seq of the stream; 0 when there is none."""
+        return await self._number(f"SELECT max(seq) FROM items WHERE {_NO}", stream_id)  # noqa: S608 - our own constant
+
+    async def removed(self, stream_id: str) -> dict[str, str]:
+        """Comment id -> reason of all that are removed now, also of those that have not arrived yet."""
+
+        def work(db: sqlite3.Connection) -> dict[str, str]:
+            early = f"SELECT comment_id, reason FROM verdicts WHERE {_NO} AND removed_seq > restored_seq"  # noqa: S608 - our own constant
+            here = f"SELECT comment_id, removed FROM items INDEXED BY items_removed WHERE {_NO} AND removed IS NOT NULL"  # noqa: S608 - our own constant
+            return dict(db.execute(early, (stream_id,)).fetchall()) | dict(db.execute(here, (stream_id,)).fetchall())
+
+        return await self._database.read(work)
+
+    async def _items(self, stream_id: str, where: str, *values: _Value, index: str = "") -> list[StoredItem]:
+        return await self._database.read(lambda db: _select(db, stream_id, where, *values, index=index))
+
+    async def _number(self, question: str, *values: _Value) -> int:
+        row = await self._database.read(lambda db: db.execute(question, values).fetchone())
+        return int(row[0] or 0) if row else 0
+
+
+def _select(db: sqlite3.Connection, stream_id: str, where: str, *values: _Value, index: str = "") -> list[StoredItem]:
+    # Named, since SQLite without statistics takes the primary key instead and walks the whole stream.
+    source = f"items INDEXED BY {index}" if index else "items"
+    rows = db.execute(f"SELECT {_COLUMNS} FROM {source} WHERE {_NO} AND {where}", (stream_id, *values))  # noqa: S608 - constants of this file
+    return [
+        StoredItem(stream_id=stream_id, seq=seq, at_ms=at_ms, payload=payload, removed=removed, msg_id=msg_id)
+        for seq, at_ms, payload, removed, msg_id in rows
+    ]

@@ -1,0 +1,53 @@
+"""The tables. `MIGRATIONS[n]` brings a file from `user_version` n to n + 1; what was released is never edited.
+
+A stream id is kept once, in `tally`, and stands as a small number in every row and index: 701 against 891 bytes for a
+comment of 350, and 27k against 21k rows/s. `items` has no rowid: a page is one walk along its primary key.
+
+`items.removed` is derived: `verdicts` and `purges` remember every removal, also of comments that have not arrived yet.
+`minutes` bounds the walk of a question about time, exactly, whatever the clock did.
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE tally (
+            no INTEGER PRIMARY KEY, stream_id TEXT NOT NULL UNIQUE, comments INTEGER NOT NULL DEFAULT 0
+        )""",
+        """CREATE TABLE items (
+            no INTEGER NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, payload BLOB NOT NULL, msg_id TEXT,
+            comment_id TEXT, parent_id TEXT, user_id TEXT, removed TEXT,
+            PRIMARY KEY (no, seq)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX items_by_comment ON items (no, comment_id) WHERE comment_id IS NOT NULL",
+        "CREATE INDEX items_by_msg_id ON items (no, msg_id) WHERE msg_id IS NOT NULL",
+        "CREATE INDEX items_by_parent ON items (no, parent_id, seq) WHERE parent_id IS NOT NULL",
+        "CREATE INDEX items_by_user ON items (no, user_id, seq) WHERE user_id IS NOT NULL",
+        "CREATE INDEX items_removed ON items (no, comment_id, removed) WHERE removed IS NOT NULL",
+        # The tally changes with the rows themselves, so that no way of writing them can forget it.
+        """CREATE TRIGGER items_added AFTER INSERT ON items WHEN new.comment_id IS NOT NULL AND new.removed IS NULL
+        BEGIN UPDATE tally SET comments = comments + 1 WHERE no = new.no; END""",
+        """CREATE TRIGGER items_changed AFTER UPDATE OF comment_id, removed ON items
+        BEGIN
+            UPDATE tally SET comments = comments
+                + (new.comment_id IS NOT NULL AND new.removed IS NULL)
+                - (old.comment_id IS NOT NULL AND old.removed IS NULL)
+            WHERE no = new.no;
+        END""",
+        """CREATE TABLE verdicts (
+            no INTEGER NOT NULL, comment_id TEXT NOT NULL,
+            removed_seq INTEGER NOT NULL DEFAULT 0, reason TEXT, restored_seq INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (no, comment_id)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE purges (
+            no INTEGER NOT NULL, user_id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (no, user_id)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE minutes (
+            no INTEGER NOT NULL, minute INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
+            PRIMARY KEY (no, minute)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE archived (log TEXT PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE streams (
+            stream_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, status TEXT NOT NULL, record BLOB NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX streams_by_status ON streams (status, stream_id)",
+    ),
+)
