@@ -103,6 +103,16 @@ class Viewer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def pause(self) -> None:
+        """Stop reading from the socket, as a stalled client does."""
+        assert self._writer is not None
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket transport reads, too
+
+    def resume(self) -> None:
+        """Read on."""
+        assert self._writer is not None
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+
     async def ended(self, timeout_s: float = 10.0) -> None:
         """Wait until the server ended the connection."""
         assert self._task is not None

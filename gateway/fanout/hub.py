@@ -69,8 +69,12 @@ class Hub:
         self._checked_young = self._checked_all = clock.monotonic()
         self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
         self._arrival_batch = 0
-        self.viewers = 0
         self.draining = False
+
+    @property
+    def viewers(self) -> int:
+        """Connections this process serves."""
+        return sum(len(audience.viewers) for audience in self._audiences.values())
 
     async def start(self) -> None:
         """Listen to the other gateways and begin to tick.
@@ -220,7 +224,6 @@ class Hub:
             self._presence.expire()
             counts = {stream_id: len(audience.people) for stream_id, audience in self._audiences.items()}
             await self._feed.tell(subjects.presence(self._presence.gateway), self._presence.message(counts))
-            self.viewers = sum(len(audience.viewers) for audience in self._audiences.values())
             for audience in list(self._audiences.values()):
                 audience.count_viewers(self.count(audience.stream_id))
                 audience.tick(now)

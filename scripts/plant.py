@@ -1,0 +1,195 @@
+"""Plant bugs, one at a time, and see that a test catches each. The list is also docs/testing.md's.
+
+    .venv/bin/python scripts/plant.py                 all of them, in a copy of the tree
+    .venv/bin/python scripts/plant.py --list          what would be planted, as the table of docs/testing.md
+    .venv/bin/python scripts/plant.py cutover msg-id  some of them
+
+Exits with 1 when a bug survives, or when the text it replaces is no longer in the code.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Bug(NamedTuple):
+    """One deliberate mistake: *old* becomes *new* in *file*, and *test* must fail."""
+
+    name: str
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+BUGS = [
+    Bug(
+        "cutover",
+        "off by one where replay meets live: a viewer joins one window early",
+        "gateway/fanout/catchup.py",
+        "if viewer.position >= audience.position:",
+        "if viewer.position >= audience.position - 1:",
+        "tests/integration/test_fanout.py",
+    ),
+    Bug(
+        "msg-id",
+        "the Msg-Id does not name the stream: the same key in two streams is one comment",
+        "schemas/subjects.py",
+        '"\\0".join((stream_id, user_id, key))',
+        '"\\0".join((user_id, key))',
+        "tests/integration/test_api_comments.py",
+    ),
+    Bug(
+        "control-id",
+        "an id on a control event: a resume skips what lies between",
+        "gateway/fanout/sse.py",
+        'return b\'event: gap\\ndata: {"from"',
+        'return b\'id: 9\\nevent: gap\\ndata: {"from"',
+        "tests/unit/gateway/fanout/test_sse.py",
+    ),
+    Bug(
+        "swapped-windows",
+        "the ring hands out two windows in the wrong order",
+        "gateway/fanout/ring.py",
+        "return list(islice(self._windows, first, first + limit))",
+        "return list(islice(self._windows, first, first + limit))[::-1]",
+        "tests/unit/gateway/fanout/test_ring.py",
+    ),
+    Bug(
+        "ack-before-commit",
+        "the archive acknowledges before the store has committed",
+        "workers/worker.py",
+        "",
+        "",
+        "tests/integration/test_archive.py",
+    ),
+    Bug(
+        "feed-prev",
+        "the feed's own header is believed: a lost message is not looked for",
+        "gateway/fanout/windower.py",
+        "if self.behind or message.last_seq > self.last:",
+        "if self.behind:",
+        "tests/unit/gateway/fanout/test_windower.py",
+    ),
+    Bug(
+        "removed-in-ring",
+        "a removal does not rewrite the ring: a resume shows the removed text",
+        "gateway/fanout/audience.py",
+        "self.ring.rewrite(windower.reason_of)",
+        "pass",
+        "tests/integration/test_fanout.py",
+    ),
+    Bug(
+        "limit-fails-open",
+        "a limiter that cannot answer lets everybody pass",
+        "infra/jetstream/limits.py",
+        "            await self._publisher.publish(subject, b\"\", msg_id)\n",
+        "            try:\n                await self._publisher.publish(subject, b\"\", msg_id)\n            except Unavailable:\n                return\n",
+        "tests/integration/test_limits.py",
+    ),
+    Bug(
+        "lease-outlived",
+        "ids go on after the lease may have passed to somebody else",
+        "infra/jetstream/leases.py",
+        "self._held_until, self._ceiling_ms = asked + TTL_S / 2, ceiling\n            log",
+        "self._held_until, self._ceiling_ms = asked + TTL_S * 20, ceiling\n            log",
+        "tests/integration/test_leases.py",
+    ),
+    Bug(
+        "lagging-replica",
+        "a read ends where the answering replica ends, not at the known tail",
+        "gateway/fanout/windower.py",
+        "self.wanted = max(self.wanted, tail)\n        return not self.behind",
+        "return True",
+        "tests/unit/gateway/fanout/test_windower.py",
+    ),
+    Bug(
+        "silent-expiry",
+        "what the log no longer has is skipped without a gap",
+        "gateway/history.py",
+        'return Missing(lost_from, lost_to, "expired") if lost_from <= lost_to else None',
+        "return None",
+        "tests/e2e/test_viewers.py",
+    ),
+    Bug(
+        "type-3-delta",
+        "an RTMP type 3 chunk that begins a message does not repeat the delta: audio runs slow",
+        "workers/media/rtmp/chunks.py",
+        "",
+        "",
+        "tests/unit/workers/media",
+    ),
+]
+
+
+def plant(bug: Bug, tree: Path) -> str | None:
+    """Plant one bug in *tree*, run its test, and mend it; what went wrong, or `None` when the test caught it."""
+    path = tree / bug.file
+    text = path.read_text()
+    if not bug.old or text.count(bug.old) != 1:
+        return f"the text to replace stands {text.count(bug.old) if bug.old else 0} times in {bug.file}"
+    path.write_text(text.replace(bug.old, bug.new))
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", bug.test],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    finally:
+        path.write_text(text)
+    if run.returncode == 1:
+        return None
+    return f"pytest ended with {run.returncode}:\n{run.stdout[-1500:]}{run.stderr[-500:]}"
+
+
+def copy_tree(target: Path) -> None:
+    """Copy what git knows, and what it does not ignore, to *target*."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git is there
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="bugs to plant; all when none is named")
+    parser.add_argument("--list", action="store_true", help="print the list and plant nothing")
+    options = parser.parse_args()
+    chosen = [bug for bug in BUGS if not options.names or bug.name in options.names]
+    if options.list:
+        for bug in chosen:
+            print(f"| `{bug.name}` | {bug.what} | `{bug.file}` | `{bug.test}` |")
+        return 0
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy_tree(Path(folder))
+        for bug in chosen:
+            fault = plant(bug, Path(folder))
+            survived += fault is not None
+            print(f"{'caught  ' if fault is None else 'SURVIVED'} {bug.name}: {bug.what}", flush=True)
+            if fault:
+                print(fault, flush=True)
+    print(f"{len(chosen) - survived} passed, {survived} failed")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
