@@ -27,6 +27,11 @@ def live(shard: int, stream_id: str) -> str:
     return f"live.{shard}.{_token(stream_id)}"
 
 
+def all_live(shard: int) -> str:
+    """`live.<shard>.*`: every stream of a shard."""
+    return f"live.{shard}.*"
+
+
 def live_log(shard: int) -> str:
     """`LIVE_<shard>`: the log that holds a shard's live subjects."""
     return f"LIVE_{shard}"

@@ -1,0 +1,66 @@
+"""The archive as one part of a process: a consumer for each live log and one for the stream records, over one store."""
+
+import asyncio
+from collections.abc import Callable
+
+from infra.clock import Clock
+from infra.jetstream.connection import Connection
+from infra.jetstream.deadletter import DeadLetters
+from infra.jetstream.kv import Bucket
+from infra.jetstream.publisher import Publisher
+from infra.jetstream.pull import Pull
+from infra.jetstream.reader import Reader
+from infra.jetstream.streams import BUCKET, StreamRecords
+from infra.settings import Settings
+from infra.stores import CommentStore, StreamStore
+from schemas import subjects
+from workers.archive.live import LiveArchive
+from workers.archive.records import RecordArchive
+from workers.worker import Worker
+
+DURABLE = "archive"
+
+
+async def run(
+    *,
+    settings: Settings,
+    connection: Connection,
+    comments: CommentStore,
+    streams: StreamStore,
+    clock: Clock,
+    stopping: asyncio.Event,
+    trouble: Callable[[str], None],
+) -> None:
+    """Archive until *stopping*; *trouble* is told what is waited for, and "" when everything goes on."""
+    reader = Reader(connection)
+    publisher = Publisher(connection, settings.publish_wait_s)
+    dead = DeadLetters(publisher)
+    records = StreamRecords(Bucket(BUCKET, connection, publisher, reader), publisher)
+    troubles: dict[str, str] = {}
+
+    def worker(log_name: str, make: Callable[[Pull], LiveArchive | RecordArchive]) -> Worker:
+        def tell(cause: str) -> None:
+            troubles[log_name] = cause
+            trouble(next((each for each in troubles.values() if each), ""))
+
+        pull = Pull(connection, log_name, DURABLE, settings.archive_batch)
+        return Worker(pull, make(pull), dead, max_attempts=settings.archive_max_deliver, trouble=tell)
+
+    def live(shard: int) -> Worker:
+        return worker(subjects.live_log(shard), lambda pull: LiveArchive(pull, comments, reader, clock, shard))
+
+    def of_records(_pull: Pull) -> RecordArchive:
+        return RecordArchive(
+            streams=streams,
+            comments=comments,
+            records=records,
+            reader=reader,
+            clock=clock,
+            live_max_age_s=settings.live_max_age_h * 3600,
+        )
+
+    workers = [live(shard) for shard in range(settings.shards)]
+    workers.append(worker(f"KV_{BUCKET}", of_records))
+    async with asyncio.TaskGroup() as group:
+        for each in workers:
+            group.create_task(each.run(stopping))

@@ -1,0 +1,152 @@
+"""The loop every worker runs: fetch, handle, settle.
+
+A message is acknowledged only after its handler made the work durable. While a dependency is away the batch stays here
+and is tried again, kept from redelivery, however long that takes: nothing is given up because a disk is full. A message
+that cannot be handled stops only itself: it is dead-lettered, and then terminated.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from infra.errors import Unavailable
+from infra.jetstream.deadletter import DeadLetters
+from infra.jetstream.pull import Delivery, Pull
+from infra.telemetry import logs
+from workers.handler import Done, Handler, Outcome, Reject, Retry
+
+log = logs.get(__name__)
+
+FETCH_S = 0.5
+FIRST_BACKOFF_S = 0.1
+LAST_BACKOFF_S = 5.0
+#: A third of the consumers' `ack_wait` of 5 s: two may be lost before a message that is worked on is offered again.
+KEEP_S = 1.6
+#: Before a message whose handler crashed is offered again, times its attempt.
+CRASH_DELAY_S = 0.5
+
+
+class Worker:
+    """One durable consumer and its handler."""
+
+    def __init__(
+        self,
+        pull: Pull,
+        handler: Handler,
+        dead: DeadLetters,
+        *,
+        max_attempts: int = 10,
+        trouble: Callable[[str], None] = lambda _cause: None,
+    ) -> None:
+        """*max_attempts*: deliveries of a message whose handler crashes before it is dead-lettered.
+
+        *trouble* is told what the worker waits for, and "" when it goes on.
+        """
+        self._pull = pull
+        self._handler = handler
+        self._dead = dead
+        self._max_attempts = max_attempts
+        self._tell = trouble
+        self._trouble = ""
+        self._backoff = FIRST_BACKOFF_S
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until *stopping*; what is in hand then is settled, or given back when it cannot be."""
+        try:
+            while not stopping.is_set():
+                try:
+                    await self._handler.tend()
+                    batch = await self._pull.fetch(FETCH_S)
+                except Unavailable as error:
+                    await self._wait(str(error), stopping)
+                    continue
+                if batch:
+                    await self._work(batch, stopping)
+                else:
+                    self._well()
+            with suppress(Unavailable):
+                await self._handler.tend()
+        finally:
+            with suppress(Unavailable):
+                await self._pull.close()
+
+    async def _work(self, batch: list[Delivery], stopping: asyncio.Event) -> None:
+        self._handler.fetched(batch)
+        async with self._kept(batch):
+            while True:
+                try:
+                    await self._settle(batch, await self._handle(batch))
+                except Unavailable as error:
+                    if stopping.is_set():
+                        with suppress(Unavailable):
+                            await self._pull.nak(batch)
+                        return
+                    await self._wait(str(error), stopping)
+                else:
+                    self._well()
+                    return
+
+    async def _handle(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        try:
+            return list(await self._handler.handle(batch))
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("handler crashed", log=self._pull.log_name, messages=len(batch), first=batch[0].seq)
+            if len(batch) == 1:
+                return [self._crashed(batch[0], error)]
+        # One of them is poison: each on its own, so that it holds up none of the others.
+        return [outcome for delivery in batch for outcome in await self._handle([delivery])]
+
+    def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
+        if delivery.attempt >= self._max_attempts:
+            return Reject(f"handler crashed {delivery.attempt} times, last with {error!r}")
+        return Retry(CRASH_DELAY_S * delivery.attempt)
+
+    async def _settle(self, batch: Sequence[Delivery], outcomes: Sequence[Outcome]) -> None:
+        pairs = list(zip(batch, outcomes, strict=True))
+        await self._pull.ack(d for d, outcome in pairs if isinstance(outcome, Done))
+        for delivery, outcome in pairs:
+            match outcome:
+                case Retry(delay_s):
+                    await self._pull.nak([delivery], delay_s)
+                case Reject(reason):
+                    await self._dead.put(delivery, reason)
+                    self._handler.rejected(delivery)
+                    log.error("dead-lettered", log=delivery.log, seq=delivery.seq, reason=reason)
+                    await self._pull.term(delivery, reason)
+                case Done():
+                    pass
+
+    @asynccontextmanager
+    async def _kept(self, batch: Sequence[Delivery]) -> AsyncIterator[None]:
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(KEEP_S)
+                with suppress(Unavailable):
+                    await self._pull.keep(batch)
+
+        keeping = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+
+    async def _wait(self, cause: str, stopping: asyncio.Event) -> None:
+        if cause != self._trouble:
+            log.warning("waiting", log=self._pull.log_name, cause=cause)
+            self._trouble = cause
+            self._tell(cause)
+        jittered = self._backoff * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not secrecy
+        self._backoff = min(self._backoff * 2, LAST_BACKOFF_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(jittered):
+                await stopping.wait()
+
+    def _well(self) -> None:
+        self._backoff = FIRST_BACKOFF_S
+        if self._trouble:
+            log.info("going on", log=self._pull.log_name, after=self._trouble)
+            self._trouble = ""
+            self._tell("")
