@@ -79,5 +79,5 @@ def configure(
 
 def get(name: str) -> FilteringBoundLogger:
     """The logger of a module."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: FilteringBoundLogger = structlog.get_logger(source=name)
     return logger
