@@ -1,0 +1,432 @@
+"""The promises of `infra.stores.CommentStore`, for any implementation.
+
+An implementation gives a `Backend` and subclasses `CommentStoreContract` with a `backend` fixture; nothing in here
+knows which one it is.
+"""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+import pytest
+
+from infra.errors import Unavailable
+from infra.stores import CommentStore, LoggedItem, StoredItem
+from schemas import codec
+from schemas.items import Comment, Item, Pinned, Purged, Removed, Restored
+from tests.factories import NOON_MS, comment, removed
+
+S = "018bcfe5-6800-7bb6-bc13-d949c5118ce2"
+OTHER = "018bcfe5-6800-7bb6-bc13-d949c5118ce3"
+LOG = "LIVE_0"
+END = 2**53
+
+
+class Backend(Protocol):
+    """Where an implementation keeps its data, and how to hurt it."""
+
+    async def open(self) -> CommentStore:
+        """One more, independent handle on the same data."""
+
+    async def kill_while_writing(self, items: Sequence[LoggedItem], through: int) -> None:
+        """Let another process write *items* and kill -9 it before its commit."""
+
+    async def fill(self) -> None:
+        """Take all the room there is."""
+
+    async def free(self) -> None:
+        """Give it back."""
+
+
+def logged(item: Item, seq: int, *, stream_id: str = S, at_ms: int | None = None, key: str | None = None) -> LoggedItem:
+    """*item* at *seq*; logged at noon plus *seq* ms unless told."""
+    at = NOON_MS + seq if at_ms is None else at_ms
+    return LoggedItem(
+        log=LOG, stream_id=stream_id, seq=seq, at_ms=at, payload=codec.encode(item), item=item, msg_id=key
+    )
+
+
+def restored(number: int) -> Restored:
+    """The return of comment *number*."""
+    return Restored(comment=comment(number))
+
+
+async def everything(store: CommentStore, stream_id: str = S) -> list[tuple[int, str | None]]:
+    """(seq, removed) of all comments, ascending."""
+    found = await store.comments(stream_id, after=0, before=END, descending=False, limit=100_000)
+    return [(each.seq, each.removed) for each in found]
+
+
+async def answers(store: CommentStore) -> tuple[object, ...]:
+    """All that the store says of the stream, to be compared."""
+    items = await store.range(S, 0, END, 100_000)
+    return (items, await everything(store), await store.total(S), await store.tail(S), await store.removed(S))
+
+
+class CommentStoreContract:
+    """Every implementation passes all of these."""
+
+    @pytest.fixture
+    async def store(self, backend: Backend) -> CommentStore:
+        """A handle on an empty store."""
+        return await backend.open()
+
+    async def test_an_empty_store_answers(self, store: CommentStore) -> None:
+        """A stream nobody knows has no items, a total of 0 and no tail; that is no error."""
+        assert await answers(store) == ([], [], 0, 0, {})
+        assert await store.newest(S, END, 10) == []
+        assert await store.replies(S, "1", 0, 10) == []
+        assert await store.comment(S, "1") is None
+        assert await store.by_msg_id(S, "k") is None
+        assert await store.archived_through(LOG) == 0
+
+    async def test_what_was_written_is_read_as_it_was(self, store: CommentStore) -> None:
+        """Payload, time, seq and key come back to the byte; other items than comments are items too."""
+        first, second = logged(comment(1), 10, key="k1"), logged(Pinned(comment_id="1", by="ada"), 11)
+        await store.write([first, second], {LOG: 11})
+
+        assert await store.range(S, 0, END, 10) == [
+            StoredItem(stream_id=S, seq=10, at_ms=first.at_ms, payload=first.payload, msg_id="k1"),
+            StoredItem(stream_id=S, seq=11, at_ms=second.at_ms, payload=second.payload),
+        ]
+        assert await everything(store) == [(10, None)]
+        assert await store.archived_through(LOG) == 11
+
+    async def test_a_batch_written_again_changes_nothing(self, store: CommentStore) -> None:
+        """Redelivery: the same batch, whole and in part, any number of times."""
+        batch = [logged(comment(n), n, key=f"k{n}") for n in range(1, 6)] + [logged(removed(2), 6)]
+        await store.write(batch, {LOG: 6})
+        once = await answers(store)
+        for again in (batch, batch[2:4], batch[::-1], batch):
+            await store.write(again, {})
+
+        assert await answers(store) == once
+        assert await store.total(S) == 4
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+    async def test_order_does_not_matter(self, store: CommentStore, order: tuple[int, ...]) -> None:
+        """Comment, removal, restore, second removal: in each of 24 orders the last one by seq holds."""
+        events = [
+            logged(comment(1), 1),
+            logged(removed(1), 2),
+            logged(restored(1), 3),
+            logged(Removed(comment_id="1", reason="creator"), 4),
+        ]
+        for place in order:
+            await store.write([events[place]], {})
+
+        assert await everything(store) == [(1, "creator")]
+        assert await store.removed(S) == {"1": "creator"}
+        assert await store.total(S) == 0
+
+    async def test_a_comment_after_its_removal_stays_removed(self, store: CommentStore) -> None:
+        """The removal arrived first; the comment, whenever it comes and however often, is removed."""
+        await store.write([logged(removed(7), 9)], {})
+        assert await store.removed(S) == {"7": "moderator"}
+        for _ in range(2):
+            await store.write([logged(comment(7), 3)], {})
+            assert await everything(store) == [(3, "moderator")]
+        assert await store.total(S) == 0
+
+    async def test_a_restore_undoes_what_came_before_it(self, store: CommentStore) -> None:
+        """A restored comment is visible and counted again, and an older removal that comes late changes nothing."""
+        await store.write([logged(comment(1), 1), logged(removed(1), 5)], {})
+        await store.write([logged(restored(1), 8)], {})
+        await store.write([logged(removed(1), 6)], {})
+
+        assert await everything(store) == [(1, None)]
+        assert await store.removed(S) == {}
+        assert await store.total(S) == 1
+
+    async def test_a_purge_takes_all_of_a_user_before_it(self, store: CommentStore) -> None:
+        """Before or after the purge was written: what the user said earlier is gone, what they say later is not."""
+        bad = [logged(comment(n, author="bad"), n) for n in (1, 3, 5, 9)]
+        await store.write([bad[0], bad[1], logged(comment(2), 2)], {})
+        await store.write([logged(Purged(user_id="bad"), 7)], {})
+        await store.write([bad[2], bad[3], logged(comment(4, author="bad"), 4, stream_id=OTHER)], {})
+
+        assert await everything(store) == [(1, "purged"), (2, None), (3, "purged"), (5, "purged"), (9, None)]
+        assert await store.removed(S) == {"1": "purged", "3": "purged", "5": "purged"}
+        assert await store.total(S) == 2
+        assert await store.total(OTHER) == 1
+
+    async def test_of_a_purge_and_a_restore_the_later_holds(self, store: CommentStore) -> None:
+        """A moderator who brings one comment back after a purge means it; a purge after that takes it again."""
+        await store.write([logged(restored(1), 8), logged(Purged(user_id="ada"), 7), logged(comment(1), 1)], {})
+        assert await everything(store) == [(1, None)]
+        await store.write([logged(Purged(user_id="ada"), 9)], {})
+        assert await everything(store) == [(1, "purged")]
+
+    @pytest.mark.parametrize("seed", range(12))
+    async def test_any_history_in_any_order_reads_the_same(self, backend: Backend, seed: int) -> None:
+        """200 random events, shuffled, cut into random batches, a third repeated: the rows a plain replay gives."""
+        chance = random.Random(seed)
+        history = [logged(_random_item(chance, seq), seq) for seq in range(1, 201)]
+        shuffled = history + chance.sample(history, 66)
+        chance.shuffle(shuffled)
+        store = await backend.open()
+        while shuffled:
+            size = chance.randint(1, 30)
+            await store.write(shuffled[:size], {})
+            del shuffled[:size]
+
+        assert await everything(store) == _replayed(history)
+        assert await store.total(S) == sum(reason is None for _, reason in _replayed(history))
+        assert [item.seq for item in await store.range(S, 0, END, 500)] == list(range(1, 201))
+
+    async def test_the_watermark_never_moves_back(self, store: CommentStore) -> None:
+        """Whatever is written later with a lower one, also of another log."""
+        await store.write([], {LOG: 50, "LIVE_1": 7})
+        await store.write([logged(comment(1), 1)], {LOG: 40})
+
+        assert await store.archived_through(LOG) == 50
+        assert await store.archived_through("LIVE_1") == 7
+
+    async def test_streams_share_nothing(self, store: CommentStore) -> None:
+        """The same ids, keys and users in another stream are other comments."""
+        await store.write([logged(comment(1), 1, key="k"), logged(comment(1), 2, stream_id=OTHER, key="k")], {})
+        await store.write([logged(removed(1), 3)], {})
+        mine, theirs = await store.by_msg_id(S, "k"), await store.comment(OTHER, "1")
+
+        assert (mine and mine.seq, theirs and theirs.seq) == (1, 2)
+        assert await everything(store, OTHER) == [(2, None)]
+        assert await store.removed(OTHER) == {}
+
+    async def test_a_key_finds_its_comment(self, store: CommentStore) -> None:
+        """However many attempts there were; should the log have taken a key twice, the first comment answers."""
+        await store.write([logged(comment(2), 20, key="same")], {})
+        await store.write([logged(comment(1), 10, key="same"), logged(comment(3), 30)], {})
+        found = await store.by_msg_id(S, "same")
+
+        assert found is not None
+        assert found.seq == 10
+        assert await store.by_msg_id(S, "none") is None
+
+    async def test_unicode_comes_back(self, store: CommentStore) -> None:
+        """Every plane, combining marks, joiners, right-to-left, NUL and 500 four-byte characters."""
+        texts = [
+            "👩‍👩‍👧‍👦",
+            "a\u0301\u0327",
+            "\u202eabc",
+            "x\0y",
+            "\U0001f600" * 500,
+            "'; DROP TABLE items; --",
+            "\ufffe\U0010ffff",
+        ]
+        items = [logged(comment(n, text=text, author=text), n + 1, key=text) for n, text in enumerate(texts)]
+        await store.write(items, {})
+        await store.write([logged(Purged(user_id=texts[3]), 50)], {})
+
+        read = await store.comments(S, after=0, before=END, descending=False, limit=50)
+        assert [item.payload for item in items] == [item.payload for item in read]
+        assert [item.removed for item in read] == [None, None, None, "purged", None, None, None]
+        for item, text in zip(items, texts, strict=True):
+            found = await store.by_msg_id(S, text)
+            assert found is not None
+            assert found.seq == item.seq
+
+    async def test_ten_thousand_comments_page_by_cursor(self, store: CommentStore) -> None:
+        """Both ways, every comment once, in order, across another stream's items between them."""
+        await _fill(store, 10_000)
+        seen: list[int] = []
+        before = END
+        while page := await store.comments(S, after=0, before=before, descending=True, limit=199):
+            seen += [item.seq for item in page]
+            before = page[-1].seq
+        assert seen == list(range(20_000, 0, -2))
+
+        seen, after = [], 0
+        while page := await store.comments(S, after=after, before=END, descending=False, limit=200):
+            seen += [item.seq for item in page]
+            after = page[-1].seq
+        assert seen == list(range(2, 20_001, 2))
+        assert await store.total(S) == 10_000
+
+    async def test_pages_hold_while_comments_are_written(self, backend: Backend, store: CommentStore) -> None:
+        """A reader with a cursor neither repeats nor skips while another process's handle writes newer comments."""
+        writer = await backend.open()
+        await writer.write([logged(comment(n), n) for n in range(1, 301)], {})
+
+        async def keep_writing() -> None:
+            for n in range(301, 501):
+                await writer.write([logged(comment(n), n)], {})
+
+        writing = asyncio.create_task(keep_writing())
+        seen: list[int] = []
+        before = 301
+        while page := await store.comments(S, after=0, before=before, descending=True, limit=7):
+            seen += [item.seq for item in page]
+            before = page[-1].seq
+        await writing
+
+        assert seen == list(range(300, 0, -1))
+        assert await store.tail(S) == 500
+
+    async def test_a_write_is_read_at_once_by_everybody(self, backend: Backend, store: CommentStore) -> None:
+        """What was acknowledged before a read began is in it, on every handle."""
+        writer = await backend.open()
+        for n in range(1, 50):
+            await writer.write([logged(comment(n), n)], {LOG: n})
+            assert (await store.tail(S), await store.total(S), await store.archived_through(LOG)) == (n, n, n)
+
+    async def test_ranges_have_open_and_closed_ends(self, store: CommentStore) -> None:
+        """`after` and `before` are outside, `until` is inside, limits cut at the near end."""
+        await store.write([logged(comment(n), n) for n in range(1, 11)], {})
+
+        async def page(**bounds: int | bool) -> list[int]:
+            question: dict[str, object] = {"after": 0, "before": END, "descending": False, "limit": 50, **bounds}
+            return [item.seq for item in await store.comments(S, **question)]  # type: ignore[arg-type]  # as named above
+
+        assert [item.seq for item in await store.range(S, 2, 5, 10)] == [3, 4, 5]
+        assert [item.seq for item in await store.range(S, 2, 9, 3)] == [3, 4, 5]
+        assert [item.seq for item in await store.newest(S, 5, 3)] == [4, 3, 2]
+        assert await page(after=2, before=6) == [3, 4, 5]
+        assert await page(offset=7) == [8, 9, 10]
+        assert await page(offset=7, descending=True) == [3, 2, 1]
+        assert await page(limit=2, offset=1, descending=True) == [9, 8]
+        assert await page(offset=10_000) == []
+        assert await page(before=2**63 + 5) == list(range(1, 11))
+
+    async def test_times_bound_a_page(self, store: CommentStore) -> None:
+        """`from` is inside, `to` is outside; also where the log's clock stepped back between two comments."""
+        minutes = (0, 1, 2, 7, 3, 4, 10)
+        await store.write(
+            [logged(comment(n), n, at_ms=NOON_MS + m * 60_000) for n, m in enumerate(minutes, start=1)], {}
+        )
+
+        async def between(first: int | None, last: int | None) -> list[int]:
+            page = await store.comments(
+                S,
+                after=0,
+                before=END,
+                descending=False,
+                limit=50,
+                from_ms=None if first is None else NOON_MS + first * 60_000,
+                to_ms=None if last is None else NOON_MS + last * 60_000,
+            )
+            return [item.seq for item in page]
+
+        assert await between(2, 4) == [3, 5]
+        assert await between(4, None) == [4, 6, 7]
+        assert await between(None, 2) == [1, 2]
+        assert await between(7, 8) == [4]
+        assert await between(20, None) == []
+        assert await between(5, 5) == []
+
+    async def test_replies_are_a_thread(self, store: CommentStore) -> None:
+        """A comment's replies in order; a removed parent keeps them, a removed reply says so."""
+        items = [logged(comment(1), 1), *(logged(comment(n, parent="1"), n) for n in range(2, 6))]
+        await store.write([*items, logged(comment(9), 9), logged(removed(1), 20), logged(removed(3), 21)], {})
+
+        thread = await store.replies(S, "1", 0, 3)
+        assert [(item.seq, item.removed) for item in thread] == [(2, None), (3, "moderator"), (4, None)]
+        assert [item.seq for item in await store.replies(S, "1", thread[-1].seq, 3)] == [5]
+
+    async def test_a_replaced_message_replaces_its_row(self, store: CommentStore) -> None:
+        """A log server that lost its last second gives a seq again: what the log has now is what the store has."""
+        await store.write([logged(comment(1), 1, key="old"), logged(removed(5), 2)], {})
+        await store.write([logged(Pinned(comment_id="1", by="x"), 1), logged(comment(6), 2, key="new")], {})
+
+        assert await everything(store) == [(2, None)]
+        assert await store.total(S) == 1
+        assert await store.by_msg_id(S, "old") is None
+
+    async def test_a_killed_writer_leaves_all_or_nothing(self, backend: Backend, store: CommentStore) -> None:
+        """A kill -9 inside the transaction: nothing of it, the watermark included; the redelivered batch then fits."""
+        await store.write([logged(comment(1), 1)], {LOG: 1})
+        before = await answers(store)
+        batch = [logged(comment(n), n) for n in range(2, 400)] + [logged(removed(1), 400)]
+        await backend.kill_while_writing(batch, 400)
+
+        assert await answers(store) == before
+        assert await store.archived_through(LOG) == 1
+        await store.write(batch, {LOG: 400})
+        assert (await store.total(S), await store.archived_through(LOG)) == (398, 400)
+
+    async def test_a_full_disk_is_told_and_loses_nothing(self, backend: Backend, store: CommentStore) -> None:
+        """`Unavailable` says that the disk is full; reads go on; nothing is half-written; with room it goes on."""
+        stored = await _fill_disk(backend, store)
+        assert await store.total(S) == stored
+        assert await store.archived_through(LOG) == stored
+        assert len(await store.range(S, 0, END, 100_000)) == stored
+
+        await backend.free()
+        await store.write([logged(comment(n), n) for n in range(stored + 1, stored + 11)], {LOG: stored + 10})
+        assert await store.total(S) == stored + 10
+
+    async def test_the_event_loop_is_never_blocked(self, store: CommentStore) -> None:
+        """While a large batch is written the loop goes on turning."""
+        writing = asyncio.create_task(store.write([logged(comment(n), n) for n in range(1, 8001)], {}))
+        turns = 0
+        while not writing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await writing
+        assert turns > 100
+
+
+async def _fill(store: CommentStore, comments: int) -> None:
+    """*comments* at the even seqs of `S`, as many of the other stream between them."""
+    for start in range(1, comments + 1, 500):
+        numbers = range(start, min(start + 500, comments + 1))
+        mine = [logged(comment(n), 2 * n) for n in numbers]
+        await store.write([*mine, *(logged(comment(n), 2 * n - 1, stream_id=OTHER) for n in numbers)], {})
+
+
+async def _fill_disk(backend: Backend, store: CommentStore) -> int:
+    """Write until the disk is full; how many comments were acknowledged."""
+    await store.write([logged(comment(1), 1)], {LOG: 1})
+    await backend.fill()
+    stored = 1
+    while stored < 100_000:
+        batch = [logged(comment(n, text="x" * 400), n) for n in range(stored + 1, stored + 101)]
+        try:
+            await store.write(batch, {LOG: stored + 100})
+        except Unavailable as error:
+            assert "is full" in str(error)  # noqa: PT017 - which of many writes meets the end is not known
+            return stored
+        stored += 100
+    pytest.fail("the disk took everything")
+
+
+def _random_item(chance: random.Random, seq: int) -> Item:
+    kind = chance.choices(("comment", "removed", "restored", "purged"), (6, 3, 2, 1))[0]
+    target = chance.randint(1, 60)
+    match kind:
+        case "removed":
+            return Removed(comment_id=str(target), reason=chance.choice(("author", "moderator", "creator")))
+        case "restored":
+            return restored(target)
+        case "purged":
+            return Purged(user_id=chance.choice(("ada", "bob", "eve")))
+    # An id above the targets' range now and then, so that some comments are never touched.
+    return comment(seq if seq <= 60 else 1000 + seq, author=chance.choice(("ada", "bob", "eve")))
+
+
+def _replayed(history: Sequence[LoggedItem]) -> list[tuple[int, str | None]]:
+    """What a plain replay in order gives: a naive model, in other terms than any implementation's."""
+    shown: dict[int, str | None] = {}
+    said: dict[str, Comment] = {}
+    place: dict[str, int] = {}
+    early: dict[str, str | None] = {}
+    for event in history:
+        match event.item:
+            case Comment(comment_id=comment_id):
+                said[comment_id], place[comment_id] = event.item, event.seq
+                shown[event.seq] = early.get(comment_id)
+            case Removed(comment_id=comment_id, reason=reason):
+                early[comment_id] = reason
+                if comment_id in place:
+                    shown[place[comment_id]] = reason
+            case Restored(comment=back):
+                early[back.comment_id] = None
+                if back.comment_id in place:
+                    shown[place[back.comment_id]] = None
+            case Purged(user_id=user_id):
+                for comment_id, words in said.items():
+                    # An earlier removal's reason gives way to the later purge.
+                    if words.user.id == user_id:
+                        shown[place[comment_id]] = "purged"
+    return sorted(shown.items())

@@ -1,0 +1,175 @@
+"""The file: who may open it, what its failures say, and that questions stay cheap."""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from infra.errors import StoreTooNew, Unavailable
+from infra.sqlite import Database, SqliteComments, comments
+from infra.sqlite import database as module
+from infra.sqlite.schema import MIGRATIONS
+from tests.contract.comment_store import END, LOG, S, logged
+from tests.factories import comment
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An open file."""
+    opened = await Database.open(tmp_path / "ovation.sqlite", busy_s=0.2)
+    yield opened
+    await opened.close()
+
+
+async def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Gateways and archive start together: one of them makes the schema, all of them can use it."""
+    path = tmp_path / "new" / "folder" / "ovation.sqlite"
+    opened = await asyncio.gather(*(Database.open(path) for _ in range(8)))
+    try:
+        await SqliteComments(opened[0]).write([logged(comment(1), 1)], {LOG: 1})
+        assert [await SqliteComments(each).total(S) for each in opened] == [1] * 8
+    finally:
+        for each in opened:
+            await each.close()
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    """Only `write` writes: a mistake in a question fails instead of changing rows."""
+    with pytest.raises(Unavailable, match="readonly"):
+        await database.read(lambda db: db.execute("DELETE FROM items"))
+
+
+async def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    """The message names the file, both formats and the ways out."""
+    path = tmp_path / "ovation.sqlite"
+    await (await Database.open(path)).close()
+    with sqlite3.connect(path) as direct:
+        direct.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    direct.close()
+    with pytest.raises(
+        StoreTooNew, match=rf"{re.escape(str(path))} has format {len(MIGRATIONS) + 1}.*OVATION_DATA_DIR"
+    ):
+        await Database.open(path)
+
+
+async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    """What is no database says so and what to do, instead of a traceback."""
+    path = tmp_path / "ovation.sqlite"
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(Unavailable, match=r"damaged.*restore it"):
+        await Database.open(path)
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file stands where the folder should be."""
+    (tmp_path / "store").write_text("in the way")
+    with pytest.raises(Unavailable, match=r"store cannot be created: File exists"):
+        await Database.open(tmp_path / "store" / "ovation.sqlite")
+
+
+async def test_a_lock_held_too_long_is_named(database: Database) -> None:
+    """Somebody else writes the file for longer than the patience of 0.2 s: told, nothing written, and then it works."""
+    other = sqlite3.connect(database.path, isolation_level=None)
+    store = SqliteComments(database)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked by another process"):
+            await store.write([logged(comment(1), 1)], {LOG: 1})
+        other.execute("ROLLBACK")
+        await store.write([logged(comment(1), 1)], {LOG: 1})
+    finally:
+        other.close()
+
+    assert await store.total(S) == 1
+
+
+async def test_waiting_reads_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all readers are held and enough wait, the next read is refused at once; then it goes on."""
+    monkeypatch.setattr(module, "MAX_WAITING", 8)
+    gate = threading.Event()
+    held = [asyncio.create_task(database.read(lambda _db: gate.wait())) for _ in range(8)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="8 reads are waiting"):
+        await database.read(lambda db: db.execute("SELECT 1").fetchone())
+    gate.set()
+    await asyncio.gather(*held)
+
+    assert await database.read(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
+
+
+async def test_a_bug_is_not_called_unavailable(database: Database) -> None:
+    """A wrong statement is ours to mend: it crashes, rolls back, and the next transaction works."""
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await database.write(lambda db: db.execute("INSERT INTO nowhere VALUES (1)"))
+    await database.write(lambda db: db.execute("INSERT INTO archived VALUES ('x', 1)"))
+
+    assert await SqliteComments(database).archived_through("x") == 1
+
+
+async def test_no_question_walks_a_stream(database: Database) -> None:
+    """Each question's plan is a search with all its terms, without a sort: a page never costs what the stream costs."""
+    asked: list[str] = []
+    original = comments._select  # noqa: SLF001 - to see the real statements
+
+    def spy(db: sqlite3.Connection, *arguments: str | int, index: str = "") -> object:
+        db.set_trace_callback(asked.append)
+        try:
+            return original(db, *arguments, index=index)  # type: ignore[arg-type]  # handed through as they came
+        finally:
+            db.set_trace_callback(None)
+
+    store = SqliteComments(database)
+    await store.write([logged(comment(1), 2)], {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comments, "_select", spy)
+        await store.comments(S, after=1, before=END, descending=True, limit=5, offset=3, from_ms=5)
+        await store.comments(S, after=1, before=END, descending=False, limit=5)
+        await store.range(S, 1, 2, 3)
+        await store.newest(S, 1, 2)
+        await store.replies(S, "1", 0, 2)
+        await store.comment(S, "1")
+        await store.by_msg_id(S, "k")
+
+    searches = [statement for statement in asked if "FROM items" in statement]
+    plans = [
+        [row[3] for row in await database.read(lambda db, s=s: db.execute(f"EXPLAIN QUERY PLAN {s}").fetchall())]  # type: ignore[misc]  # a lambda has no types of its own
+        for s in searches
+    ]
+    found = [plan[0].removeprefix("SEARCH items USING ") for plan in plans]
+    assert not [plan for plan in plans if any("TEMP B-TREE" in step or "SCAN" in step for step in plan)]
+    assert found == [
+        "PRIMARY KEY (no=? AND seq>? AND seq<?)",
+        "PRIMARY KEY (no=? AND seq>? AND seq<?)",
+        "PRIMARY KEY (no=? AND seq>? AND seq<?)",
+        "PRIMARY KEY (no=? AND seq<?)",
+        "INDEX items_by_parent (no=? AND parent_id=? AND seq>?)",
+        "INDEX items_by_comment (no=? AND comment_id=?)",
+        "INDEX items_by_msg_id (no=? AND msg_id=?)",
+    ]
+
+
+async def test_a_full_file_system(tmp_path: Path) -> None:
+    """A real one of 2 MB: the refusal says what is full, what was acknowledged is there, and with room it goes on."""
+    unshare = shutil.which("unshare")
+    probe = [unshare or "", "--mount", "--map-root-user", "mount", "-t", "tmpfs", "none", str(tmp_path)]
+    if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:  # noqa: ASYNC221 - before the test begins
+        pytest.skip("this machine lets nobody mount a tmpfs; the contract's full disk is tested by SQLite's own limit")
+    inside = [sys.executable, "-m", "tests.unit.infra.sqlite.full_disk", str(tmp_path)]
+    run = await asyncio.create_subprocess_exec(*probe[:3], *inside, stdout=asyncio.subprocess.PIPE)
+    out, _ = await run.communicate()
+    told, counts, after = out.decode().splitlines()
+    stored = int(counts.split()[0])
+
+    assert re.fullmatch(
+        rf"the disk that holds {re.escape(str(tmp_path))}/ovation.sqlite is full \(0.0 MiB free\);.*", told
+    )
+    assert stored > 100
+    assert counts == f"{stored} {stored} {stored}"
+    assert after == f"{stored + 100} {stored + 100}"
