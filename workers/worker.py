@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from infra.errors import Unavailable
 from infra.jetstream.deadletter import DeadLetters
 from infra.jetstream.pull import Delivery, Pull
-from infra.telemetry import logs
+from infra.telemetry import logs, metrics
 from workers.handler import Done, Handler, Outcome, Reject, Retry
 
 log = logs.get(__name__)
 
 FETCH_S = 0.5
+STARTING = "starting"
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
 #: A third of the consumers' `ack_wait` of 5 s: two may be lost before a message that is worked on is offered again.
@@ -41,14 +42,14 @@ class Worker:
     ) -> None:
         """*max_attempts*: deliveries of a message whose handler crashes before it is dead-lettered.
 
-        *trouble* is told what the worker waits for, and "" when it goes on.
+        *trouble* is told what the worker waits for, and "" when it goes on; `STARTING` until it is told anything.
         """
         self._pull = pull
         self._handler = handler
         self._dead = dead
         self._max_attempts = max_attempts
         self._tell = trouble
-        self._trouble = ""
+        self._trouble = STARTING
         self._backoff = FIRST_BACKOFF_S
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -114,6 +115,7 @@ class Worker:
                 case Reject(reason):
                     await self._dead.put(delivery, reason)
                     self._handler.rejected(delivery)
+                    metrics.DEAD_LETTERS.labels(delivery.consumer).inc()
                     log.error("dead-lettered", log=delivery.log, seq=delivery.seq, reason=reason)
                     await self._pull.term(delivery, reason)
                 case Done():

@@ -6,6 +6,7 @@ from infra.clock import Clock
 from infra.jetstream.pull import Delivery, Pull
 from infra.jetstream.reader import LogMessage, Reader
 from infra.stores import CommentStore, LoggedItem
+from infra.telemetry import metrics
 from schemas import subjects
 from workers.archive.refill import logged_item, refill
 from workers.archive.watermark import Watermark
@@ -14,6 +15,8 @@ from workers.handler import Done, Outcome, Reject
 #: Seconds between two questions for the consumer's state while the watermark waits for its answer.
 ASK_S = 0.25
 REFILL_BATCH = 1000
+#: Seconds between two measurements of the lag.
+MEASURE_S = 5.0
 
 
 class LiveArchive:
@@ -30,6 +33,7 @@ class LiveArchive:
         self._written = 0
         self._opened = False
         self._asked = float("-inf")
+        self._measured = float("-inf")
 
     def fetched(self, batch: Sequence[Delivery]) -> None:
         """Account for what came."""
@@ -73,6 +77,10 @@ class LiveArchive:
             self._watermark.learn(await self._pull.state())
         if (through := self._watermark.through()) > self._written:
             await self._write([], through)
+        if now - self._measured >= MEASURE_S:
+            self._measured = now
+            last = (await self._reader.state(self._log)).last
+            metrics.ARCHIVE_LAG.labels(self._log).set(max(0, last - self._written))
 
     async def _open(self) -> None:
         floor = await self._store.archived_through(self._log)
@@ -85,5 +93,7 @@ class LiveArchive:
         self._opened = True
 
     async def _write(self, items: Sequence[LoggedItem], through: int) -> None:
-        await self._store.write(items, {self._log: through})
+        with metrics.ARCHIVE_COMMIT.time():
+            await self._store.write(items, {self._log: through})
+        metrics.ARCHIVED.inc(len(items))
         self._written = max(self._written, through)

@@ -16,7 +16,7 @@ from infra.stores import CommentStore, StreamStore
 from schemas import subjects
 from workers.archive.live import LiveArchive
 from workers.archive.records import RecordArchive
-from workers.worker import Worker
+from workers.worker import STARTING, Worker
 
 DURABLE = "archive"
 
@@ -39,6 +39,8 @@ async def run(
     troubles: dict[str, str] = {}
 
     def worker(log_name: str, make: Callable[[Pull], LiveArchive | RecordArchive]) -> Worker:
+        troubles[log_name] = STARTING
+
         def tell(cause: str) -> None:
             troubles[log_name] = cause
             trouble(next((each for each in troubles.values() if each), ""))

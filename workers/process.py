@@ -1,0 +1,93 @@
+"""The composition root of `ovation worker NAME`: settings in, a running worker out. Names the concrete store."""
+
+from collections.abc import Awaitable, Callable
+
+from infra.clock import SystemClock
+from infra.errors import BadSettings
+from infra.jetstream.connection import Connection
+from infra.jetstream.feed import Feed
+from infra.jetstream.kv import Bucket
+from infra.jetstream.publisher import Publisher
+from infra.jetstream.reader import Reader
+from infra.jetstream.streams import BUCKET, StreamRecords
+from infra.lifecycle import Lifecycle
+from infra.settings import Settings
+from infra.sqlite import Database, SqliteComments, SqliteStreams
+from workers.archive.run import run as run_archive
+from workers.media.ingest import run as run_media
+from workers.media.keys import Keys
+
+
+async def run(name: str, settings: Settings, lifecycle: Lifecycle) -> None:
+    """Run the worker *name* (one of `WORKERS`) until `lifecycle.stopping`, and drain it.
+
+    Raises:
+        BadSettings: a setting or a port is wrong.
+        StoreTooNew: the store was written by a newer version.
+        Unavailable: the broker did not answer for 30 s, or the store cannot be opened.
+    """
+    lifecycle.readiness.expect("nats", "connecting")
+    lifecycle.readiness.expect(name, "starting")
+    connection = await Connection(settings.nats_url, f"worker-{name}", SystemClock()).open()
+    try:
+        _follow(connection, lifecycle)
+        await WORKERS[name](settings, lifecycle, connection)
+    finally:
+        await connection.close()
+
+
+async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connection) -> None:
+    def trouble(cause: str) -> None:
+        _condition(lifecycle, "archive", cause)
+
+    database = await Database.open(settings.store_path())
+    try:
+        await run_archive(
+            settings=settings,
+            connection=connection,
+            comments=SqliteComments(database),
+            streams=SqliteStreams(database),
+            clock=connection.clock,
+            stopping=lifecycle.stopping,
+            trouble=trouble,
+        )
+    finally:
+        await database.close()
+
+
+async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connection) -> None:
+    publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
+    records = StreamRecords(Bucket(BUCKET, connection, publisher, reader), publisher)
+    try:
+        await run_media(
+            settings,
+            Keys(records, Feed(connection), connection.clock),
+            lifecycle.stopping,
+            lambda: _condition(lifecycle, "media", ""),
+        )
+    except OSError as error:
+        msg = f"OVATION_RTMP_PORT={settings.rtmp_port} or {settings.media_path()}: {error}"
+        raise BadSettings(msg) from error
+
+
+WORKERS: dict[str, Callable[[Settings, Lifecycle, Connection], Awaitable[None]]] = {
+    "archive": _archive,
+    "media": _media,
+}
+
+
+def _condition(lifecycle: Lifecycle, name: str, cause: str) -> None:
+    if cause:
+        lifecycle.readiness.expect(name, cause)
+    else:
+        lifecycle.readiness.met(name)
+    lifecycle.update()
+
+
+def _follow(connection: Connection, lifecycle: Lifecycle) -> None:
+    async def up() -> None:
+        _condition(lifecycle, "nats", "")
+
+    connection.on_down(lambda: _condition(lifecycle, "nats", "the broker is away"))
+    connection.on_up(up)
+    lifecycle.readiness.met("nats")
