@@ -53,7 +53,7 @@ class History:
         self._tails: OrderedDict[str, _Tail] = OrderedDict()
         self._states: dict[str, tuple[float, LogState]] = {}
 
-    async def comments(  # noqa: PLR0913 - the store's own question
+    async def comments(
         self,
         record: StreamRecord,
         *,
@@ -127,30 +127,33 @@ class History:
         row = await self._store.comment(record.stream_id, comment_id)
         return next(iter(self._show_rows([row] if row else [], removals)), None)
 
-    async def by_msg_id(self, record: StreamRecord, msg_id: str) -> Shown | None:
-        """The comment posted with an idempotency key, as far as it is archived: the log's own duplicate window has the rest.
+    async def by_msg_id_seq(self, record: StreamRecord, msg_id: str) -> int | None:
+        """Where the comment posted with an idempotency key is, as far as it is archived; the log knows the newest keys itself.
 
         Raises:
             Unavailable: the store does not answer.
         """
         row = await self._store.by_msg_id(record.stream_id, msg_id)
-        if row is None:
-            return None
-        return await self.at(record, row.seq)
+        return row.seq if row else None
 
-    async def original(self, record: StreamRecord, seq: int) -> Comment | None:
-        """The comment at *seq* with its text, removed or not: for telling a retry from another comment, never for showing.
+    async def original(self, record: StreamRecord, seq: int) -> tuple[Comment, int, bool] | None:
+        """The comment at *seq* as it was posted, when the log took it, and whether it is removed now.
+
+        For telling a retry from another comment and answering its author; never for showing.
 
         Raises:
             Unavailable: neither log nor store answers.
         """
-        message = await self._reader.at(subjects.live_log(record.shard), seq)
-        payload = message.payload if message else b""
-        if message is None:
-            rows = await self._store.range(record.stream_id, seq - 1, seq, 1)
-            payload = rows[0].payload if rows else b""
-        item = codec.decode_item(payload) if payload else None
-        return item if isinstance(item, Comment) else None
+        rows = await self._store.range(record.stream_id, seq - 1, seq, 1)
+        if rows:
+            payload, at_ms, removed = rows[0].payload, rows[0].at_ms, rows[0].removed is not None
+        else:
+            message = await self._reader.at(subjects.live_log(record.shard), seq)
+            if message is None:
+                return None
+            payload, at_ms, removed = message.payload, message.at_ms, False
+        item = codec.decode_item(payload)
+        return (item, at_ms, removed) if isinstance(item, Comment) else None
 
     async def at(self, record: StreamRecord, seq: int) -> Shown | None:
         """The item at one position.

@@ -42,9 +42,7 @@ class Shown(Struct, frozen=True, kw_only=True):
         )
 
 
-def show(  # noqa: PLR0913 - the parts of one stored message
-    stream_id: str, payload: bytes, seq: int, at_ms: int, removals: Removals, removed: str | None = None
-) -> Shown | None:
+def show(stream_id: str, payload: bytes, seq: int, at_ms: int, removals: Removals, removed: str | None = None) -> Shown | None:
     """Build what is shown of a stored item; `None` for a payload that is no item, which must not stop the others.
 
     *removed* is what the store knows; a decision in *removals* is newer and overrules it.

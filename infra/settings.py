@@ -191,5 +191,3 @@ def _nearest(variable: str, known: Mapping[str, str]) -> str:
 
     close = difflib.get_close_matches(variable, known, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
-
-

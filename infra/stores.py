@@ -62,7 +62,7 @@ class CommentStore(Protocol):
     async def newest(self, stream_id: str, before: int, limit: int) -> list[StoredItem]:
         """Items with `seq < before`, the newest *limit* of them, descending."""
 
-    async def comments(  # noqa: PLR0913 - one question with its bounds; a struct would only rename them
+    async def comments(
         self,
         stream_id: str,
         *,
@@ -92,7 +92,7 @@ class CommentStore(Protocol):
         """The highest stored seq of the stream; 0 when there is none."""
 
     async def removed(self, stream_id: str) -> dict[str, str]:
-        """comment id -> reason of all comments that are removed now."""
+        """Comment id -> reason of all comments that are removed now."""
 
 
 class StreamStore(Protocol):

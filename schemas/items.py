@@ -134,18 +134,7 @@ class Recording(Struct, frozen=True, kw_only=True, tag="recording"):
 
 
 Item = (
-    Comment
-    | Removed
-    | Restored
-    | Purged
-    | Pinned
-    | Unpinned
-    | Highlighted
-    | Settings
-    | Live
-    | Interrupted
-    | Ended
-    | Recording
+    Comment | Removed | Restored | Purged | Pinned | Unpinned | Highlighted | Settings | Live | Interrupted | Ended | Recording
 )
 
 REACTIONS = ("like", "love", "haha", "wow", "sad", "angry")

@@ -16,6 +16,7 @@ CODES: dict[str, tuple[int, str, bool]] = {
     "CONTENT_VIOLATION": (422, "The text is not allowed here", False),
     "DUPLICATE": (422, "The same was just said", False),
     "RATE_LIMITED": (429, "Too many requests", True),
+    "INTERNAL": (500, "Something broke on our side", False),
     "UNAVAILABLE": (503, "Not available at the moment", True),
 }
 

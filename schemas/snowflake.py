@@ -11,7 +11,7 @@ MACHINES = 1 << 10
 SEQUENCES = 1 << 12
 
 
-class ClockBehind(Exception):  # noqa: N818 - named for what happened to the caller, as the other outcomes are
+class ClockBehind(Exception):
     """The clock stands before the last id's millisecond, or past what the lease allows; wait `wait_ms` and ask again."""
 
     def __init__(self, wait_ms: int) -> None:

@@ -55,7 +55,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(  # noqa: PLR0913 - one keyword per thing a test varies
+async def cluster(
     nats: NatsServer,
     folder: Path,
     *,

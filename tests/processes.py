@@ -116,7 +116,7 @@ class Process:
         self.popen.send_signal(number)
 
     def kill(self) -> None:
-        """kill -9, and wait until it is gone."""
+        """Kill -9, and wait until it is gone."""
         if self.popen is not None:
             self.popen.kill()
             self.popen.wait()

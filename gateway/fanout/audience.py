@@ -42,7 +42,7 @@ class Audience:
     them to its `to`. Whoever is elsewhere (skipped, catching up) is brought back by `catchup`.
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators
+    def __init__(
         self, record: StreamRecord, tuning: Tuning, clock: Clock, feed: Feed, reader: Reader, history: History
     ) -> None:
         self.record = record

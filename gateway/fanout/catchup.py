@@ -129,7 +129,7 @@ class Catchup:
 
     async def _check(self, viewer: Viewer, audience: Audience, last_id: int) -> None:
         """Recognise a position that is not of this log: above its end, or from before it was re-created."""
-        if last_id == 0 or audience.ring.after(last_id, 1) and last_id <= audience.position:
+        if last_id == 0 or (audience.ring.after(last_id, 1) and last_id <= audience.position):
             return
         state = await audience.history.state(audience.record)
         if last_id > max(state.last, audience.position):
@@ -137,9 +137,7 @@ class Catchup:
             state = await audience.history.fresh_state(audience.record)
         if last_id > max(state.last, audience.position):
             log.info("cursor above the log", log=live_log(audience.record.shard), last_id=last_id)
-            items, previous = await audience.history.newest(
-                audience.record, audience.position, 50, audience.windower.removals
-            )
+            items, previous = await audience.history.newest(audience.record, audience.position, 50, audience.windower.removals)
             previous = previous if items else audience.position
             self._reset(viewer, min(1, previous), previous)
         elif last_id < state.incarnation:

@@ -34,14 +34,14 @@ PAUSED_S = 3.0
 IDLE_S = 30.0
 
 
-class Busy(Exception):  # noqa: N818 - named for the answer
+class Busy(Exception):
     """No room, or draining: come back later."""
 
 
 class Hub:
     """Owns the audiences."""
 
-    def __init__(  # noqa: PLR0913 - its collaborators
+    def __init__(
         self,
         settings: Settings,
         clock: Clock,

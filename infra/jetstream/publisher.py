@@ -42,7 +42,7 @@ class PubAck:
     val: int | None = None
 
 
-class Refused(Exception):  # noqa: N818 - named for what the log did, as the other outcomes are
+class Refused(Exception):
     """The log refused the message for good; `err_code` is nats-server's own."""
 
     def __init__(self, err_code: int, description: str) -> None:

@@ -231,4 +231,3 @@ async def wait_ready(connection: Connection, wait_s: float = 30.0) -> None:
             msg = f"JetStream is not enabled: {reply.data.decode()[:200]}"
             raise Unavailable(msg)
         await asyncio.sleep(0.1)
-

@@ -65,7 +65,7 @@ async def _cut_often(
     viewer: Viewer, c: Cluster, stream_id: str, posting: "asyncio.Task[list[int]]", times: int, gateway: int | None = None
 ) -> None:
     """Cut a viewer's connection after random counts of bytes, and bring it back on either gateway."""
-    chance = random.Random(7)  # noqa: S311 - a seeded test
+    chance = random.Random(7)
     for _ in range(times):
         if viewer.connections:
             seen = len(viewer.items)
@@ -128,7 +128,7 @@ async def test_what_is_lost_is_told(nats_server: NatsServer, tmp_path: Path) -> 
         await viewer.open()
         await viewer.until(lambda v: v.texts == ["kept"])
 
-        assert ["expired"] == [gap["reason"] for gap in viewer.gaps]
+        assert [gap["reason"] for gap in viewer.gaps] == ["expired"]
         assert viewer.gaps[0]["from"] == first
         assert viewer.faults == []
         await viewer.cut()
@@ -143,7 +143,7 @@ async def test_cursors_of_no_log_are_reset(nats_server: NatsServer, tmp_path: Pa
             viewer = await Viewer(c.events(0, stream_id), last_id=last_id).open()
             await viewer.until(lambda v: v.texts == ["hello"])
 
-            assert ["reset"] == [gap["reason"] for gap in viewer.gaps]
+            assert [gap["reason"] for gap in viewer.gaps] == ["reset"]
             assert viewer.faults == []
             await viewer.cut()
 
@@ -188,7 +188,7 @@ async def test_the_first_delivery_comes_at_once(nats_server: NatsServer, tmp_pat
         await empty.until(lambda v: any(e.name == "comments" for e in v.events))
         first = next(e for e in empty.events if e.name == "comments")
 
-        assert (0, [], True) == (first.data["prev"], first.data["items"], first.data["backfill"])
+        assert (first.data["prev"], first.data["items"], first.data["backfill"]) == (0, [], True)
         await empty.cut()
 
         seqs = [(await host.post(stream_id, f"c{n}")).json()["seq"] for n in range(4)]
@@ -244,7 +244,7 @@ async def test_a_draining_gateway_sends_everyone_away_between_frames(nats_server
             for viewer in viewers:
                 await viewer.until(lambda v: len(v.texts) == 200)
 
-            assert [[]] * 20 == [viewer.faults for viewer in viewers]
+            assert [viewer.faults for viewer in viewers] == [[]] * 20
             assert c.gateways[0].wait() == 0
 
 

@@ -109,7 +109,7 @@ async def gateway(
 @pytest.mark.parametrize("seed", range(4))
 async def test_the_cut_over_loses_and_reorders_nothing(nats_server: NatsServer, tmp_path: Path, seed: int) -> None:
     """Viewers join and resume at random positions while a stream is posted to: each has an unbroken run of the log."""
-    chance = random.Random(seed)  # noqa: S311 - seeded on purpose
+    chance = random.Random(seed)
     # A small ring: some resume from it, some from the log, some from the seam between the two.
     settings = load({"OVATION_RING_BYTES": str(chance.choice([0, 3_000, 30_000, 4_000_000])), "OVATION_WINDOW_MS": "5"})
     async with gateway(nats_server.url, tmp_path, settings=settings) as g:
@@ -166,7 +166,10 @@ async def test_a_removal_reaches_the_ring(nats_server: NatsServer, tmp_path: Pat
         resumed = await g.viewer(last_id=first).open()
         await resumed.until(lambda v: len(v.items) == 2)
 
-        assert [("removed", secret), "removed"] == [(resumed.items[0]["type"], resumed.seqs[0]), resumed.items[1]["type"]]
+        assert [("removed", secret), "removed"] == [
+            (resumed.items[0]["type"], resumed.seqs[0]),
+            resumed.items[1]["type"],
+        ]
         assert "secret" not in str(resumed.events)
 
 

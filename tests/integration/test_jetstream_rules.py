@@ -147,7 +147,7 @@ async def test_a_limit_is_exact_whoever_posts(nats_server: NatsServer) -> None:
         passed = await asyncio.gather(*(post(user, n) for user in range(40) for n in range(30)))
         by_user = [passed[user * 30 : user * 30 + 30] for user in range(40)]
 
-        assert [5] * 40 == [sum(each) for each in by_user]
+        assert [sum(each) for each in by_user] == [5] * 40
         first = by_user[0].index(True)
         assert await post(0, first)
 
@@ -179,10 +179,10 @@ async def test_counters_add_once_per_id(nats_server: NatsServer) -> None:
     async with broker(nats_server.url) as b:
         stream_id = fresh_stream()
 
-        assert 2 == await b.counters.add(0, stream_id, "like", 2, f"{stream_id}a")
+        assert await b.counters.add(0, stream_id, "like", 2, f"{stream_id}a") == 2
         assert await b.counters.add(0, stream_id, "like", 2, f"{stream_id}a") is None
-        assert 3 == await b.counters.add(0, stream_id, "like", 1, f"{stream_id}b")
-        assert {"like": 3} == await b.counters.totals(0, stream_id)
+        assert await b.counters.add(0, stream_id, "like", 1, f"{stream_id}b") == 3
+        assert await b.counters.totals(0, stream_id) == {"like": 3}
 
 
 async def test_a_full_log_refuses_and_drops_nothing(nats_server: NatsServer) -> None:

@@ -25,7 +25,7 @@ async def test_two_processes_hold_two_numbers(b: Broker) -> None:
     leases = [b.lease() for _ in range(30)]
     await asyncio.gather(*(lease.acquire() for lease in leases))
 
-    assert 30 == len({lease.machine for lease in leases})
+    assert len({lease.machine for lease in leases}) == 30
 
 
 async def test_a_lost_lease_stops_issuing(b: Broker) -> None:
@@ -113,4 +113,4 @@ async def test_more_ids_than_a_millisecond_has(b: Broker) -> None:
     await lease.acquire()
     ids = [str(await lease.stamp()) for _ in range(5000)]
 
-    assert 5000 == len(set(ids))
+    assert len(set(ids)) == 5000

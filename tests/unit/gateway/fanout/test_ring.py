@@ -24,7 +24,7 @@ def test_covers_from_its_start() -> None:
     windows = _filled().after(30, limit=10)
 
     assert windows is not None
-    assert [(30, 40), (40, 50), (50, 60)] == [(w.prev, w.to) for w in windows]
+    assert [(w.prev, w.to) for w in windows] == [(30, 40), (40, 50), (50, 60)]
 
 
 def test_a_position_inside_a_window_gets_that_window() -> None:
@@ -32,7 +32,7 @@ def test_a_position_inside_a_window_gets_that_window() -> None:
     windows = _filled().after(35, limit=1)
 
     assert windows is not None
-    assert [(30, 40)] == [(w.prev, w.to) for w in windows]
+    assert [(w.prev, w.to) for w in windows] == [(30, 40)]
 
 
 def test_says_when_it_does_not_cover() -> None:
@@ -88,7 +88,7 @@ def test_a_removal_rewrites_the_window_that_holds_it() -> None:
     assert windows is not None
     assert b"comment 30" not in b"".join(w.plain for w in windows)
     assert b'"seq":30' in windows[1].plain
-    assert [(10, 20), (20, 30), (30, 40), (40, 50), (50, 60)] == [(w.prev, w.to) for w in windows]
+    assert [(w.prev, w.to) for w in windows] == [(10, 20), (20, 30), (30, 40), (40, 50), (50, 60)]
 
 
 def test_rewriting_accounts_for_its_bytes() -> None:

@@ -13,8 +13,8 @@ def test_comments_carry_their_to_as_id() -> None:
     """The id equals `to`, and the range begins after `prev`."""
     [event] = SseParser().feed(sse.comments(5, 9, [b'{"seq":7}']))
 
-    assert ("9", "comments") == (event.id, event.name)
-    assert {"prev": 5, "from": 6, "to": 9, "backfill": False, "items": [{"seq": 7}]} == event.data
+    assert (event.id, event.name) == ("9", "comments")
+    assert event.data == {"prev": 5, "from": 6, "to": 9, "backfill": False, "items": [{"seq": 7}]}
 
 
 def test_no_other_event_carries_an_id() -> None:
@@ -22,14 +22,14 @@ def test_no_other_event_carries_an_id() -> None:
     frames = sse.gap(1, 2, "expired") + sse.event("viewers", {"count": 1}) + sse.retry(5) + sse.HEARTBEAT
     events = SseParser().feed(frames)
 
-    assert [("gap", None), ("viewers", None)] == [(event.name, event.id) for event in events]
+    assert [(event.name, event.id) for event in events] == [("gap", None), ("viewers", None)]
 
 
 def test_an_empty_range_is_well_formed() -> None:
     """Nothing said yet: from does not exceed to."""
     [event] = SseParser().feed(sse.comments(0, 0, [], backfill=True))
 
-    assert (0, 0, 0, True, []) == tuple(event.data[name] for name in ("prev", "from", "to", "backfill", "items"))
+    assert tuple(event.data[name] for name in ("prev", "from", "to", "backfill", "items")) == (0, 0, 0, True, [])
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=8), st.data())

@@ -24,14 +24,14 @@ def _data(window: Window) -> dict[str, Any]:
 
 
 def test_a_window_holds_what_was_taken_since_the_last() -> None:
-    """prev is the `to` before; items are in log order with their own seq."""
+    """Prev is the `to` before; items are in log order with their own seq."""
     windower = _windower(base=5)
     windower.take(fed(comment(1), 7, 5))
     windower.take(fed(comment(2), 9, 7))
     data = _data(windower.flush(0.0))
 
-    assert (5, 6, 9) == (data["prev"], data["from"], data["to"])
-    assert [7, 9] == [item["seq"] for item in data["items"]]
+    assert (data["prev"], data["from"], data["to"]) == (5, 6, 9)
+    assert [item["seq"] for item in data["items"]] == [7, 9]
 
 
 def test_windows_chain() -> None:
@@ -51,7 +51,7 @@ def test_a_repeated_message_is_taken_once() -> None:
     windower.take(fed(comment(1), 3, 0))
     windower.take(fed(comment(1), 3, 0))
 
-    assert 1 == len(_data(windower.flush(0.0))["items"])
+    assert len(_data(windower.flush(0.0))["items"]) == 1
 
 
 def test_a_loss_is_read_before_anything_else_is_taken() -> None:
@@ -66,7 +66,7 @@ def test_a_loss_is_read_before_anything_else_is_taken() -> None:
     windower.fill([logged(comment(2), 5), logged(comment(3), 7), logged(comment(4), 9)], until=9)
 
     assert not windower.behind
-    assert [3, 5, 7, 9] == [item["seq"] for item in _data(windower.flush(0.0))["items"]]
+    assert [item["seq"] for item in _data(windower.flush(0.0))["items"]] == [3, 5, 7, 9]
 
 
 def test_a_deletion_is_not_a_loss() -> None:
@@ -85,7 +85,7 @@ def test_a_lost_last_message_is_found_by_the_tail() -> None:
     assert windower.expect(3)
     assert not windower.expect(8)
     windower.fill([logged(comment(1), 8)], until=8)
-    assert [8] == [item["seq"] for item in _data(windower.flush(0.0))["items"]]
+    assert [item["seq"] for item in _data(windower.flush(0.0))["items"]] == [8]
 
 
 def test_an_erased_range_ends_the_waiting() -> None:
@@ -95,7 +95,7 @@ def test_an_erased_range_ends_the_waiting() -> None:
     windower.fill([], until=8)
 
     assert not windower.behind
-    assert 8 == windower.flush(0.0).to
+    assert windower.flush(0.0).to == 8
 
 
 def test_a_removed_comment_is_never_flushed_in_full() -> None:
@@ -106,7 +106,7 @@ def test_a_removed_comment_is_never_flushed_in_full() -> None:
     window = windower.flush(0.0)
 
     assert b"secret" not in window.plain
-    assert [("removed", 3), ("removed", 4)] == [(i["type"], i["seq"]) for i in _data(window)["items"]]
+    assert [(i["type"], i["seq"]) for i in _data(window)["items"]] == [("removed", 3), ("removed", 4)]
 
 
 def test_an_unreadable_message_stops_nobody() -> None:
@@ -117,8 +117,8 @@ def test_an_unreadable_message_stops_nobody() -> None:
     windower.take(fed(comment(2), 4, 3))
     data = _data(windower.flush(0.0))
 
-    assert [4] == [item["seq"] for item in data["items"]]
-    assert 4 == data["to"]
+    assert [item["seq"] for item in data["items"]] == [4]
+    assert data["to"] == 4
 
 
 @settings(max_examples=300, deadline=None)

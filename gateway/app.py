@@ -1,0 +1,157 @@
+"""The ASGI application: the route table, and every error as a problem document. Events are not here (`fanout.protocol`)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.auth import Authenticator
+from gateway.directory import StreamDirectory
+from gateway.history import History
+from gateway.middleware import RequestLog
+from gateway.problems import Problem, from_error, render
+from infra.clock import Clock
+from infra.errors import OvationError
+from infra.jetstream.counters import Counters
+from infra.jetstream.feed import Feed
+from infra.jetstream.leases import MachineLease
+from infra.jetstream.limits import Limits
+from infra.jetstream.publisher import Publisher
+from infra.jetstream.reader import Reader
+from infra.jetstream.streams import StreamRecords
+from infra.settings import Settings
+from infra.telemetry import logs
+from schemas.records import StreamRecord
+
+log = logs.get(__name__)
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """A gateway's parts, as handlers use them."""
+
+    settings: Settings
+    clock: Clock
+    authenticator: Authenticator
+    directory: StreamDirectory
+    records: StreamRecords
+    history: History
+    publisher: Publisher
+    reader: Reader
+    limits: Limits
+    counters: Counters
+    feed: Feed
+    lease: MachineLease
+    #: Viewers of a stream over all gateways.
+    viewer_count: Callable[[str], int]
+    #: Durable totals by reaction type.
+    reaction_totals: Callable[[StreamRecord], Awaitable[dict[str, int]]]
+
+
+def routes() -> list[Route]:
+    """The route table."""
+    from gateway import comments, hls, openapi, pages, posting, reactions, sessions, streams  # noqa: PLC0415 - they know Deps
+
+    stream = f"{API}/streams/{{stream_id}}"
+    comment = f"{stream}/comments/{{comment_id}}"
+    return [
+        Route(f"{API}/openapi.json", openapi.document, methods=["GET"]),
+        Route(f"{API}/session", sessions.create, methods=["POST"]),
+        Route(f"{API}/streams", streams.page, methods=["GET"]),
+        Route(f"{API}/streams/start", streams.start, methods=["POST"]),
+        Route(stream, streams.get, methods=["GET"]),
+        Route(stream, streams.change, methods=["PATCH"]),
+        Route(f"{stream}/start", streams.go_live, methods=["POST"]),
+        Route(f"{stream}/end", streams.end, methods=["POST"]),
+        Route(f"{stream}/watch", streams.watch, methods=["GET"]),
+        Route(f"{stream}/key", streams.rotate_key, methods=["POST"]),
+        Route(f"{stream}/ticket", sessions.ticket, methods=["POST"]),
+        Route(f"{stream}/comments", comments.page, methods=["GET"]),
+        Route(f"{stream}/comments", posting.create, methods=["POST"]),
+        Route(comment, comments.get, methods=["GET"]),
+        Route(comment, comments.remove, methods=["DELETE"]),
+        Route(f"{comment}/replies", comments.replies, methods=["GET"]),
+        Route(f"{stream}/reactions", reactions.create, methods=["POST"]),
+        # GET is taken before it gets here; this names the path for every other method.
+        Route(f"{stream}/events", _events, methods=["GET"]),
+        Route("/hls/{stream_id}/{path:path}", hls.serve, methods=["GET"]),
+        Route("/", pages.page, methods=["GET"]),
+        Route("/watch/{stream_id}", pages.page, methods=["GET"]),
+        Route("/assets/{name}", pages.asset, methods=["GET"]),
+        Route("/{name}", pages.asset, methods=["GET"]),
+    ]
+
+
+def create_app(deps: Deps) -> Starlette:
+    """Build the application around *deps*."""
+    app = Starlette(
+        routes=routes(),
+        middleware=[
+            Middleware(RequestLog),
+            # Reads may be embedded anywhere; credentials travel in headers, never by cookie across origins.
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+                expose_headers=["Retry-After", "X-Trace-Id"],
+                max_age=600,
+            ),
+        ],
+        exception_handlers={
+            Problem: _problem,
+            OvationError: _adapter,
+            HTTPException: _http,
+            Exception: _bug,
+        },
+    )
+    app.state.deps = deps
+    return app
+
+
+async def _events(_request: Request) -> Response:
+    raise Problem("METHOD_NOT_ALLOWED", "Events are read with a plain GET, one request per connection.")
+
+
+async def _problem(_request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
+    return _rendered(error)
+
+
+async def _adapter(_request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
+    return _rendered(from_error(error))
+
+
+async def _http(request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
+    if not request.url.path.startswith("/api"):
+        return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+    if error.status_code == 405:
+        problem = Problem("METHOD_NOT_ALLOWED", f"{request.method} is not allowed here.")
+    elif error.status_code == 404:
+        problem = Problem("NOT_FOUND", f"There is nothing at {request.url.path[:200]!r}.")
+    else:
+        problem = Problem("VALIDATION", str(error.detail), status=error.status_code)
+    response = _rendered(problem)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _bug(request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return _rendered(Problem("INTERNAL", "The request failed; it is in the log."))
+
+
+def _rendered(problem: Problem) -> Response:
+    status, headers, body = render(problem)
+    response = Response(body, status)
+    response.raw_headers.extend(headers)
+    return response

@@ -1,0 +1,186 @@
+"""Credentials into principals: bearer tokens, the session cookie, and tickets for what cannot set headers."""
+
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from gateway.problems import Problem
+from infra.clock import Clock
+from infra.errors import BadSettings
+from infra.settings import Settings
+from schemas.records import StreamRecord
+
+AUDIENCE = "ovation"
+#: Tickets have their own audience: a ticket is never taken for a token, nor the other way round.
+TICKET_AUDIENCE = "ovation-ticket"
+COOKIE = "ovation_session"
+MIN_SECRET_BYTES = 32
+TICKET_MAX_S = 12 * 3600
+ROLES = frozenset({"moderator", "admin", "creator", "verified"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SUBJECT = re.compile(r"[^\x00-\x20\x7f]{1,128}")
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who asks. `expires_at` is in seconds since the epoch; `stream_id` is set for tickets, which read one stream only."""
+
+    id: str
+    name: str
+    picture: str | None = None
+    roles: frozenset[str] = frozenset()
+    guest: bool = False
+    expires_at: int = 0
+    read_only: bool = False
+    stream_id: str | None = None
+
+    @property
+    def moderates(self) -> bool:
+        """Whether every stream may be moderated."""
+        return bool(self.roles & {"moderator", "admin"})
+
+
+class Minted(Struct, frozen=True):
+    """A credential and when it ends, in seconds since the epoch."""
+
+    token: str
+    expires_at: int
+    principal: Principal
+
+
+class Authenticator:
+    """Verifies and mints. Algorithms are pinned by the settings, never taken from the token."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Read the keys.
+
+        Raises:
+            BadSettings: no secret, a short one, or a key file that cannot be read.
+        """
+        if len(settings.jwt_secret.encode()) < MIN_SECRET_BYTES:
+            msg = f"OVATION_JWT_SECRET must be at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32"
+            raise BadSettings(msg)
+        self._clock = clock
+        self._guest_ttl_s = int(settings.guest_ttl_h * 3600)
+        self._secret = settings.jwt_secret
+        self._keys: list[tuple[Any, str]] = [(settings.jwt_secret, "HS256")]
+        if settings.jwt_public_key_file:
+            try:
+                pem = Path(settings.jwt_public_key_file).read_text()
+            except OSError as error:
+                msg = f"OVATION_JWT_PUBLIC_KEY_FILE={settings.jwt_public_key_file}: {error.strerror}"
+                raise BadSettings(msg) from error
+            self._keys.append((pem, settings.jwt_public_key_algorithm))
+
+    def authenticate(
+        self, *, authorization: str | None, cookie: str | None, ticket: str | None, method: str, stream_id: str | None
+    ) -> Principal | None:
+        """Who a request is from; `None` when it brings no credential. The header wins, then the ticket, then the cookie.
+
+        The cookie authorises safe methods only (a page elsewhere can make a browser send it); a ticket reads its stream.
+
+        Raises:
+            Problem: UNAUTHORIZED, for a credential that does not hold.
+        """
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
+                raise Problem("UNAUTHORIZED", "Authorization must be: Bearer <token>.")
+            return self._principal(self._verify(token.strip(), AUDIENCE))
+        if ticket is not None:
+            claims = self._verify(ticket, TICKET_AUDIENCE)
+            if claims.get("stream_id") != stream_id or method not in SAFE_METHODS:
+                raise Problem("UNAUTHORIZED", "This ticket is for reading another stream; ask for one of this stream.")
+            return msgspec.structs.replace(self._principal(claims), read_only=True, stream_id=stream_id)
+        if cookie is not None and method in SAFE_METHODS:
+            try:
+                return msgspec.structs.replace(self._principal(self._verify(cookie, AUDIENCE)), read_only=True)
+            except Problem:
+                # A browser sends a stale cookie with everything; reads of public streams need no credential.
+                return None
+        return None
+
+    def mint_guest(self, name: str) -> Minted:
+        """A new guest's token."""
+        guest_id = f"guest-{secrets.token_hex(8)}"
+        return self.mint(Principal(id=guest_id, name=name, guest=True, expires_at=self._now() + self._guest_ttl_s), AUDIENCE)
+
+    def mint_ticket(self, principal: Principal | None, stream_id: str) -> Minted:
+        """A read-only credential for one stream, which lives as long as the caller's token, 12 h at most."""
+        longest = self._now() + TICKET_MAX_S
+        holder = principal or Principal(id=f"anonymous-{secrets.token_hex(8)}", name="Anonymous", expires_at=longest)
+        return self.mint(
+            msgspec.structs.replace(holder, expires_at=min(holder.expires_at, longest), stream_id=stream_id),
+            TICKET_AUDIENCE,
+        )
+
+    def mint(self, principal: Principal, audience: str = AUDIENCE) -> Minted:
+        """A signed token of *principal*."""
+        claims: dict[str, Any] = {
+            "sub": principal.id,
+            "name": principal.name,
+            "roles": sorted(principal.roles),
+            "aud": audience,
+            "iat": self._now(),
+            "exp": principal.expires_at,
+        }
+        if principal.picture:
+            claims["picture"] = principal.picture
+        if principal.guest:
+            claims["guest"] = True
+        if principal.stream_id:
+            claims["stream_id"] = principal.stream_id
+        return Minted(jwt.encode(claims, self._secret, algorithm="HS256"), principal.expires_at, principal)
+
+    def _now(self) -> int:
+        return self._clock.now_ms() // 1000
+
+    def _verify(self, token: str, audience: str) -> dict[str, Any]:
+        cause = "no key fits"
+        for key, algorithm in self._keys:
+            try:
+                claims: dict[str, Any] = jwt.decode(
+                    token,
+                    key,
+                    algorithms=[algorithm],
+                    audience=audience,
+                    # The time is ours, so that a clock moved by hand moves tokens too.
+                    options={"require": ["exp", "sub", "aud"], "verify_exp": False, "verify_iat": False},
+                )
+            except jwt.InvalidAlgorithmError:
+                continue
+            except jwt.PyJWTError as error:
+                cause = str(error)
+                continue
+            if not isinstance(claims["exp"], int) or claims["exp"] <= self._now():
+                raise Problem("UNAUTHORIZED", "The token has expired; get a new one.")
+            return claims
+        raise Problem("UNAUTHORIZED", f"The token does not hold: {cause}.")
+
+    @staticmethod
+    def _principal(claims: dict[str, Any]) -> Principal:
+        sub, name, roles = claims["sub"], claims.get("name"), claims.get("roles", [])
+        if not isinstance(sub, str) or _SUBJECT.fullmatch(sub) is None:
+            raise Problem("UNAUTHORIZED", "The token's sub must be 1-128 characters without spaces.")
+        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            raise Problem("UNAUTHORIZED", "The token's roles must be a list of strings.")
+        picture = claims.get("picture")
+        return Principal(
+            id=sub,
+            name=name[:40] if isinstance(name, str) and name.strip() else sub[:40],
+            picture=picture if isinstance(picture, str) and picture.startswith(("https://", "http://")) else None,
+            roles=frozenset(roles) & ROLES,
+            guest=claims.get("guest") is True,
+            expires_at=claims["exp"],
+        )
+
+
+def badges(principal: Principal, record: StreamRecord) -> list[str]:
+    """What is shown beside the name in this stream."""
+    found = ["creator"] if principal.id == record.broadcaster.id else []
+    found += [role for role in ("admin", "moderator", "verified") if role in principal.roles]
+    return [*found, "guest"] if principal.guest else found

@@ -1,0 +1,177 @@
+"""A comment's way in: checks, cheapest first; then the log; the answer only after the PubAck.
+
+A comment is posted once per (stream, user, key), on whichever gateway the retry arrives and whatever crashed in between:
+within the duplicate window the log itself knows the key, after it the store does. A retry spends no limit.
+"""
+
+import asyncio
+import re
+import uuid
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import access, body, requests, text
+from gateway.app import Deps
+from gateway.auth import Principal, badges
+from gateway.problems import Problem, from_error
+from infra.errors import LimitReached, Unavailable
+from infra.telemetry import metrics
+from schemas import codec, subjects
+from schemas.api import NewComment, PostedComment
+from schemas.items import Comment, User
+from schemas.records import StreamRecord
+from schemas.snowflake import parse_snowflake
+from schemas.times import rfc3339
+
+_KEY = re.compile(r"[\x20-\x7e]{1,128}")
+
+
+async def create(request: Request) -> Response:
+    """`POST /streams/{id}/comments`."""
+    who = requests.user(request)
+    deps = requests.deps(request)
+    try:
+        record = await deps.directory.get(request.path_params["stream_id"])
+        access.require_watch(who, record)
+        status, comment = await _create(deps, request, who, record)
+    except LimitReached as error:
+        metrics.POSTS.labels("RATE_LIMITED").inc()
+        raise from_error(error) from None
+    except Problem as problem:
+        metrics.POSTS.labels(problem.code).inc()
+        raise
+    metrics.POSTS.labels("created" if status == 201 else "repeated").inc()
+    return requests.answer(comment, status)
+
+
+async def _create(deps: Deps, request: Request, who: Principal, record: StreamRecord) -> tuple[int, PostedComment]:
+    key = _key(request)
+    wanted = await body.read(request, NewComment)
+    said = text.normalised(wanted.text, field="text", longest=text.MAX_COMMENT)
+    msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or uuid.uuid4().hex)
+    if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
+        return 200, await _repeated(deps, record, stored, said)
+    if record.status != "live":
+        if key is not None and (seq := await deps.publisher.find(_subject(record), msg_id)) is not None:
+            return 200, await _repeated(deps, record, seq, said)
+        if record.status == "ended":
+            raise Problem("STREAM_ENDED", "The stream has ended; comments are closed.")
+        raise Problem("CONFLICT", "The stream has not started yet.")
+    if (word := text.banned_word(said, record.settings.banned_words)) is not None:
+        raise Problem("CONTENT_VIOLATION", f"This stream does not allow {word!r}.", field="text")
+    parent = await _parent(deps, record, wanted.parent_comment_id)
+    try:
+        await _spend(deps, who, record, msg_id)
+    except LimitReached:
+        # Longer ago than the limiter remembers its tokens, the log may still know the key.
+        if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:
+            raise
+        return 200, await _repeated(deps, record, seq, said)
+    return await _publish(deps, who, record, said, parent, msg_id)
+
+
+async def _publish(
+    deps: Deps, who: Principal, record: StreamRecord, said: str, parent: str | None, msg_id: str
+) -> tuple[int, PostedComment]:
+    stamp = await deps.lease.stamp()
+    comment = Comment(
+        comment_id=str(stamp),
+        user=User(id=who.id, name=who.name, picture=who.picture, badges=badges(who, record)),
+        text=said,
+        parent_comment_id=parent,
+        created_at=rfc3339(stamp.ms),
+    )
+    ack = await deps.publisher.publish(_subject(record), codec.encode(comment), msg_id)
+    if ack.duplicate:
+        return 200, await _repeated(deps, record, ack.seq, said)
+    return 201, posted(record.stream_id, comment, ack.seq, await _taken_at(deps, record, ack.seq, stamp.ms))
+
+
+async def _taken_at(deps: Deps, record: StreamRecord, seq: int, fallback: int) -> int:
+    """When the log took it. The comment is durable already, so a failing look never fails the post."""
+    try:
+        async with asyncio.timeout(1):
+            message = await deps.reader.at(subjects.live_log(record.shard), seq)
+    except (TimeoutError, Unavailable):
+        message = None
+    return message.at_ms if message is not None else fallback
+
+
+async def _spend(deps: Deps, who: Principal, record: StreamRecord, msg_id: str) -> None:
+    """Take the tokens one after the other, the narrowest first: a refusal spends nothing of the wider limits.
+
+    Raises:
+        LimitReached: says which, and for how long.
+        Unavailable: a limiter cannot answer; nobody passes then.
+    """
+    settings, slow = deps.settings, record.settings.slow_mode_s
+    if slow and not access.may_moderate(who, record):
+        await deps.limits.hold("slow", slow, (record.stream_id, who.id), msg_id)
+    await deps.limits.take("user_stream", settings.limit_user_stream, (record.stream_id, who.id), msg_id)
+    await deps.limits.take("user", settings.limit_user, (who.id,), msg_id)
+
+
+async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str) -> PostedComment:
+    """The answer to a retry: the comment as it was posted.
+
+    Raises:
+        Problem: VALIDATION, when the key was used for another text.
+    """
+    original = await deps.history.original(record, seq)
+    if original is None:
+        raise Problem("VALIDATION", "This Idempotency-Key was used before.", field="Idempotency-Key")
+    comment, at_ms, removed = original
+    if comment.text != said:
+        raise Problem("VALIDATION", "This Idempotency-Key was used with another text.", field="Idempotency-Key")
+    return posted(record.stream_id, comment, seq, at_ms, removed=removed)
+
+
+async def _parent(deps: Deps, record: StreamRecord, parent_comment_id: str | None) -> str | None:
+    """The root of the thread a reply belongs to: threads are one level deep.
+
+    Raises:
+        Problem: VALIDATION, for a parent that is missing, removed or elsewhere.
+    """
+    if parent_comment_id is None:
+        return None
+    try:
+        parse_snowflake(parent_comment_id)
+    except ValueError:
+        parent = None
+    else:
+        parent = await deps.history.comment(record, parent_comment_id)
+    if parent is None or parent.comment is None:
+        raise Problem("VALIDATION", "There is no such comment to reply to in this stream.", field="parent_comment_id")
+    root = parent.comment.parent_comment_id
+    if root is None:
+        return parent_comment_id
+    return root
+
+
+def posted(stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: bool = False) -> PostedComment:
+    """A comment as the API gives it."""
+    return PostedComment(
+        comment_id=comment.comment_id,
+        seq=seq,
+        stream_id=stream_id,
+        user=comment.user,
+        user_id=comment.user.id,
+        text=comment.text,
+        parent_comment_id=comment.parent_comment_id,
+        created_at=comment.created_at,
+        at=rfc3339(at_ms),
+        status="removed" if removed else "visible",
+        sampled=False,
+    )
+
+
+def _subject(record: StreamRecord) -> str:
+    return subjects.live(record.shard, record.stream_id)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and _KEY.fullmatch(key) is None:
+        raise Problem("VALIDATION", "Idempotency-Key must be 1-128 printable ASCII characters.", field="Idempotency-Key")
+    return key

@@ -1,0 +1,190 @@
+"""The composition root of `ovation gateway`: settings in, a running gateway out. The only place that names a store."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+
+import uvicorn
+
+from gateway.app import Deps, create_app
+from gateway.auth import Authenticator
+from gateway.directory import StreamDirectory
+from gateway.fanout.admission import Admission
+from gateway.fanout.hub import Hub
+from gateway.fanout.protocol import protocol_with
+from gateway.history import History
+from infra.clock import SystemClock
+from infra.errors import BadSettings, Unavailable
+from infra.jetstream.connection import Connection
+from infra.jetstream.counters import Counters
+from infra.jetstream.feed import Feed
+from infra.jetstream.kv import Bucket
+from infra.jetstream.leases import BUCKET as LEASES
+from infra.jetstream.leases import MachineLease
+from infra.jetstream.limits import Limits
+from infra.jetstream.publisher import Publisher
+from infra.jetstream.reader import Reader
+from infra.jetstream.streams import BUCKET as STREAMS
+from infra.jetstream.streams import StreamRecords
+from infra.lifecycle import Lifecycle
+from infra.settings import Settings
+from infra.sqlite import Database, SqliteComments, SqliteStreams
+from infra.telemetry import logs
+
+log = logs.get(__name__)
+
+BACKLOG = 4096
+RETRY_S = 0.5
+
+
+async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = None) -> None:
+    """Serve until `lifecycle.stopping`, then drain. *listen_fd* is a listening socket that the parent owns.
+
+    Raises:
+        BadSettings: a setting, a port or a key is wrong.
+        StoreTooNew: the store was written by a newer version.
+        Unavailable: the broker did not answer for 30 s.
+    """
+    clock = SystemClock()
+    authenticator = Authenticator(settings, clock)
+    listening = _listen(settings, listen_fd)
+    lifecycle.readiness.expect("nats", "connecting")
+    lifecycle.readiness.expect("streams", "reading the stream records")
+    database = await Database.open(settings.store_path())
+    comments, streams = SqliteComments(database), SqliteStreams(database)
+    name = f"gateway-{secrets.token_hex(6)}"
+    connection = await Connection(settings.nats_url, name, clock).open()
+    publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
+    counters, feed = Counters(publisher, reader), Feed(connection)
+    records = StreamRecords(Bucket(STREAMS, connection, publisher, reader), publisher)
+    lease = MachineLease(Bucket(LEASES, connection, publisher, reader), clock, f"{socket.gethostname()}:{os.getpid()}")
+    directory = StreamDirectory(records, streams)
+    history = History(comments, reader, clock)
+    hub = Hub(settings, clock, connection, reader, history, counters, name)
+    directory.on_change(hub.changed)
+    try:
+        for start in (lambda: directory.start(feed), lease.start, hub.start):
+            await _patiently(start, lifecycle)
+        lifecycle.readiness.met("streams")
+        _follow_connection(connection, lifecycle)
+        app = create_app(
+            Deps(
+                settings=settings,
+                clock=clock,
+                authenticator=authenticator,
+                directory=directory,
+                records=records,
+                history=history,
+                publisher=publisher,
+                reader=reader,
+                limits=Limits(publisher, reader, clock),
+                counters=counters,
+                feed=feed,
+                lease=lease,
+                viewer_count=hub.count,
+                reaction_totals=hub.reaction_totals,
+            )
+        )
+        admission = Admission(hub, directory, authenticator)
+        await _serve(app, admission, hub, listening, settings, lifecycle)
+    finally:
+        await lease.stop()
+        await hub.stop()
+        await directory.stop()
+        await connection.close()
+        await database.close()
+
+
+def _listen(settings: Settings, listen_fd: int | None) -> socket.socket:
+    if listen_fd is not None:
+        return socket.socket(fileno=listen_fd)
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.http_host, settings.http_port))
+    except OSError as error:
+        listening.close()
+        msg = (
+            f"OVATION_HTTP_PORT={settings.http_port}: cannot listen on {settings.http_host} "
+            f"({error.strerror}); stop what holds it or choose another"
+        )
+        raise BadSettings(msg) from error
+    listening.listen(BACKLOG)
+    return listening
+
+
+async def _patiently(start: object, lifecycle: Lifecycle) -> None:
+    """Start a part that needs the broker, again until it works: the topology may still be on its way."""
+    while not lifecycle.stopping.is_set():
+        try:
+            await start()  # type: ignore[operator]  # one of the three start methods above
+        except Unavailable as error:
+            log.warning("not started yet", cause=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(lifecycle.stopping.wait(), RETRY_S)
+        else:
+            return
+
+
+def _follow_connection(connection: Connection, lifecycle: Lifecycle) -> None:
+    def down() -> None:
+        lifecycle.readiness.expect("nats", "the broker is away")
+        lifecycle.update()
+
+    async def up() -> None:
+        lifecycle.readiness.met("nats")
+        lifecycle.update()
+
+    connection.on_down(down)
+    connection.on_up(up)
+    lifecycle.readiness.met("nats")
+
+
+async def _serve(
+    app: object,
+    admission: Admission,
+    hub: Hub,
+    listening: socket.socket,
+    settings: Settings,
+    lifecycle: Lifecycle,
+) -> None:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # any ASGI application
+        http=protocol_with(admission),
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, int(settings.drain_s) + 1),
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(lifecycle.stopping.wait())
+    lifecycle.update()
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.stop_accepting()
+    if not serving.done():
+        await hub.drain(settings.drain_s)
+        server.should_exit = True
+    await serving
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which the lifecycle has, and with a way to stop accepting first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own signature
+        """Leave signals to the lifecycle."""
+        yield
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket here; what waits in a shared queue is another process's."""
+        for each in getattr(self, "servers", []):
+            each.close()

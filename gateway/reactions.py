@@ -1,0 +1,38 @@
+"""Reactions: taps, counted durably before they are answered; not attributed, no undo."""
+
+import uuid
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import body, requests
+from gateway.problems import Problem
+from schemas import subjects
+from schemas.api import CountedReaction, NewReaction
+from schemas.items import REACTIONS
+
+
+async def create(request: Request) -> Response:
+    """`POST /streams/{id}/reactions`."""
+    who = requests.user(request)
+    deps = requests.deps(request)
+    record = await requests.stream(request, who)
+    wanted = await body.read(request, NewReaction)
+    if record.status != "live":
+        raise Problem("STREAM_ENDED", "Reactions are open while the stream is live.")
+    reaction_id = uuid.uuid4().hex
+    await deps.limits.take("reactions", deps.settings.limit_reactions, (record.stream_id, who.id), reaction_id)
+    total = await deps.counters.add(record.shard, record.stream_id, wanted.reaction_type, 1, reaction_id)
+    totals = await deps.reaction_totals(record)
+    if total is not None:
+        totals[wanted.reaction_type] = max(total, totals.get(wanted.reaction_type, 0))
+    pulse = {"reactions": {wanted.reaction_type: 1}, "totals": totals}
+    await deps.feed.tell(subjects.pulse(record.shard, record.stream_id), msgspec.json.encode(pulse))
+    return requests.answer(
+        CountedReaction(
+            reaction_id=reaction_id,
+            reaction_type=wanted.reaction_type,
+            total_reactions={name: totals.get(name, 0) for name in REACTIONS},
+        )
+    )

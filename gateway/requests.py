@@ -1,0 +1,99 @@
+"""What handlers ask of a request: who it is from, which stream it means, and its query parameters."""
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import access
+from gateway.auth import COOKIE, Principal
+from gateway.problems import Problem
+from schemas import codec
+from schemas.records import StreamRecord
+
+if TYPE_CHECKING:
+    from gateway.app import Deps
+
+MAX_LIMIT = 200
+
+
+def deps(request: Request) -> "Deps":
+    """The gateway's parts."""
+    found: Deps = request.app.state.deps
+    return found
+
+
+def principal(request: Request) -> Principal | None:
+    """Who asks.
+
+    Raises:
+        Problem: UNAUTHORIZED.
+    """
+    return deps(request).authenticator.authenticate(
+        authorization=request.headers.get("authorization"),
+        cookie=request.cookies.get(COOKIE),
+        ticket=request.query_params.get("ticket"),
+        method=request.method,
+        stream_id=request.path_params.get("stream_id"),
+    )
+
+
+def user(request: Request) -> Principal:
+    """Who writes.
+
+    Raises:
+        Problem: UNAUTHORIZED, FORBIDDEN.
+    """
+    return access.require_user(principal(request))
+
+
+async def stream(request: Request, who: Principal | None) -> StreamRecord:
+    """The stream of the path, if *who* may watch it.
+
+    Raises:
+        Problem: NOT_FOUND.
+    """
+    record = await deps(request).directory.get(request.path_params["stream_id"])
+    access.require_watch(who, record)
+    return record
+
+
+def limit(request: Request, default: int = 50) -> int:
+    """`limit`, 1-200.
+
+    Raises:
+        Problem: VALIDATION.
+    """
+    return integer(request, "limit", default, 1, MAX_LIMIT)
+
+
+def integer(request: Request, name: str, default: int, least: int, most: int) -> int:
+    """A whole number from the query.
+
+    Raises:
+        Problem: VALIDATION, outside its bounds.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and least <= int(text) <= most):
+        raise Problem("VALIDATION", f"{name} must be {least}-{most}, not {text[:40]!r}.", field=name)
+    return int(text)
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """A JSON answer that nobody caches."""
+    return Response(codec.encode(value), status, {"cache-control": "no-store"}, "application/json")
+
+
+def base_url(request: Request) -> str:
+    """The address people use, without a slash at its end."""
+    configured = deps(request).settings.public_url
+    return configured.rstrip("/") if configured else f"{request.url.scheme}://{request.url.netloc}"
+
+
+def rtmp_url(request: Request) -> str:
+    """Where encoders push to: this host, the RTMP port."""
+    host = request.url.hostname or "localhost"
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"rtmp://{bracketed}:{deps(request).settings.rtmp_port}/live"

@@ -1,0 +1,67 @@
+"""What a text may be: normalised once, in one place, for comments and names."""
+
+import re
+import unicodedata
+
+from gateway.problems import Problem
+
+MAX_COMMENT = 500
+MAX_NAME = 40
+
+_LINE_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+#: Bidirectional controls (a name or text must not reorder what stands around it), zero-width spaces and marks, soft hyphen,
+#: the byte order mark, invisible operators and the Hangul fillers.
+_INVISIBLE = re.compile(
+    "[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
+)
+#: Zero-width joiner and non-joiner; scripts such as Persian need the second, emoji the first.
+_JOINERS = "\u200c\u200d"
+
+
+def normalised(text: str, *, field: str, longest: int) -> str:
+    """Trim, NFC, line breaks to spaces, invisible characters out; joiners stay where they join.
+
+    Raises:
+        Problem: VALIDATION, for other control characters, lone surrogates, or nothing (or too much) left over.
+    """
+    found = unicodedata.normalize("NFC", _INVISIBLE.sub("", _LINE_BREAKS.sub(" ", text)))
+    for character in found:
+        category = unicodedata.category(character)
+        if category in ("Cc", "Cs") and character != "\t":
+            raise Problem("VALIDATION", f"{field} holds the control character U+{ord(character):04X}.", field=field)
+    found = _joined(found.replace("\t", " ")).strip()
+    if not 1 <= len(found) <= longest:
+        raise Problem("VALIDATION", f"{field} must be 1-{longest} characters, and is {len(found)}.", field=field)
+    return found
+
+
+def _joined(text: str) -> str:
+    """Drop joiners that have nothing to join on one of their sides."""
+    kept: list[str] = []
+    for index, character in enumerate(text):
+        if character in _JOINERS:
+            following = text[index + 1 : index + 2]
+            if not kept or kept[-1].isspace() or kept[-1] in _JOINERS or not following.strip() or following in _JOINERS:
+                continue
+        kept.append(character)
+    while kept and (kept[-1] in _JOINERS or kept[-1].isspace()):
+        kept.pop()
+    return "".join(kept)
+
+
+def folded(text: str) -> str:
+    """A text as banned words are compared: compatibility forms, case and marks folded away."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in plain if unicodedata.category(c) not in ("Mn", "Cf", "Me"))
+
+
+def banned_word(text: str, banned: list[str]) -> str | None:
+    """The first banned word or phrase that stands in *text* as whole words."""
+    if not banned:
+        return None
+    words = f" {' '.join(re.findall(r'[^\W_]+', folded(text)))} "
+    for each in banned:
+        wanted = " ".join(re.findall(r"[^\W_]+", folded(each)))
+        if wanted and f" {wanted} " in words:
+            return each
+    return None

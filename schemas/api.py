@@ -1,0 +1,201 @@
+"""Requests and answers of the HTTP API. Unknown request fields are ignored."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from schemas.items import PublicSettings, ReactionType, StreamSettings, Time, User
+from schemas.records import Broadcaster, Privacy, Status, Video
+
+Title = Annotated[str, Meta(min_length=1, max_length=500)]
+Description = Annotated[str, Meta(max_length=5000)]
+
+
+class NewSession(Struct, kw_only=True):
+    """`POST /session`."""
+
+    name: str
+
+
+class SessionUser(Struct, kw_only=True):
+    """Who a guest is."""
+
+    id: str
+    name: str
+
+
+class Session(Struct, kw_only=True):
+    """A guest's credential."""
+
+    token: str
+    user: SessionUser
+    expires_at: Time
+
+
+class Ticket(Struct, kw_only=True):
+    """A read-only credential for one stream, for `?ticket=`."""
+
+    ticket: str
+    expires_at: Time
+
+
+class NewStream(Struct, kw_only=True):
+    """`POST /streams/start`; with `scheduled_for` it waits for its start."""
+
+    title: Title
+    description: Description = ""
+    privacy: Privacy = "public"
+    scheduled_for: str | None = None
+
+
+class StartedStream(Struct, kw_only=True):
+    """A new stream. The key is shown here and never again."""
+
+    stream_id: str
+    rtmp_url: str
+    stream_key: str
+    status: Status
+    video: Video
+    started_at: Time | None
+    scheduled_for: Time | None
+    watch_url: str
+
+
+class EndedStream(Struct, kw_only=True):
+    """An ended stream; `recording_url` is null until the recording is ready."""
+
+    stream_id: str
+    status: Status
+    ended_at: Time
+    total_viewers: int
+    total_comments: int
+    recording_url: str | None
+
+
+class Stream(Struct, kw_only=True):
+    """One stream, as everybody may see it."""
+
+    stream_id: str
+    broadcaster: Broadcaster
+    title: str
+    description: str
+    privacy: Privacy
+    status: Status
+    is_live: bool
+    video: Video
+    viewer_count: int
+    comment_count: int
+    reaction_count: int
+    reactions: dict[str, int]
+    created_at: Time
+    started_at: Time | None
+    ended_at: Time | None
+    scheduled_for: Time | None
+    stream_url: str
+    thumbnail_url: str | None
+    settings: PublicSettings | StreamSettings
+    last_seq: int
+
+
+class StreamPage(Struct, kw_only=True):
+    """A page of streams, newest first."""
+
+    streams: list[dict[str, Any]]
+    next_cursor: str | None
+    limit: int
+
+
+class Watch(Struct, kw_only=True):
+    """Where the video is."""
+
+    stream_id: str
+    hls_url: str
+    qualities: list[str]
+    viewer_count: int
+    is_live: bool
+    video: Video
+
+
+class SettingsChange(Struct, kw_only=True):
+    """Settings to change; what is left out stays."""
+
+    slow_mode_s: Annotated[int, Meta(ge=0, le=3600)] | UnsetType = UNSET
+    followers_only: bool | UnsetType = UNSET
+    moderation: Literal["open", "hold"] | UnsetType = UNSET
+    shield: bool | UnsetType = UNSET
+    banned_words: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=500)] | UnsetType = UNSET
+
+
+class StreamChange(Struct, kw_only=True):
+    """`PATCH /streams/{id}`; what is left out stays."""
+
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    privacy: Privacy | UnsetType = UNSET
+    settings: SettingsChange | UnsetType = UNSET
+
+
+class NewKey(Struct, kw_only=True):
+    """A rotated key; the old one stopped at once."""
+
+    stream_id: str
+    stream_key: str
+    rtmp_url: str
+
+
+class NewComment(Struct, kw_only=True):
+    """`POST /streams/{id}/comments`."""
+
+    text: str
+    parent_comment_id: str | None = None
+
+
+class PostedComment(Struct, kw_only=True):
+    """A comment as its author gets it back; `seq` is null while it is held."""
+
+    type: str = "comment"
+    comment_id: str
+    seq: int | None
+    stream_id: str
+    user: User
+    user_id: str
+    text: str
+    parent_comment_id: str | None
+    created_at: Time
+    at: Time | None
+    status: Literal["visible", "held", "removed"]
+    sampled: bool
+
+
+class RemovedComment(Struct, kw_only=True):
+    """What stands in a removed comment's place."""
+
+    type: str = "removed"
+    comment_id: str
+    seq: int
+    at: Time
+    reason: str
+
+
+class CommentPage(Struct, kw_only=True):
+    """A page of comments; removed ones have their placeholder."""
+
+    comments: list[PostedComment | RemovedComment] | list[Any]
+    next_cursor: str | None
+    limit: int
+    total: int
+    total_is_exact: bool
+
+
+class NewReaction(Struct, kw_only=True):
+    """`POST /streams/{id}/reactions`."""
+
+    reaction_type: ReactionType
+
+
+class CountedReaction(Struct, kw_only=True):
+    """A tap, counted durably."""
+
+    reaction_id: str
+    reaction_type: ReactionType
+    total_reactions: dict[str, int] = field(default_factory=dict)
