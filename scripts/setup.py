@@ -1,4 +1,4 @@
-"""`./just setup`: the lock file into .venv and the page into web/dist. A second run does nothing, and needs no network."""
+"""`./just setup`: uv.lock into .venv, the page into web/dist. A second run does nothing and needs no network."""
 
 import fcntl
 import os
@@ -44,8 +44,8 @@ def sync() -> bool:
     ]
     if subprocess.run([*command, "--check"], cwd=ROOT, capture_output=True, check=False).returncode == 0:
         return False
-    print("Installing the packages of uv.lock", flush=True)
-    if code := subprocess.run([*command, "--no-progress"], cwd=ROOT, check=False).returncode:
+    print("Installing the packages of uv.lock (some 250 MB, once)", flush=True)
+    if code := subprocess.run([*command, "--quiet"], cwd=ROOT, check=False).returncode:
         msg = f"`uv sync` ended with {code}; its own words are above"
         raise web.Failed(msg)
     return True

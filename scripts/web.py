@@ -1,4 +1,4 @@
-"""npm in web/: `python -m scripts.web build`, or any script of package.json, with the Node that scripts/node.py chose."""
+"""npm in web/, with the Node that node.py chose: `python -m scripts.web build`, or any script of package.json."""
 
 import hashlib
 import shutil
@@ -71,9 +71,7 @@ def npm(*arguments: str) -> None:
     if program is None:
         msg = "no npm: ./just setup installs one where the machine has no Node 20.19 or newer"
         raise Failed(msg)
-    code = subprocess.run(
-        [program, *arguments], cwd=WEB, env=environment, check=False, stdin=subprocess.DEVNULL
-    ).returncode
+    code = subprocess.run([program, *arguments], cwd=WEB, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
     if code:
         msg = f"web: `npm {' '.join(arguments)}` ended with {code}; its own words are above"
         raise Failed(msg)
