@@ -149,6 +149,7 @@ class Worker:
     def _well(self) -> None:
         self._backoff = FIRST_BACKOFF_S
         if self._trouble:
-            log.info("going on", log=self._pull.log_name, after=self._trouble)
+            if self._trouble != STARTING:
+                log.info("going on", log=self._pull.log_name, after=self._trouble)
             self._trouble = ""
             self._tell("")

@@ -85,10 +85,11 @@ class LiveArchive:
     async def _open(self) -> None:
         floor = await self._store.archived_through(self._log)
         committed = (await self._pull.state()).ack_floor
-        if committed > floor:
-            await refill(self._reader, self._store, self._shard, after=floor, until=committed, batch=REFILL_BATCH)
-            floor = committed
-        self._watermark = Watermark(floor)
+        # What the log no longer has cannot be read again: a new log begins high above 0, an old one loses its oldest.
+        after = max(floor, (await self._reader.state(self._log)).first - 1)
+        if committed > after:
+            await refill(self._reader, self._store, self._shard, after=after, until=committed, batch=REFILL_BATCH)
+        self._watermark = Watermark(max(floor, committed))
         self._written = floor
         self._opened = True
 

@@ -40,8 +40,7 @@ async def refill(reader: Reader, store: CommentStore, shard: int, *, after: int,
         Unavailable: log or store; call again with the store's new watermark.
     """
     log_name = subjects.live_log(shard)
-    first = (await reader.state(log_name)).first
-    log.warning("store is behind its log, reading again", log=log_name, after=after, until=until, oldest=first)
+    log.warning("store is behind its log, reading again", log=log_name, after=after, until=until)
     while after < until:
         messages = await reader.range(log_name, subjects.all_live(shard), after, until, batch)
         items = []
