@@ -130,16 +130,12 @@ class Broadcasts:
                 broadcast.cut("The stream has ended.")
             task = asyncio.create_task(self._over(change, broadcast, self._ending.get(stream_id)))
             self._ending[stream_id] = task
-            task.add_done_callback(
-                lambda done: self._ending.pop(stream_id) if self._ending[stream_id] is done else None
-            )
+            task.add_done_callback(lambda done: self._ending.pop(stream_id) if self._ending[stream_id] is done else None)
         elif broadcast is not None and self._keys[stream_id] != change.key_sha256:
             self._keys[stream_id] = change.key_sha256
             broadcast.cut("The stream key was changed; use the new one.")
 
-    async def _over(
-        self, change: StreamChanged, broadcast: Broadcast | None, before: "asyncio.Task[None] | None"
-    ) -> None:
+    async def _over(self, change: StreamChanged, broadcast: Broadcast | None, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait([before])
         folder = self._folder / change.stream_id

@@ -8,20 +8,8 @@ from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no types
 
-#: `-fflags nobuffer` would throw the probed packets away, which is the first second of the stream.
-_INPUT = (
-    "-flags",
-    "low_delay",
-    "-analyzeduration",
-    "0",
-    "-probesize",
-    "1000000",
-    "-copyts",
-    "-f",
-    "flv",
-    "-i",
-    "pipe:0",
-)
+#: Bytes ffmpeg may read before it knows its input, where sound and picture are announced: it stops when it saw both.
+PROBE = 1_000_000
 _MAPS = ("-map", "0:v?", "-map", "0:a?")
 _OUTPUT = (
     *("-f", "mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof+cmaf+frag_discont"),
@@ -39,9 +27,16 @@ def find_ffmpeg(setting: str = "") -> Path:
     return Path(setting or imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def passthrough(ffmpeg: Path) -> list[str]:
+def _input(probe: int) -> tuple[str, ...]:
+    # `-fflags nobuffer` would throw the probed packets away, which is the first second of the stream.
+    size = ("-flags", "low_delay", "-analyzeduration", "0", "-probesize", str(probe))
+    return (*size, "-copyts", "-f", "flv", "-i", "pipe:0")
+
+
+def passthrough(ffmpeg: Path, probe: int = PROBE) -> list[str]:
     """Repackage only."""
-    return [str(ffmpeg), "-nostdin", "-hide_banner", "-loglevel", "error", *_INPUT, *_MAPS, "-c", "copy", *_OUTPUT]
+    quiet = ("-nostdin", "-hide_banner", "-loglevel", "error")
+    return [str(ffmpeg), *quiet, *_input(probe), *_MAPS, "-c", "copy", *_OUTPUT]
 
 
 def rung_height(source: int, wanted: int) -> int | None:
@@ -53,7 +48,7 @@ def rung_height(source: int, wanted: int) -> int | None:
     return next((height for height in _LOWER if height < source), None)
 
 
-def transcode(ffmpeg: Path, height: int) -> list[str]:
+def transcode(ffmpeg: Path, height: int, probe: int = PROBE) -> list[str]:
     """Scale to *height* and encode; sound is copied.
 
     Keyframes fall where the source has them (`-force_key_frames source`, no scene cuts), and the encoder's time base is
@@ -61,7 +56,7 @@ def transcode(ffmpeg: Path, height: int) -> list[str]:
     """
     rate = str(_RATES.get(height, height * 2400))
     return [
-        *(str(ffmpeg), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *_INPUT, *_MAPS),
+        *(str(ffmpeg), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *_input(probe), *_MAPS),
         *("-c:a", "copy", "-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-threads", "1"),
         *("-vf", f"scale=-2:{height}:flags=bilinear", "-pix_fmt", "yuv420p"),
         *("-b:v", rate, "-maxrate", rate, "-bufsize", rate),

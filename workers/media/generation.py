@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from workers.media import command
 from workers.media.ffmpeg import FfmpegFailed
-from workers.media.flv import Preamble, Tag
+from workers.media.flv import AUDIO, VIDEO, Preamble, Tag
 from workers.media.mp4 import BadMp4
 from workers.media.publication import Publication
 from workers.media.strand import Strand
@@ -62,16 +62,18 @@ class Generation:
         self._height: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._before = dict(previous.tasks) if previous else {}
         self._strands = {
-            role: Strand(
-                generation=self.number, publication=publication, timeline=timeline, after=self._before.get(role)
-            )
+            role: Strand(generation=self.number, publication=publication, timeline=timeline, after=self._before.get(role))
             for role in Role
         }
+        self._probe = command.PROBE
         self.tasks: dict[Role, asyncio.Task[None]] = {}
 
     def begin(self, preamble: Preamble, tag: Tag) -> None:
         """Start with *tag*, a keyframe (or sound, where there is no picture)."""
         opening = preamble.encode(tag.timestamp)
+        if not (preamble.has(VIDEO) and preamble.has(AUDIO)):
+            # Of one kind alone ffmpeg would read all it may (40 s of a thin stream) in hope of the other.
+            self._probe = len(opening) + len(tag.encode())
         for strand in self._strands.values():
             strand.ffmpeg.write(opening)
         self.feed(tag)
@@ -129,7 +131,7 @@ class Generation:
 
     async def _pass_through(self) -> None:
         await self._strands[Role.PASSTHROUGH].run(
-            SOURCE_NAME, command.passthrough(self._ffmpeg), opened=self._opened, published=self._published
+            SOURCE_NAME, command.passthrough(self._ffmpeg, self._probe), opened=self._opened, published=self._published
         )
 
     async def _transcode(self) -> None:
@@ -140,7 +142,7 @@ class Generation:
             return
         await self._strands[Role.TRANSCODE].run(
             f"{height}p",
-            command.transcode(self._ffmpeg, height),
+            command.transcode(self._ffmpeg, height, self._probe),
             niceness=NICENESS,
             opened=lambda _: None,
             published=self._published,

@@ -16,9 +16,7 @@ from workers.media.slots import Slots
 from workers.media.streams import BroadcastRegistry
 
 
-async def run(
-    settings: Settings, registry: BroadcastRegistry, stopping: asyncio.Event, ready: Callable[[], None]
-) -> None:
+async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
     """Take broadcasts until *stopping* is set; *ready* is called once encoders can connect.
 
     Returns after every playlist is finished and every ffmpeg gone.

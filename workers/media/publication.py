@@ -91,9 +91,7 @@ class Publication:
         """The discontinuity number of *generation*, given at its first segment: one without any leaves no trace."""
         if generation not in self._discontinuities:
             self._discontinuity += 1
-            self._discontinuities = {
-                key: value for key, value in self._discontinuities.items() if key >= generation - 1
-            }
+            self._discontinuities = {key: value for key, value in self._discontinuities.items() if key >= generation - 1}
             self._discontinuities[generation] = self._discontinuity
         return self._discontinuities[generation]
 
@@ -109,9 +107,7 @@ class Publication:
 
     async def keep_only(self, names: Collection[str]) -> None:
         """Withdraw every rendition that is not one of *names*."""
-        gone = [
-            name for name, rendition in self._renditions.items() if name not in names and rendition.playlist is not None
-        ]
+        gone = [name for name, rendition in self._renditions.items() if name not in names and rendition.playlist is not None]
         for name in gone:
             self._variants.pop(name, None)
         if gone:

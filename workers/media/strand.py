@@ -104,9 +104,7 @@ class Strand:
             raise BadMp4(msg)
         if self._after is not None:
             await asyncio.wait([self._after])
-        self._map_uri = await self._publication.describe(
-            self.name, self._generation, head + moov.data, self._tracks.values()
-        )
+        self._map_uri = await self._publication.describe(self.name, self._generation, head + moov.data, self._tracks.values())
 
     def _cut(self, moof: bytes, mdat: Box) -> list[Segment]:
         """The segments complete with this fragment. The picture's samples time it, the sound's where there is none."""

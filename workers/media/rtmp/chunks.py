@@ -178,9 +178,7 @@ class ChunkReader:
         if header.field is not None:
             stream.delta = header.field
             stream.extended = header.extended
-        stream.timestamp = (
-            header.field if form == 0 and header.field is not None else (stream.timestamp + stream.delta) & _WRAP
-        )
+        stream.timestamp = header.field if form == 0 and header.field is not None else (stream.timestamp + stream.delta) & _WRAP
         stream.length, stream.type, stream.stream_id = header.length, header.type, header.stream_id
         stream.partial = bytearray()
         self._partial += header.length

@@ -69,9 +69,7 @@ class Connection:
         except ProtocolError as error:
             self._log.info("rtmp peer refused", error=str(error))
         except TimeoutError:
-            self._log.info(
-                "rtmp peer silent", handshaken=self._session.handshaken, publishing=self._broadcast is not None
-            )
+            self._log.info("rtmp peer silent", handshaken=self._session.handshaken, publishing=self._broadcast is not None)
         except OSError as error:
             self._log.debug("rtmp peer lost", error=str(error))
         finally:

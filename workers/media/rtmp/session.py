@@ -125,9 +125,7 @@ class Session:
                 self._window = max(int.from_bytes(message.payload[:4], "big"), CHUNK_SIZE)
             case kinds.USER_CONTROL:
                 if int.from_bytes(message.payload[:2], "big") == _PING:
-                    self._out += self._writer.control(
-                        kinds.USER_CONTROL, _PONG.to_bytes(2, "big") + message.payload[2:6]
-                    )
+                    self._out += self._writer.control(kinds.USER_CONTROL, _PONG.to_bytes(2, "big") + message.payload[2:6])
             case _:
                 pass
 
@@ -179,9 +177,7 @@ class Session:
             case "publish":
                 yield self._publish(arguments)
             case "play":
-                self.status(
-                    "error", "NetStream.Play.StreamNotFound", "This port only takes streams in; watch over HLS."
-                )
+                self.status("error", "NetStream.Play.StreamNotFound", "This port only takes streams in; watch over HLS.")
                 msg = "the peer wants to play"
                 raise ProtocolError(msg)
             case "deleteStream" | "closeStream":
