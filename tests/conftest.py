@@ -1,0 +1,74 @@
+"""What every test can ask for, and the header that says what this run runs against."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backends import nats, programs
+from tests.backends.nats import NatsElsewhere, NatsServer
+
+
+def pytest_report_header() -> list[str]:
+    """The backends of this run: real ones, and which."""
+    broker = nats.elsewhere()
+    if broker is not None:
+        what = broker.what
+    elif nats.engine_answers():
+        what = f"{nats.IMAGE} in a container; tests that kill it: {nats.version()}"
+    else:
+        what = f"{nats.version()} as a process, from the wheel"
+    return [
+        f"broker:   {what}",
+        f"store:    SQLite {sqlite3.sqlite_version}",
+        f"ffmpeg:   {programs.described(programs.ffmpeg(), '-version')}",
+        f"browser:  {programs.described(programs.chromium(), '--version', missing='no Chromium: browser tests will fail')}",
+        f"node:     {programs.described(programs.node(), '--version', missing='none on the PATH')}",
+    ]
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer | NatsElsewhere]:
+    """A broker that tests share: TEST_NATS_URL's, a container's, or a process of this run. Take only its `url`."""
+    broker = nats.elsewhere()
+    if broker is not None:
+        yield broker
+    elif nats.engine_answers():
+        yield from _in_a_container()
+    else:
+        yield from _started(tmp_path_factory.mktemp("nats"))
+
+
+@pytest.fixture
+def own_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server for this test alone, to kill, pause and start again."""
+    yield from _started(tmp_path / "nats")
+
+
+@pytest.fixture
+def chromium() -> str:
+    """The path of Chromium; without one the test fails, because a browser test that did not run proves nothing."""
+    found = programs.chromium()
+    if found is None:
+        pytest.fail("no Chromium: run ./just chromium, or name one with CHROMIUM=/path/to/it")
+    return found
+
+
+def _started(folder: Path) -> Iterator[NatsServer]:
+    server = NatsServer(folder).start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def _in_a_container() -> Iterator[NatsElsewhere]:
+    # Imported here: it takes a third of a second, and most machines that run the tests have no engine.
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
+
+    container = DockerContainer(nats.IMAGE).with_command("-js").with_exposed_ports(4222)
+    with container.waiting_for(LogMessageWaitStrategy("Server is ready")) as running:
+        url = f"nats://{running.get_container_host_ip()}:{running.get_exposed_port(4222)}"
+        yield NatsElsewhere(url, nats.IMAGE)
