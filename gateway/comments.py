@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from gateway.posting import posted
 from gateway.problems import Problem
 from gateway.shown import Shown
 from schemas import codec, subjects
-from schemas.api import CommentPage, RemovedComment
+from schemas.api import CommentPage, PostedComment, RemovedComment, Thread
 from schemas.items import Removed
 from schemas.records import StreamRecord
 from schemas.snowflake import parse_snowflake
@@ -68,11 +67,11 @@ async def replies(request: Request) -> Response:
     found = await requests.deps(request).history.replies(record, parent.comment_id or "", after, limit + 1)
     more, found = len(found) > limit, found[:limit]
     return requests.answer(
-        {
-            "comments": [entry(shown) for shown in found],
-            "next_cursor": _cursor(found[-1].seq) if more else None,
-            "limit": limit,
-        }
+        Thread(
+            comments=[entry(shown) for shown in found],
+            next_cursor=_cursor(found[-1].seq) if more else None,
+            limit=limit,
+        )
     )
 
 
@@ -95,7 +94,7 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def entry(shown: Shown) -> Any:  # noqa: ANN401 - one of the two structs a page is made of
+def entry(shown: Shown) -> PostedComment | RemovedComment:
     """A comment as pages have it."""
     if shown.comment is not None:
         return posted(shown.stream_id, shown.comment, shown.seq, shown.at_ms)

@@ -14,8 +14,8 @@ log = logs.get(__name__)
 class Shown(Struct, frozen=True, kw_only=True):
     """`data` is the item's JSON exactly as delivered, `seq` and `at` included.
 
-    `kind` is the item's type. `comment` is the comment it shows; `None` for a removed one and for other items. `comment_id` and `author_id` are set
-    for comments, removed ones too.
+    `kind` is the item's type. `comment` is the comment it shows; `None` for a removed one and for other items.
+    `comment_id` and `author_id` are set for comments, removed ones too.
     """
 
     stream_id: str

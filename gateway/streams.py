@@ -3,7 +3,6 @@
 import base64
 import binascii
 
-import msgspec
 from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +22,7 @@ from schemas.api import (
     StreamPage,
     Watch,
 )
-from schemas.items import REACTIONS, PublicSettings, StreamSettings
+from schemas.items import REACTIONS, StreamSettings
 from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
 from schemas.streamid import is_stream_id, new_stream_id
 from schemas.subjects import shard_of
@@ -122,7 +121,7 @@ async def page(request: Request) -> Response:
     more, found = len(found) > limit, found[:limit]
     cursor = base64.urlsafe_b64encode(found[-1].stream_id.encode()).decode() if more else None
     shown = [record for record in found if access.may_watch(who, record)]
-    streams = [msgspec.to_builtins(await _full(request, record)) for record in shown]
+    streams = [await _full(request, record, who) for record in shown]
     return requests.answer(StreamPage(streams=streams, next_cursor=cursor, limit=limit))
 
 
@@ -222,9 +221,6 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None = 
     comments, _ = await deps.history.total(record)
     moderates = who is not None and access.may_moderate(who, record)
     s = record.settings
-    public = PublicSettings(
-        slow_mode_s=s.slow_mode_s, followers_only=s.followers_only, moderation=s.moderation, shield=s.shield
-    )
     return Stream(
         stream_id=record.stream_id,
         broadcaster=record.broadcaster,
@@ -244,7 +240,8 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None = 
         scheduled_for=_time(record.scheduled_for),
         stream_url=_hls_url(request, record),
         thumbnail_url=None,
-        settings=s if moderates else public,
+        # The banned words stay with those who set them.
+        settings=s if moderates else structs.replace(s, banned_words=[]),
         last_seq=await deps.history.tail(record),
     )
 

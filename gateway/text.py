@@ -15,6 +15,7 @@ _INVISIBLE = re.compile(
     "[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
 )
 #: Zero-width joiner and non-joiner; scripts such as Persian need the second, emoji the first.
+_WORD = re.compile(r"[^\W_]+")
 _JOINERS = "\u200c\u200d"
 
 
@@ -59,9 +60,10 @@ def banned_word(text: str, banned: list[str]) -> str | None:
     """The first banned word or phrase that stands in *text* as whole words."""
     if not banned:
         return None
-    words = f" {' '.join(re.findall(r'[^\W_]+', folded(text)))} "
-    for each in banned:
-        wanted = " ".join(re.findall(r"[^\W_]+", folded(each)))
-        if wanted and f" {wanted} " in words:
-            return each
-    return None
+    words = _words(text)
+    return next((each for each in banned if (wanted := _words(each)).strip() and wanted in words), None)
+
+
+def _words(text: str) -> str:
+    """The words of a folded text, each between two spaces."""
+    return " " + " ".join(_WORD.findall(folded(text))) + " "

@@ -87,9 +87,7 @@ def run_process(
         return EXIT_FAILED
 
 
-async def _run(
-    name: str, settings: Settings, main: Callable[[Lifecycle], Awaitable[None]], ready_fd: int | None
-) -> int:
+async def _run(name: str, settings: Settings, main: Callable[[Lifecycle], Awaitable[None]], ready_fd: int | None) -> int:
     lifecycle = Lifecycle(name, settings, ready_fd)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -46,7 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     rtmp_host: str = "127.0.0.1,::1"
     # The RTMP port encoders push to.
     rtmp_port: Port = 1935
-    # The internal port: /healthz, /readyz, /metrics. Under `ovation up` it is the supervisor's; children choose free ones. 0 chooses one.
+    # The internal port: /healthz, /readyz, /metrics; 0 chooses a free one. Under `ovation up` it is the supervisor's own.
     ops_port: Port = 9600
     # Where the internal port listens.
     ops_host: str = "127.0.0.1"
@@ -84,7 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     guests: bool = True
     # Hours a guest's token lives.
     guest_ttl_h: Seconds = 24.0
-    # The secret that signs and verifies tokens (HS256), at least 32 bytes. Under `ovation up` one is made and kept in the data directory.
+    # The secret that signs and verifies tokens (HS256), at least 32 bytes. `ovation up` makes one of its own.
     jwt_secret: str = ""
     # A PEM file with the key that verifies the site's own tokens; then guests need jwt_secret as well.
     jwt_public_key_file: str = ""

@@ -1,10 +1,10 @@
 """Requests and answers of the HTTP API. Unknown request fields are ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from schemas.items import PublicSettings, ReactionType, StreamSettings, Time, User
+from schemas.items import ReactionType, StreamSettings, Time, User
 from schemas.records import Broadcaster, Privacy, Status, Video
 
 Title = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -93,14 +93,14 @@ class Stream(Struct, kw_only=True):
     scheduled_for: Time | None
     stream_url: str
     thumbnail_url: str | None
-    settings: PublicSettings | StreamSettings
+    settings: StreamSettings
     last_seq: int
 
 
 class StreamPage(Struct, kw_only=True):
     """A page of streams, newest first."""
 
-    streams: list[dict[str, Any]]
+    streams: list[Stream]
     next_cursor: str | None
     limit: int
 
@@ -150,10 +150,9 @@ class NewComment(Struct, kw_only=True):
     parent_comment_id: str | None = None
 
 
-class PostedComment(Struct, kw_only=True):
+class PostedComment(Struct, kw_only=True, tag="comment"):
     """A comment as its author gets it back; `seq` is null while it is held."""
 
-    type: str = "comment"
     comment_id: str
     seq: int | None
     stream_id: str
@@ -167,10 +166,9 @@ class PostedComment(Struct, kw_only=True):
     sampled: bool
 
 
-class RemovedComment(Struct, kw_only=True):
+class RemovedComment(Struct, kw_only=True, tag="removed"):
     """What stands in a removed comment's place."""
 
-    type: str = "removed"
     comment_id: str
     seq: int
     at: Time
@@ -180,11 +178,19 @@ class RemovedComment(Struct, kw_only=True):
 class CommentPage(Struct, kw_only=True):
     """A page of comments; removed ones have their placeholder."""
 
-    comments: list[PostedComment | RemovedComment] | list[Any]
+    comments: list[PostedComment | RemovedComment]
     next_cursor: str | None
     limit: int
     total: int
     total_is_exact: bool
+
+
+class Thread(Struct, kw_only=True):
+    """The replies to a comment, oldest first."""
+
+    comments: list[PostedComment | RemovedComment]
+    next_cursor: str | None
+    limit: int
 
 
 class NewReaction(Struct, kw_only=True):

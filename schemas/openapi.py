@@ -85,7 +85,7 @@ OPERATIONS = (
     Operation(method="delete", path=_COMMENT, summary="Remove a comment", answers={204: None}, problems=_WRITE,
               signed_in=True),
     Operation(method="get", path=f"{_COMMENT}/replies", summary="A comment's thread", query=(_CURSOR, _LIMIT),
-              answers={200: dict[str, Any]}, problems=(*_READ, "VALIDATION")),
+              answers={200: api.Thread}, problems=(*_READ, "VALIDATION")),
     Operation(method="post", path=f"{_STREAM}/reactions", summary="React", body=api.NewReaction,
               answers={200: api.CountedReaction}, problems=(*_BODY, *_WRITE, "STREAM_ENDED", "RATE_LIMITED"),
               signed_in=True),

@@ -93,7 +93,7 @@ def parse_live(subject: str) -> tuple[int, str]:
 
 def comment_msg_id(stream_id: str, user_id: str, key: str) -> str:
     """The `Nats-Msg-Id` of a comment: scoped to the stream, since many streams share one log's duplicate window."""
-    return hashlib.sha256("\0".join((stream_id, user_id, key)).encode()).hexdigest()
+    return hashlib.sha256(f"{stream_id}\0{user_id}\0{key}".encode()).hexdigest()
 
 
 def removal_msg_id(comment_id: str) -> str:

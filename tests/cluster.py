@@ -13,6 +13,7 @@ from infra.settings import load
 from tests.backends.nats import NatsServer
 from tests.broker import broker
 from tests.processes import Process, free_port
+from tests.viewer import close_all
 from tests.waits import eventually
 
 
@@ -97,6 +98,7 @@ async def cluster(
             await process.ready()
         yield Cluster(nats, processes, worker if archive else None, ports, nats.url)
     finally:
+        await close_all()
         for process in started:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

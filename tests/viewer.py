@@ -52,7 +52,17 @@ class SseParser:
         return events
 
 
-@dataclass
+#: Viewers with a connection; whoever runs the gateways closes them at the end.
+OPEN: "set[Viewer]" = set()
+
+
+async def close_all() -> None:
+    """Cut every viewer of the test that is still connected."""
+    for viewer in list(OPEN):
+        await viewer.cut()
+
+
+@dataclass(eq=False)
 class Viewer:
     """Connects, reads, resumes."""
 
@@ -90,18 +100,23 @@ class Viewer:
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await self._read_head(reader)
         self.connections += 1
+        OPEN.add(self)
         self._prev = self.last_id
         self._task = asyncio.create_task(self._read(reader))
         return self
 
     async def cut(self) -> None:
         """Lose the network: no goodbye."""
+        OPEN.discard(self)
         if self._writer is not None:
             self._writer.transport.abort()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            assert self._writer is not None
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     def pause(self) -> None:
         """Stop reading from the socket, as a stalled client does."""
@@ -117,6 +132,7 @@ class Viewer:
         """Wait until the server ended the connection."""
         assert self._task is not None
         await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
+        await self.cut()
 
     async def until(self, done: Any, timeout_s: float = 10.0) -> None:
         """Wait until `done(self)` is true, looking after each event.

@@ -68,6 +68,7 @@ class Audience:
         self._timer: asyncio.TimerHandle | None = None
         self._repair: asyncio.Task[None] | None = None
         self._writing = False
+        self._flushed = asyncio.Event()
 
     @property
     def stream_id(self) -> str:
@@ -151,6 +152,24 @@ class Audience:
             metrics.FEED_REPAIRS.inc()
             self._start_repair()
 
+    async def reached(self, position: int) -> None:
+        """Wait until the windows reach *position*, which may be known from another gateway that is ahead of this one."""
+        self.expect(position)
+        while self.position < position:
+            flushed = self._flushed
+            await flushed.wait()
+
+    async def catch_tail(self) -> None:
+        """Wait until the windows reach what the log holds now: what was acknowledged before a viewer came is not news to it.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        last = await self._reader.last(self.log, self.subject)
+        if last is not None and last.seq > self.position:
+            self._last_flush = float("-inf")
+            await self.reached(last.seq)
+
     def count_viewers(self, count: int) -> None:
         """Note the viewers over all gateways."""
         self.pulse.viewers = count
@@ -217,6 +236,8 @@ class Audience:
             window = windower.flush(self._last_flush)
             self.ring.append(window)
             metrics.WINDOWS.inc()
+            self._flushed.set()
+            self._flushed = asyncio.Event()
         pulse = self.pulse.frame()
         if window is None and not pulse:
             return

@@ -5,6 +5,7 @@ turn of the loop, so nothing can come in between. Concurrent reads of one range 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
@@ -54,6 +55,9 @@ class Catchup:
         tries = 0
         while not viewer.closed:
             await viewer.drained()
+            if viewer.position > audience.position:
+                # It was on a gateway that is ahead of this one.
+                await audience.reached(viewer.position)
             if self._from_ring(viewer, audience):
                 return
             if viewer.paused:
@@ -73,8 +77,7 @@ class Catchup:
     def _from_ring(self, viewer: Viewer, audience: Audience) -> bool:
         """Write from the ring as far as the buffer takes it; True when the viewer is live (or gone)."""
         while not viewer.closed:
-            if viewer.position >= audience.position:
-                viewer.position = audience.position
+            if viewer.position == audience.position:
                 audience.live.add(viewer)
                 return True
             windows = audience.ring.after(viewer.position, RING_STEP)
@@ -115,6 +118,8 @@ class Catchup:
             viewer.position = to
 
     async def _backfill(self, viewer: Viewer, audience: Audience, count: int) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._joined(("tail", audience.stream_id), audience.catch_tail)
         until = audience.position
         previous, items = until, []
         if count:

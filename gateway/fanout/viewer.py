@@ -72,7 +72,7 @@ class Viewer(asyncio.Protocol):
         self.paused = False
         self._wake()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own signature
         """The connection is gone, whoever ended it."""
         self.closed = True
         self._wake()

@@ -76,7 +76,8 @@ class Connection:
                 await self._connect()
             except (OSError, Error, TimeoutError) as error:
                 if self.clock.monotonic() > deadline:
-                    msg = f"no NATS server answers at {', '.join(self.servers)} ({error or type(error).__name__}); start one or set OVATION_NATS_URL"
+                    cause = str(error) or type(error).__name__
+                    msg = f"no NATS server answers at {', '.join(self.servers)} ({cause}); start one or set OVATION_NATS_URL"
                     raise Unavailable(msg) from error
                 await asyncio.sleep(RECONNECT_WAIT_S)
             else:

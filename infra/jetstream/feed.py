@@ -4,6 +4,7 @@ The header `Nats-Last-Sequence` is a check and never a `prev`: above the followe
 something was deleted.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -31,10 +32,9 @@ class Subscription:
 
     async def end(self) -> None:
         """Unsubscribe; silently, when the connection is gone already."""
-        try:
+        # nats-py raises several kinds for "already gone", which is what is wanted.
+        with contextlib.suppress(Exception):
             await self._handle.unsubscribe()
-        except Exception:  # noqa: BLE001, S110 - nats-py raises several kinds for "already gone", which is what is wanted
-            pass
 
 
 class Feed:

@@ -132,6 +132,11 @@ class Following:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Take the present values, then follow.
+
+        Raises:
+            Unavailable: the bucket cannot be read.
+        """
         self._subscription = await self._feed.follow(f"kv.{self._bucket.name}.>", self._hinted)
         await self.resync()
         self._bucket._connection.on_up(self.resync)  # noqa: SLF001 - the two are one part, in two classes

@@ -107,9 +107,7 @@ class MachineLease:
             raise Conflict(msg)
         asked = self._clock.monotonic()
         ceiling = max(self._clock.now_ms(), self._sequence.last_ms) + int(TTL_S * 500)
-        self._revision = await self._bucket.update(
-            f"machine.{self._sequence.machine}", self._value(ceiling), self._revision
-        )
+        self._revision = await self._bucket.update(f"machine.{self._sequence.machine}", self._value(ceiling), self._revision)
         self._held_until, self._ceiling_ms = asked + TTL_S / 2, ceiling
 
     async def stamp(self) -> Snowflake:

@@ -11,7 +11,8 @@ from infra.jetstream.connection import Connection
 
 FIRST_BACKOFF_S = 0.05
 LAST_BACKOFF_S = 1.0
-ATTEMPT_S = 3.0
+#: A request whose connection was lost is never answered: short enough for several attempts before a post gives up.
+ATTEMPT_S = 2.0
 
 #: JetStream API error codes (nats-server's errors.json).
 WRONG_LAST_MSG_ID = 10070
@@ -132,7 +133,7 @@ def _refusal(subject: str, error: _ApiError) -> Exception:
             return SubjectFull(subject, 1)
         msg = f"the log of {subject} takes nothing more ({text}); raise OVATION_LIVE_MAX_BYTES or free its disk"
         return Full(msg, retry_after=5)
-    if error.code == 503 or error.code == 500:
+    if error.code in {500, 503}:
         msg = f"JetStream cannot store {subject} now ({text}); see the nats-server log"
         if "resource" in text or "no space" in text:
             return Full(msg, retry_after=5)

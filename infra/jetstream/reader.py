@@ -90,9 +90,7 @@ class Reader:
         found: list[LogMessage] = []
         retries = 0
         while after < until and len(found) < limit:
-            batch = await self._get(
-                log, {"seq": after + 1, "next_by_subj": subject, "batch": min(BATCH, limit - len(found))}
-            )
+            batch = await self._get(log, {"seq": after + 1, "next_by_subj": subject, "batch": min(BATCH, limit - len(found))})
             fresh = [message for message in batch if after < message.seq <= until]
             found += fresh
             if batch and batch[-1].seq >= until:

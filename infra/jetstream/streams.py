@@ -57,9 +57,7 @@ class StreamRecords:
             return None
         return decode_record(entry.value), entry.revision
 
-    async def change(
-        self, stream_id: str, decide: Callable[[StreamRecord], StreamRecord | None]
-    ) -> tuple[StreamRecord, int]:
+    async def change(self, stream_id: str, decide: Callable[[StreamRecord], StreamRecord | None]) -> tuple[StreamRecord, int]:
         """Read, *decide*, write; again when somebody else wrote first. *decide* returns `None` to leave it as it is.
 
         The item that tells viewers is published before this returns; should that fail, the archive does it.

@@ -98,9 +98,7 @@ def wanted(settings: Settings, clock: Clock, where: Path | None = None) -> list[
     return found
 
 
-def _expand(
-    path: Path, kind: Literal["log", "consumer"], settings: Settings, values: dict[str, Any]
-) -> Iterator[Wanted]:
+def _expand(path: Path, kind: Literal["log", "consumer"], settings: Settings, values: dict[str, Any]) -> Iterator[Wanted]:
     template = json.loads(path.read_text())
     shards = range(settings.shards) if "{shard}" in path.name else [None]
     for shard in shards:

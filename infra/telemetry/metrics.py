@@ -30,9 +30,7 @@ SKIPPED = _counter("ovation_viewers_skipped", "Times a slow viewer was skipped a
 RESUMED = _counter("ovation_catchup_reads", "Reads that brought viewers forward, by source: ring or history", "source")
 GAPS = _counter("ovation_gaps", "Gaps told to viewers, by reason", "reason")
 FEED_REPAIRS = _counter("ovation_feed_repairs", "Times the feed had lost something and the log was read")
-REQUESTS = _histogram(
-    "ovation_request_seconds", "HTTP requests answered, by method and status class", "method", "status"
-)
+REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by method and status class", "method", "status")
 POSTS = _counter("ovation_posts", "Comments posted, by outcome: created, repeated, or a problem's code", "outcome")
 PROBLEMS = _counter("ovation_problems", "Problem documents sent, by code", "code")
 

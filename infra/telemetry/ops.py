@@ -63,9 +63,7 @@ class OpsServer:
         try:
             self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=MAX_REQUEST)
         except OSError as error:
-            msg = (
-                f"OVATION_OPS_PORT={self._port}: cannot listen on {self._host} ({error.strerror}); choose another or 0"
-            )
+            msg = f"OVATION_OPS_PORT={self._port}: cannot listen on {self._host} ({error.strerror}); choose another or 0"
             raise BadSettings(msg) from error
 
     async def stop(self) -> None:
@@ -79,9 +77,7 @@ class OpsServer:
                 head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ", 2)[1] if head.count(b" ") >= 2 else b""
             status, kind, body = self._answer(path.partition(b"?")[0])
-            lines = (
-                f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            )
+            lines = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             writer.write(lines.encode() + body)
             await writer.drain()
         writer.close()

@@ -24,7 +24,7 @@ from schemas.records import Broadcaster, StreamRecord
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
 from tests.factories import comment, removed
-from tests.viewer import Viewer
+from tests.viewer import Viewer, close_all
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -100,6 +100,7 @@ async def gateway(
         try:
             yield Gateway(hub, b, record, f"http://127.0.0.1:{port}/")
         finally:
+            await close_all()
             server.close()
             await hub.drain(0)
             await hub.stop()
@@ -225,4 +226,5 @@ async def test_a_full_gateway_says_so(nats_server: NatsServer, tmp_path: Path) -
         with pytest.raises(Busy):
             await g.hub.admit(served, g.record)
         writer.close()
+        await writer.wait_closed()
         assert reader is not None
