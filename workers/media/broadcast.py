@@ -7,10 +7,10 @@ moment, `live` again with the next first segment, and `ended` when the stream is
 import asyncio
 from pathlib import Path
 
-import structlog
 from msgspec import Struct
 
 from infra.clock import Clock
+from infra.telemetry import logs, metrics
 from workers.media import command
 from workers.media.feed import Feed, Move
 from workers.media.flv import Tag
@@ -54,7 +54,7 @@ class Broadcast:
         self._patience: dict[Role, Patience] = {}
         self._transcoding = True
         self._interruption: asyncio.TimerHandle | None = None
-        self._log = structlog.get_logger().bind(stream_id=publication.folder.name)
+        self._log = logs.get(__name__).bind(stream_id=publication.folder.name)
 
     def attach(self, publisher: Publisher) -> None:
         """*publisher* sends from now on; one that was there is cut: its half-open past must not lock an encoder out."""
@@ -150,6 +150,7 @@ class Broadcast:
             self._log.warning("ffmpeg failed while finishing", role=role.value, error=str(error))
             return
         delay = self._patience[role].delay(self._clock.monotonic() - self._began)
+        metrics.FFMPEG_RESTARTS.inc()
         self._log.warning("ffmpeg failed", role=role.value, error=str(error), again_in_s=delay)
         if delay is not None:
             asyncio.get_running_loop().call_later(delay, self._again, generation)

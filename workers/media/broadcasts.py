@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
-
 from infra.clock import Clock
 from infra.errors import Unavailable
+from infra.telemetry import logs
 from schemas.streamid import is_stream_id
 from workers.media.broadcast import Broadcast, Terms
 from workers.media.publication import Publication
@@ -37,7 +36,7 @@ class Broadcasts:
         self._keys: dict[str, str] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
-        self._log = structlog.get_logger()
+        self._log = logs.get(__name__)
 
     @property
     def live(self) -> Mapping[str, Broadcast]:

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import structlog
-
 from infra.clock import SystemClock
 from infra.settings import Settings
+from infra.telemetry import logs
 from workers.media.broadcast import Terms
 from workers.media.broadcasts import Broadcasts
 from workers.media.command import find_ffmpeg
@@ -37,7 +36,7 @@ async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio
     port = await server.listen(hosts, settings.rtmp_port)
     following = asyncio.create_task(broadcasts.follow(), name="follow stream records")
     disowning = asyncio.create_task(broadcasts.disown(), name="disown orphaned streams")
-    structlog.get_logger().info("taking RTMP", hosts=hosts, port=port, folder=str(folder))
+    logs.get(__name__).info("taking RTMP", hosts=hosts, port=port, folder=str(folder))
     ready()
     try:
         stop = asyncio.create_task(stopping.wait())

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from infra.errors import Unavailable
+from infra.telemetry import logs
 from workers.media.streams import BroadcastRegistry, VideoState
 
 _FIRST_S = 0.5
@@ -21,7 +20,7 @@ class Report:
         self._wanted: tuple[VideoState, tuple[str, ...]] | None = None
         self._written: tuple[VideoState, tuple[str, ...]] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._log = structlog.get_logger().bind(stream_id=stream_id)
+        self._log = logs.get(__name__).bind(stream_id=stream_id)
 
     @property
     def state(self) -> VideoState | None:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
+from infra.telemetry import metrics
 from workers.media.cutter import Cutter, Fragment, Segment
 from workers.media.ffmpeg import Ffmpeg
 from workers.media.flv import Tag
@@ -129,4 +130,5 @@ class Strand:
     async def _publish(self, segments: Sequence[Segment], published: Callable[[str], Awaitable[None]]) -> None:
         for segment in segments:
             await self._publication.publish(self.name, self._generation, self._map_uri, segment, self._timeline)
+            metrics.SEGMENTS.inc()
             await published(self.name)

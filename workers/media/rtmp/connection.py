@@ -9,9 +9,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
-import structlog
-
 from infra.errors import Unavailable
+from infra.telemetry import logs, metrics
 from workers.media.broadcasts import Broadcasts
 from workers.media.flv import Tag, Unsupported
 from workers.media.rtmp.errors import ProtocolError
@@ -44,7 +43,7 @@ class Connection:
         # Four parts for IPv6, two for IPv4, none for a peer that is gone already.
         address = writer.get_extra_info("peername") or ("?",)
         self._peer = str(address[0])
-        self._log = structlog.get_logger().bind(peer=self._peer)
+        self._log = logs.get(__name__).bind(peer=self._peer)
 
     @property
     def peer(self) -> str:
@@ -74,6 +73,7 @@ class Connection:
             self._log.debug("rtmp peer lost", error=str(error))
         finally:
             if self._broadcast is not None:
+                metrics.PUBLISHERS.dec()
                 self._broadcast.leave(self)
             self._flush()
             self._close()
@@ -101,6 +101,7 @@ class Connection:
             case MediaReceived(kind, timestamp, payload):
                 self._deadline = asyncio.get_running_loop().time() + SILENCE_S
                 if self._broadcast is not None:
+                    metrics.INGEST_BYTES.inc(len(payload))
                     try:
                         self._broadcast.take(self, Tag(kind, timestamp, payload))
                     except Unsupported as error:
@@ -116,11 +117,14 @@ class Connection:
             self._broadcast = await self._broadcasts.admit(key, self)
         except KeyRefused as error:
             self._log.info("stream key refused", reason=str(error))
+            metrics.PUBLISH_REFUSED.labels("key").inc()
             await self._refuse(str(error))
         except Unavailable as error:
             self._log.warning("stream key could not be checked", error=str(error))
+            metrics.PUBLISH_REFUSED.labels("unavailable").inc()
             await self._refuse("The server cannot check the stream key right now; try again.")
         else:
+            metrics.PUBLISHERS.inc()
             self._session.accept()
             self._deadline = asyncio.get_running_loop().time() + SILENCE_S
             self._flush()

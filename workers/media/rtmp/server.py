@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
+from infra.telemetry import logs
 from workers.media.broadcasts import Broadcasts
 from workers.media.rtmp.connection import Connection
 
@@ -17,7 +16,7 @@ class Server:
         self._most = most
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._log = structlog.get_logger()
+        self._log = logs.get(__name__)
 
     async def listen(self, hosts: Sequence[str], port: int) -> int:
         """Listen on *port* of each of *hosts* and return it (0 chooses one, the same for all).

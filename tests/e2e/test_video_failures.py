@@ -1,0 +1,280 @@
+"""What goes wrong around a broadcast: encoders and ffmpegs that die, a worker that is killed, a disk that is full."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import hls_rules
+from tests.encoders import FFMPEG, KEY, STREAM, Encoder, Studio, free_port, picture_and_tone, studio
+from tests.rtmp import CONNECT, HELLO, Publisher, chunk
+from tests.waits import eventually
+
+pytestmark = pytest.mark.media
+
+
+def newest(video: Studio, name: str = "source") -> int:
+    """The media sequence number of the newest segment; -1 when there is none."""
+    raw = video.read(name, "index.m3u8")
+    return hls_rules.read_media(raw).segments[-1].number if raw else -1
+
+
+def discontinuities(video: Studio, name: str = "source") -> int:
+    """The discontinuity number of the newest segment."""
+    return hls_rules.read_media(video.read(name, "index.m3u8")).segments[-1].discontinuity
+
+
+async def goes_on(video: Studio, name: str, before: bytes, more: int = 2) -> None:
+    """Wait until *name* has *more* segments than *before*; the playlist it was and the one it is keep the rules together."""
+    last = hls_rules.read_media(before).segments[-1].number
+    await eventually(lambda: newest(video, name) >= last + more, timeout=20)
+    after = video.read(name, "index.m3u8")
+    assert hls_rules.check_media(after) == []
+    assert hls_rules.check_update(before, after) == []
+
+
+async def test_an_encoder_that_is_killed_and_returns(tmp_path: Path) -> None:
+    """Viewers are told within 2 s; when it returns the same playlists go on over a discontinuity, dates included."""
+    async with studio(tmp_path) as video:
+        encoder = await video.push(*picture_and_tone(60))
+        await video.segments(3, "144p")
+        began = time.monotonic()
+        encoder.kill()
+        await video.state("interrupted")
+        assert time.monotonic() - began < 2
+        await eventually(lambda: not video.ffmpegs())
+        before = {name: video.read(name, "index.m3u8") for name in ("source", "144p")}
+        since = len(video.registry.states)
+        await video.push(*picture_and_tone(60))
+        await video.state("live", since=since)
+        for name, raw in before.items():
+            await goes_on(video, name, raw)
+            assert discontinuities(video, name) == 1
+        assert hls_rules.check_variants([video.read(name, "index.m3u8") for name in before]) == []
+
+
+async def test_the_transcoder_is_killed(tmp_path: Path) -> None:
+    """The passthrough loses nothing; the transcode is back with the next keyframe; the stream stays live throughout."""
+    async with studio(tmp_path) as video:
+        await video.push(*picture_and_tone(60))
+        await video.segments(2, "144p")
+        before = {name: video.read(name, "index.m3u8") for name in ("source", "144p")}
+        os.kill(video.ffmpegs()["transcode"], signal.SIGKILL)
+        for name, raw in before.items():
+            await goes_on(video, name, raw, more=3)
+        source = hls_rules.read_media(video.read("source", "index.m3u8"))
+        covered = source.segments[-1]
+        assert covered.date is not None
+        assert source.segments[0].date is not None
+        lasts = covered.date + covered.duration - source.segments[0].date
+        assert sum(each.duration for each in source.segments) == pytest.approx(lasts, abs=0.01)
+        assert hls_rules.check_variants([video.read(name, "index.m3u8") for name in before]) == []
+        assert {state for state, _ in video.registry.states} == {"live"}
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
+async def test_the_passthrough_is_killed(tmp_path: Path, signal_number: signal.Signals) -> None:
+    """It is started anew at the next keyframe, in mid-stream, and the encoder notices nothing."""
+    async with studio(tmp_path) as video:
+        encoder = await video.push(*picture_and_tone(60))
+        await video.segments(2, "144p")
+        before = {name: video.read(name, "index.m3u8") for name in ("source", "144p")}
+        os.kill(video.ffmpegs()["passthrough"], signal_number)
+        for name, raw in before.items():
+            await goes_on(video, name, raw, more=3)
+        assert encoder.process.returncode is None
+        assert hls_rules.check_variants([video.read(name, "index.m3u8") for name in before]) == []
+
+
+async def test_a_transcoder_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bounded number of tries the stream is passed through only, and no player is told of the other quality."""
+    monkeypatch.setattr("workers.media.broadcast.ATTEMPTS", 2)
+    broken = tmp_path / "ffmpeg"
+    broken.write_text(f'#!/bin/sh\ncase "$*" in *libx264*) echo no such encoder >&2; exit 1;; esac\nexec {FFMPEG} "$@"\n')
+    broken.chmod(0o755)
+    async with studio(tmp_path / "media", ffmpeg=str(broken)) as video:
+        await video.push(*picture_and_tone(60))
+        await video.segments(5)
+        assert list(hls_rules.read_master(video.read("master.m3u8"))) == ["source/index.m3u8"]
+        assert hls_rules.check_media(video.read("source", "index.m3u8")) == []
+        assert [qualities for _, qualities in video.registry.states] == [("180p",)]
+
+
+async def test_no_ffmpeg_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The encoder is closed with a reason instead of being taken for nothing."""
+    monkeypatch.setattr("workers.media.broadcast.ATTEMPTS", 1)
+    async with studio(tmp_path, ffmpeg=str(tmp_path / "missing")) as video:
+        encoder = await video.push(*picture_and_tone(60))
+        code, complaint = await encoder.finished(10)
+        assert code != 0
+        assert complaint
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of 600 kB at *folder*."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+async def test_a_full_disk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The publisher is closed, the log says why, the worker lives, and with room again the next publisher is taken."""
+    with small_disk(tmp_path / "media"):
+        async with studio(tmp_path / "media") as video:
+            encoder = await video.push(*picture_and_tone(60))
+            code, _ = await encoder.finished(20)
+            assert code != 0
+            await video.state("interrupted")
+            assert "cannot be written" in capfd.readouterr().out
+            assert hls_rules.check_media(video.read("source", "index.m3u8")) == []
+            for path in video.file().glob("*/*.m4s"):
+                path.unlink()
+            since = len(video.registry.states)
+            await video.push(*picture_and_tone(60))
+            await video.state("live", since=since)
+
+
+@asynccontextmanager
+async def worker_process(root: Path, port: int) -> AsyncIterator["asyncio.subprocess.Process"]:
+    """A media worker in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.encoders", str(root), str(port), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    while (line := await process.stdout.readline()) != b"ready\n":
+        assert line, "the worker did not start"
+    draining = asyncio.create_task(process.stdout.read())
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await draining
+
+
+def children(pid: int) -> list[int]:
+    """The processes started by *pid*."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(each) for each in task.read_text().split()]
+    return found
+
+
+async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
+    """No ffmpeg survives it; the next worker goes on with the same playlists: higher numbers, a discontinuity, no name twice."""
+    port = free_port()
+    video = Studio(tmp_path, port, registry=None)  # type: ignore[arg-type]  # the registry is in the other process
+    encoders: list[Encoder] = []
+    async with worker_process(tmp_path, port) as worker:
+        encoders.append(await video.push(*picture_and_tone(60)))
+        await video.segments(3, "144p")
+        ffmpegs = children(worker.pid)
+        assert len(ffmpegs) == 2
+        worker.kill()
+        await worker.wait()
+        await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ffmpegs))
+    assert (await encoders[0].finished(5))[0] != 0
+    before = {name: video.read(name, "index.m3u8") for name in ("source", "144p")}
+    async with worker_process(tmp_path, port) as worker:
+        await video.push(*picture_and_tone(60))
+        for name, raw in before.items():
+            await goes_on(video, name, raw)
+        worker.terminate()
+        assert await worker.wait() == 0
+    for name in before:
+        assert discontinuities(video, name) == 1
+        assert b"ENDLIST" not in video.read(name, "index.m3u8")
+    for encoder in video.encoders:
+        encoder.kill()
+        await encoder.process.wait()
+
+
+async def test_streams_left_live_by_a_dead_worker_are_called_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts looks whose encoders came back, and tells of those that did not."""
+    monkeypatch.setattr("workers.media.broadcasts.RETURN_S", 0.2)
+    async with studio(tmp_path) as video:
+        video.registry.states.append(("live", ("720p",)))
+        await video.state("interrupted")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        HELLO + bytes(1536) + CONNECT + chunk(9, b"\x17\x01\0\0\0" + bytes(64), channel=6, stream_id=1),
+        HELLO + bytes(1536) + chunk(20, b"\x02\x00\x07connect\x00" + bytes(8) + b"\x03\x00\x01a" * 60),
+        HELLO + bytes(1536) + b"\x03\0\0\0\xff\xff\xff\x14" + bytes(4),
+        HELLO + bytes(1536) + b"".join(bytes((channel,)) + b"\0\0\0\0\0\x40\x14" + bytes(5) for channel in range(2, 64)) * 2,
+    ],
+    ids=["http", "tls", "media-before-publish", "amf-depth", "16-mb-command", "chunk-streams"],
+)
+async def test_nonsense_is_closed_at_once(tmp_path: Path, said: bytes) -> None:
+    """Whatever is no publisher is closed within a second, and costs nobody else anything."""
+    async with studio(tmp_path) as video:
+        publisher = await Publisher.connect("127.0.0.1", video.port)
+        publisher.writer.write(said)
+        async with asyncio.timeout(1):
+            await publisher.finish()
+
+
+@pytest.mark.parametrize("said", [b"", HELLO[:700], HELLO + bytes(1536)], ids=["nothing", "half-a-hello", "no-publish"])
+async def test_silence_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """A peer that connects and says nothing, or too little, is not kept."""
+    monkeypatch.setattr("workers.media.rtmp.connection.HANDSHAKE_S", 0.3)
+    monkeypatch.setattr("workers.media.rtmp.connection.PUBLISH_S", 0.6)
+    async with studio(tmp_path) as video:
+        publisher = await Publisher.connect("127.0.0.1", video.port)
+        publisher.writer.write(said)
+        async with asyncio.timeout(2):
+            await publisher.finish()
+
+
+async def test_a_publisher_that_falls_silent_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop that was closed in mid-stream: its socket stays open, the video is called interrupted all the same."""
+    monkeypatch.setattr("workers.media.rtmp.connection.SILENCE_S", 0.5)
+    async with studio(tmp_path) as video:
+        encoder = await video.push(*picture_and_tone(60))
+        await video.state("live")
+        encoder.process.send_signal(signal.SIGSTOP)
+        await video.state("interrupted")
+
+
+async def test_one_connection_too_many(tmp_path: Path) -> None:
+    """Past the cap a connection is closed at once; those that are there go on."""
+    async with studio(tmp_path, max_publishers=1) as video:
+        encoder = await video.push(*picture_and_tone(60))
+        await video.state("live")
+        publisher = await Publisher.connect("127.0.0.1", video.port)
+        async with asyncio.timeout(1):
+            await publisher.finish()
+        assert encoder.process.returncode is None
+
+
+async def test_another_codec_is_refused_with_advice(tmp_path: Path) -> None:
+    """Sound that is not AAC ends the broadcast with what to set, not with silence."""
+    async with studio(tmp_path) as video:
+        arguments = list(picture_and_tone(10))
+        arguments[arguments.index("aac")] = "libmp3lame"
+        encoder = await video.push(*arguments)
+        code, complaint = await encoder.finished(5)
+        assert code != 0
+        assert complaint
+        assert video.registry.states == []
+    assert STREAM in KEY
