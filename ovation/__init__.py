@@ -1,0 +1,18 @@
+"""The `ovation` command: everything on one machine, and the tools around it.
+
+Owns the child processes, the data directory and what people read on a terminal.
+Refuses to do any process's work itself: it starts the same `ovation gateway` and `ovation worker` that a cluster runs.
+
+    cli.py          the commands and their options
+    up.py           everything on this machine: what is started, in which order, and how it ends
+    supervisor.py   children that are restarted with backoff, and their states
+    child.py        one child process, which never outlives its parent
+    ports.py        who holds a port, said before anything starts
+    screen.py       one line per process, on a terminal and off it
+    status.py       the states, written for `ovation status` and read by it
+    datadir.py      the data directory: format, owner, secret
+    demo.py         a test picture over real RTMP, and guests who chat
+    doctor.py       what is missing on this machine
+    token.py        tokens minted by hand
+    topology.py     the files of nats/, compared and applied
+"""

@@ -1,0 +1,5 @@
+"""`python -m ovation`: the same command."""
+
+from ovation.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""What is missing on this machine, and what to do about it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from infra import settings as settings_module
+from infra.errors import BadSettings
+from infra.settings import Settings
+from ovation import ports
+from ovation.up import NATS_SERVER
+
+#: Less than this and JetStream and the store are near their end.
+LOW_DISK = 1024**3
+PAGES = Path(__file__).resolve().parents[1] / "web" / "dist" / "index.html"
+
+
+def run() -> int:
+    """Check everything, say each result; 1 when something is missing."""
+    failed = 0
+    for name, problem, step in _checks():
+        failed += bool(problem)
+        sys.stdout.write(f"{'missing' if problem else 'ok':<8} {name}{': ' + problem if problem else ''}\n")
+        if problem:
+            sys.stdout.write(f"         {step}\n")
+    return 1 if failed else 0
+
+
+def _checks() -> Iterator[tuple[str, str, str]]:
+    """(what, what is wrong with it or nothing, the next step)."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield f"Python {version}", "" if sys.version_info >= (3, 11) else "3.11 is needed", "install Python 3.11 or newer"
+    try:
+        settings = settings_module.load()
+    except BadSettings as error:
+        yield "settings", str(error), "correct the variable; docs/settings.md lists all of them"
+        return
+    yield "settings", "", ""
+    yield "nats-server", _program(str(NATS_SERVER), "--version"), "run ./just setup"
+    yield "ffmpeg", _ffmpeg(settings), "run ./just setup, or set OVATION_FFMPEG"
+    yield "pages", "" if PAGES.is_file() else "not built", "run ./just web"
+    yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
+    for variable, host, port in (
+        ("OVATION_HTTP_PORT", settings.http_host, settings.http_port),
+        ("OVATION_RTMP_PORT", "127.0.0.1", settings.rtmp_port),
+        ("OVATION_NATS_PORT", "127.0.0.1", settings.nats_port),
+        ("OVATION_OPS_PORT", settings.ops_host, settings.ops_port),
+    ):
+        yield f"port {port} ({variable})", _port(host, port, variable), f"stop what holds it, or set {variable}"
+
+
+def _program(path: str, *arguments: str) -> str:
+    try:
+        subprocess.run([path, *arguments], capture_output=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return ""
+
+
+def _ffmpeg(settings: Settings) -> str:
+    if settings.ffmpeg:
+        return _program(settings.ffmpeg, "-version")
+    find: Callable[[], str]
+    from imageio_ffmpeg import get_ffmpeg_exe as find  # noqa: PLC0415 - a slow import that only this check needs
+
+    try:
+        return _program(find(), "-version")
+    except RuntimeError as error:
+        return str(error)
+
+
+def _disk(path: Path) -> str:
+    folder = path.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        return "cannot be written"
+    free = shutil.disk_usage(folder).free
+    return f"only {free // 1024**2} MiB are free" if free < LOW_DISK else ""
+
+
+def _port(host: str, port: int, variable: str) -> str:
+    if not port:
+        return ""
+    try:
+        ports.check_free(socket.gethostbyname(host), port, variable)
+    except (BadSettings, OSError) as error:
+        return str(error)
+    return ""

@@ -1,0 +1,54 @@
+"""The states of a running `up`: written on every change, read by `ovation status`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ovation.supervisor import Row
+
+_SHOWN = ("name", "pid", "state", "url", "ops_url", "restarts")
+
+
+def write(folder: Path, pid: int, rows: Sequence[Row]) -> None:
+    """Replace the status file of the data directory *folder*, in one step."""
+    path = folder / "run" / "status.json"
+    temporary = path.with_suffix(".new")
+    shown = [{name: value for name, value in asdict(row).items() if name in _SHOWN} for row in rows]
+    temporary.write_bytes(orjson.dumps({"pid": pid, "processes": shown}))
+    temporary.replace(path)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The rows; all `stopped` when the `up` that wrote them is gone, none when there never was one."""
+    try:
+        found = orjson.loads((folder / "run" / "status.json").read_bytes())
+        rows: list[dict[str, Any]] = found["processes"]
+        alive = _alive(int(found["pid"]))
+    except (OSError, ValueError, KeyError):
+        return []
+    if alive:
+        return rows
+    return [{**row, "pid": None, "state": "stopped"} for row in rows]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows for people."""
+    if not rows:
+        return "nothing runs from this data directory; start it with: ovation up\n"
+    lines = [f"{'name':<16} {'state':<9} {'pid':>7} {'restarts':>8}  address"]
+    lines += [f"{row['name']:<16} {row['state']:<9} {row['pid'] or '-':>7} {row['restarts']:>8}  {row['url']}" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

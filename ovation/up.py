@@ -1,0 +1,257 @@
+"""Everything on this machine: NATS, gateways, archive and media, in order of readiness, until Ctrl-C."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from infra.clock import SystemClock
+from infra.errors import BadSettings
+from infra.jetstream.connection import Connection
+from infra.jetstream.topology import Topology, folder, wait_ready, wanted
+from infra.settings import PREFIX, Settings
+from infra.telemetry import logs
+from infra.telemetry.ops import OpsServer, Readiness
+from ovation import ports, status
+from ovation.datadir import DataDir
+from ovation.screen import Screen
+from ovation.supervisor import Program, Row, Supervised
+
+OVATION = [sys.executable, "-m", "ovation"]
+NATS_SERVER = Path(sys.executable).with_name("nats-server")
+PATIENCE_S = 10.0
+
+
+def run(settings: Settings, *, demo: bool, verbose: bool) -> int:
+    """Run until a signal; the exit code.
+
+    Raises:
+        BadSettings: a setting is wrong or a port is taken; nothing was started.
+        StoreTooNew: the data directory is of a newer version.
+    """
+    logs.configure(level="warning", form=settings.log_format, process="up")
+    data = DataDir(settings.data_dir)
+    data.open()
+    return asyncio.run(Up(settings, data, demo=demo, verbose=verbose).run())
+
+
+class Up:
+    """One machine's processes."""
+
+    def __init__(self, settings: Settings, data: DataDir, *, demo: bool, verbose: bool) -> None:
+        self._began = time.monotonic()
+        self._data = data
+        self._demo = demo
+        self._echo = verbose or settings.log_level == "debug"
+        self._own_nats = not settings.nats_url
+        if not NATS_SERVER.exists() and self._own_nats:
+            msg = f"{NATS_SERVER} is missing; run ./just setup, or set OVATION_NATS_URL to a server of yours"
+            raise BadSettings(msg)
+        self._settings = msgspec.structs.replace(
+            settings,
+            data_dir=data.path,
+            nats_url=settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}",
+            jwt_secret=settings.jwt_secret or data.secret(),
+        )
+        self._http = self._claim_ports()
+        self._environment = self._child_environment()
+        self._readiness = Readiness()
+        self._readiness.expect("processes")
+        self._ops = OpsServer(self._readiness, settings.ops_host, settings.ops_port)
+        self._stopping = asyncio.Event()
+        self._children: list[Supervised] = []
+        self._screen = Screen("Ovation")
+
+    @property
+    def _rows(self) -> list[Row]:
+        return [child.row for child in self._children]
+
+    async def run(self) -> int:
+        """Start, wait for a signal, drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        await self._ops.start()
+        failure = ""
+        try:
+            failure = await self._until_stopped(self._start())
+            if not failure and not self._stopping.is_set():
+                failure = await self._until_stopped(self._stopping.wait())
+        finally:
+            await self._drain()
+            await self._ops.stop()
+            self._screen.close()
+        if failure:
+            raise BadSettings(failure)
+        return 0
+
+    def _stop(self) -> None:
+        if self._stopping.is_set():
+            for child in self._children:
+                child.kill()
+            os._exit(1)
+        self._stopping.set()
+
+    async def _until_stopped(self, work: object) -> str:
+        """Run *work* until it ends, a signal comes, or a child says that a setting is wrong: then its words."""
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not task.done() and not stopping.done():
+                failed = [child.failed for child in self._children]
+                done, _ = await asyncio.wait({task, stopping, *failed}, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+                for each in failed:
+                    if each in done:
+                        return each.result() or "a process refused its settings; see the logs"
+            if task.done():
+                task.result()
+            return ""
+        finally:
+            for each in (task, stopping):
+                each.cancel()
+
+    async def _start(self) -> None:
+        if self._own_nats:
+            nats = self._add(self._nats())
+            nats.start()
+            await nats.ready.wait()
+        await self._apply_topology()
+        s = self._settings
+        programs = [
+            self._program("worker archive"),
+            self._program("worker media", url=f"rtmp://{self._shown_host}:{s.rtmp_port}/live"),
+        ]
+        for n in range(s.gateways):
+            programs.append(self._program(f"gateway-{n}", "gateway", "--listen-fd", str(self._http.fileno()), url=self._url))
+        children = [self._add(program) for program in programs]
+        for child in children:
+            child.start()
+        for child in children:
+            await child.ready.wait()
+        took = time.monotonic() - self._began
+        self._screen.footer(
+            f"\n  watch     {self._url}\n  broadcast rtmp://{self._shown_host}:{s.rtmp_port}/live\n"
+            f"  ready after {took:.1f} s; Ctrl-C ends it\n",
+            self._rows,
+        )
+        if self._demo:
+            self._add(self._program("demo")).start()
+
+    async def _apply_topology(self) -> None:
+        clock = SystemClock()
+        connection = await Connection(self._settings.nats_url, "up", clock).open()
+        try:
+            await wait_ready(connection)
+            await Topology(connection).apply(wanted(self._settings, clock))
+        finally:
+            await connection.close()
+
+    async def _drain(self) -> None:
+        """The guests first, then who takes from outside, then who writes down, and the log last."""
+        patience = self._settings.drain_s + PATIENCE_S
+        order = [
+            [c for c in self._children if c.row.name == "demo"],
+            [c for c in self._children if c.row.name == "worker media" or c.row.name.startswith("gateway")],
+            [c for c in self._children if c.row.name == "worker archive"],
+            [c for c in self._children if c.row.name == "nats"],
+        ]
+        for group in order:
+            await asyncio.gather(*(child.stop(patience) for child in group))
+        self._changed()
+
+    def _add(self, program: Program) -> Supervised:
+        log = self._data.log / f"{program.name.replace(' ', '-')}.log"
+        child = Supervised(program, log, self._changed, echo=self._echo)
+        self._children.append(child)
+        self._changed()
+        return child
+
+    def _changed(self) -> None:
+        rows = self._rows
+        waiting = [row.name for row in rows if row.state != "ready"]
+        if waiting:
+            self._readiness.expect("processes", ", ".join(waiting))
+        else:
+            self._readiness.met("processes")
+        with contextlib.suppress(OSError):
+            # A full disk must not end what runs.
+            status.write(self._data.path, os.getpid(), rows)
+        self._screen.show(rows)
+
+    def _nats(self) -> Program:
+        port, monitor = self._settings.nats_port, ports.free()
+        arguments = ["-c", str(folder() / "nats-server.conf"), "-a", "127.0.0.1", "-p", str(port)]
+        arguments += ["-js", "-sd", str(self._data.nats), "-m", str(monitor)]
+
+        async def ready() -> bool:
+            try:
+                async with asyncio.timeout(1.0):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                    banner = await reader.read(4)
+            except (OSError, TimeoutError):
+                return False
+            writer.close()
+            return banner == b"INFO"
+
+        return Program(
+            name="nats",
+            command=[str(NATS_SERVER), *arguments],
+            environment=_bare_environment(),
+            url=f"nats://127.0.0.1:{port}",
+            ready=ready,
+        )
+
+    def _program(self, name: str, *command: str, url: str = "") -> Program:
+        return Program(
+            name=name,
+            command=[*OVATION, *(command or name.split())],
+            environment=self._environment,
+            url=url,
+            fds=[self._http.fileno()] if "--listen-fd" in command else [],
+        )
+
+    def _claim_ports(self) -> socket.socket:
+        s = self._settings
+        http = ports.listen(s.http_host, s.http_port, "OVATION_HTTP_PORT")
+        if self._own_nats:
+            ports.check_free("127.0.0.1", s.nats_port, "OVATION_NATS_PORT")
+        for host in filter(None, (part.strip() for part in s.rtmp_host.split(","))):
+            missing = host == "::1" and not socket.has_ipv6
+            with contextlib.suppress(BadSettings) if missing else contextlib.nullcontext():
+                ports.check_free(host, s.rtmp_port, "OVATION_RTMP_PORT")
+        ports.check_free(s.ops_host, s.ops_port, "OVATION_OPS_PORT")
+        return http
+
+    def _child_environment(self) -> Mapping[str, str]:
+        """Our own environment, with what `up` decided, and a free internal port for each."""
+        s = self._settings
+        decided = {
+            "data_dir": str(s.data_dir),
+            "nats_url": s.nats_url,
+            "jwt_secret": s.jwt_secret,
+            "http_port": str(self._http.getsockname()[1]),
+            "ops_port": "0",
+            "log_format": "json" if s.log_format == "auto" else s.log_format,
+        }
+        ours = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+        return _bare_environment() | ours | {PREFIX + name.upper(): value for name, value in decided.items()}
+
+    @property
+    def _shown_host(self) -> str:
+        host = self._settings.http_host
+        return "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host  # noqa: S104 - compared, not bound
+
+    @property
+    def _url(self) -> str:
+        return self._settings.public_url or f"http://{self._shown_host}:{self._http.getsockname()[1]}"
+
+
+def _bare_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | {"PYTHONUNBUFFERED": "1"}
