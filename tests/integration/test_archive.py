@@ -155,11 +155,11 @@ async def test_a_full_disk_is_waited_for(own_nats_server: NatsServer, tmp_path: 
 
 @pytest.mark.chaos
 async def test_a_killed_server_costs_nothing(own_nats_server: NatsServer, tmp_path: Path) -> None:
-    """Kill -9 of nats-server three times while people post: each acknowledged comment is stored, once."""
+    """Kill -9 of nats-server twice while people post: each acknowledged comment is stored, once."""
     async with broker(own_nats_server.url, wait_s=30) as b, archive(b, tmp_path / "db") as running:
         stream_id = fresh_stream()
         seqs: list[int] = []
-        for n in range(3):
+        for n in range(2):
             posting = asyncio.create_task(post(b, stream_id, range(n * 200, n * 200 + 200)))
 
             def some_are_stored(target: int = len(seqs) + 20) -> bool:
@@ -172,12 +172,12 @@ async def test_a_killed_server_costs_nothing(own_nats_server: NatsServer, tmp_pa
         await running.caught_up()
 
         assert sorted(seqs) == await stored(running, stream_id)
-        assert await running.comments.total(stream_id) == 600
+        assert await running.comments.total(stream_id) == 400
         await check_watermark(b, running)
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("kill_at", [1, 2, 4])
+@pytest.mark.parametrize("kill_at", [1, 3])
 async def test_the_watermark_never_passes_what_a_killed_archive_held(
     own_nats_server: NatsServer, tmp_path: Path, kill_at: int
 ) -> None:
