@@ -128,8 +128,10 @@ class Up:
             self._program("worker archive"),
             self._program("worker media", url=f"rtmp://{self._shown_host}:{s.rtmp_port}/live"),
         ]
-        for n in range(s.gateways):
-            programs.append(self._program(f"gateway-{n}", "gateway", "--listen-fd", str(self._http.fileno()), url=self._url))
+        programs += [
+            self._program(f"gateway-{n}", "gateway", "--listen-fd", str(self._http.fileno()), url=self._url)
+            for n in range(s.gateways)
+        ]
         children = [self._add(program) for program in programs]
         for child in children:
             child.start()
