@@ -1,4 +1,4 @@
-"""The other side of the media worker: real ffmpeg encoders, a registry in memory, the worker itself, and an independent look at its files."""
+"""Around the media worker: real ffmpeg encoders, a registry in memory, and an independent look at its files."""
 
 import asyncio
 import contextlib
@@ -80,6 +80,7 @@ class MemoryRegistry:
         if self.away:
             msg = "the registry is away"
             raise Unavailable(msg)
+        assert stream_id in self.keys
         self.states.append((state, tuple(qualities)))
 
     async def live(self) -> Sequence[str]:

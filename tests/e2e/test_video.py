@@ -72,7 +72,7 @@ async def count(video: Studio, name: str, kind: str) -> tuple[int, float]:
 
 
 async def test_every_picture_and_sound_comes_out_and_the_playlists_keep_the_rules(tmp_path: Path) -> None:
-    """Six seconds at real pace: all 180 pictures, all the sound, in both renditions, and no reading of a playlist breaks a rule."""
+    """Six seconds at real pace: 180 pictures and all the sound in both renditions, and no reading breaks a rule."""
     async with studio(tmp_path) as video:
         encoder = await video.push(*picture_and_tone(6))
         source, small = Readings(video, "source"), Readings(video, "144p")

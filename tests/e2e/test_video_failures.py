@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import hls_rules
-from tests.encoders import FFMPEG, KEY, STREAM, Encoder, Studio, free_port, picture_and_tone, studio
+from tests.encoders import FFMPEG, Encoder, Studio, free_port, picture_and_tone, studio
 from tests.rtmp import CONNECT, HELLO, Publisher, chunk
 from tests.waits import eventually
 
@@ -175,7 +175,7 @@ def children(pid: int) -> list[int]:
 
 
 async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
-    """No ffmpeg survives it; the next worker goes on with the same playlists: higher numbers, a discontinuity, no name twice."""
+    """No ffmpeg survives it; the next worker goes on with the playlists: higher numbers, a discontinuity."""
     port = free_port()
     video = Studio(tmp_path, port, registry=None)  # type: ignore[arg-type]  # the registry is in the other process
     encoders: list[Encoder] = []
@@ -277,4 +277,3 @@ async def test_another_codec_is_refused_with_advice(tmp_path: Path) -> None:
         assert code != 0
         assert complaint
         assert video.registry.states == []
-    assert STREAM in KEY

@@ -34,7 +34,7 @@ async def test_a_wrong_key_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_refusal_is_bad_name_and_comes_before_any_media(tmp_path: Path) -> None:
-    """On the wire: an `onStatus` of level error and code NetStream.Publish.BadName, then the end, with no byte of media sent."""
+    """On the wire: `onStatus`, level error, code NetStream.Publish.BadName, then the end; no media was sent."""
     async with studio(tmp_path) as video:
         publisher = await Publisher.connect("127.0.0.1", video.port)
         status = await publisher.publish(OTHER)
@@ -102,7 +102,7 @@ async def test_the_newest_publisher_wins(tmp_path: Path) -> None:
 
 
 async def test_a_half_open_publisher_does_not_lock_its_encoder_out(tmp_path: Path) -> None:
-    """A publisher that holds the connection and sends nothing is replaced like any other, and closed by itself after a while."""
+    """A publisher that holds the connection and sends nothing is replaced like any other."""
     async with studio(tmp_path) as video:
         silent = await Publisher.connect("127.0.0.1", video.port)
         assert (await silent.publish(KEY))["code"] == "NetStream.Publish.Start"

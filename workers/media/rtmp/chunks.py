@@ -135,10 +135,11 @@ class ChunkReader:
         if form == 3:
             size = end
             if stream.extended is not None:
-                if len(buffer) < end + 4:
+                repeated = stream.extended.to_bytes(4, "big")
+                found = bytes(buffer[end : end + 4])
+                if len(found) < 4 and repeated.startswith(found):
                     return None
-                if int.from_bytes(buffer[end : end + 4], "big") == stream.extended:
-                    size = end + 4
+                size = end + 4 if found == repeated else end
             return _Header(size, None, stream.extended, stream.length, stream.type, stream.stream_id)
         length, kind, stream_id = stream.length, stream.type, stream.stream_id
         field = int.from_bytes(buffer[at : at + 3], "big")
