@@ -64,9 +64,10 @@ fmt: setup
     ruff check --quiet --fix .
 
 [group("change")]
-[doc("regenerate what is generated from the structs of schemas/")]
+[doc("regenerate what is written from the code: schemas, API documents, page types, reference pages")]
 schemas: setup
     python -m schemas.generate
+    python -m scripts.reference
 
 [group("measure")]
 [doc("the benchmarks; their results are in bench/")]

@@ -1,7 +1,11 @@
-"""What the recipes of the justfile run when it is more than two lines. The standard library only: set-up starts here.
+"""What the recipes of the justfile run when it is more than two lines.
+
+Set-up starts in here, so setup.py, node.py and web.py use the standard library only.
 
 setup.py     the lock file into .venv, the page into web/dist; a no-op when nothing changed
 node.py      which Node builds the page: the machine's, or the one of a wheel
 web.py       npm in web/: install, build, and the scripts of package.json
+reference.py docs/settings.md and docs/metrics.md, written from the code
+plant.py     bugs planted one at a time, to see that a test catches each
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 """
