@@ -1,0 +1,64 @@
+/** The HTTP API, with a guest's credential that is minted when it is first needed. */
+
+import type { PostedComment, Problem, ReactionType, StartedStream, Stream } from "./contract";
+
+const API = "/api/v1";
+const KEPT = "ovation.session";
+
+export class ApiError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+}
+
+export interface Session {
+  token: string;
+  user: { id: string; name: string };
+  expires_at: string;
+}
+
+async function call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+  const init: RequestInit = { method, headers: { "Content-Type": "application/json", ...headers } };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  const answer = await fetch(API + path, init);
+  if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
+  const problem = (await answer.json().catch(() => null)) as Problem | null;
+  throw new ApiError(problem ?? { code: "UNAVAILABLE", detail: "No answer.", status: answer.status, retryable: true });
+}
+
+export function session(): Session | null {
+  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null") as Session | null;
+  return kept !== null && Date.parse(kept.expires_at) > Date.now() + 60_000 ? kept : null;
+}
+
+export async function signIn(name: string): Promise<Session> {
+  const minted = await call<Session>("POST", "/session", { name });
+  localStorage.setItem(KEPT, JSON.stringify(minted));
+  return minted;
+}
+
+export function forget(): void {
+  localStorage.removeItem(KEPT);
+}
+
+function credential(): Record<string, string> {
+  const held = session();
+  return held === null ? {} : { Authorization: `Bearer ${held.token}` };
+}
+
+export const liveStreams = () => call<{ streams: Stream[] }>("GET", "/streams?status=live&limit=50");
+export const stream = (id: string) => call<Stream>("GET", `/streams/${id}`);
+export const start = (title: string) =>
+  call<StartedStream>("POST", "/streams/start", { title, privacy: "public" }, credential());
+export const remove = (id: string, comment: string) =>
+  call<undefined>("DELETE", `/streams/${id}/comments/${comment}`, undefined, credential());
+export const react = (id: string, reaction_type: ReactionType) =>
+  call<{ total_reactions: Record<string, number> }>("POST", `/streams/${id}/reactions`, { reaction_type }, credential());
+export const post = (id: string, text: string, key: string, parent: string | null) =>
+  call<PostedComment>(
+    "POST",
+    `/streams/${id}/comments`,
+    parent === null ? { text } : { text, parent_comment_id: parent },
+    { ...credential(), "Idempotency-Key": key },
+  );
+export const events = (id: string) => `${API}/streams/${id}/events`;

@@ -1,0 +1,59 @@
+import { useEffect } from "react";
+
+import { useWatching, watch } from "../live/store";
+import type { Go } from "./App";
+import { Chat } from "./Chat";
+import { Header } from "./Header";
+import { Reactions } from "./Reactions";
+import { Video } from "./Video";
+
+/** One stream: video on the left, its audience on the right; below each other on a phone. */
+export function Watch({ id, go }: { id: string; go: Go }) {
+  useEffect(() => watch(id), [id]);
+  const stream = useWatching((now) => now.stream);
+  const missing = useWatching((now) => now.missing);
+  const viewers = useWatching((now) => now.viewers);
+  useEffect(() => {
+    document.title = stream ? `${stream.title} · Ovation` : "Ovation";
+  }, [stream]);
+  if (missing) {
+    return (
+      <>
+        <Header go={go} />
+        <main className="home empty">
+          <h1>This stream is not here</h1>
+          <p className="muted">It may have been removed, or it is not for everyone.</p>
+          <button className="primary" onClick={() => go("/?all")}>
+            See what is live
+          </button>
+        </main>
+      </>
+    );
+  }
+  return (
+    <div className="page">
+      <Header go={go} />
+      <main className="watch">
+        <section className="stage" aria-label="Video">
+          <Video id={id} />
+          <div className="about">
+            <div>
+              <h1>{stream?.title ?? " "}</h1>
+              <p className="muted">
+                {stream?.broadcaster.name}
+                {viewers !== null && (
+                  <span className="viewers" data-testid="viewer-count">
+                    <span aria-hidden="true">●</span> {viewers.toLocaleString()} watching
+                  </span>
+                )}
+              </p>
+            </div>
+            <Reactions />
+          </div>
+          {stream?.description && <p className="description">{stream.description}</p>}
+        </section>
+        <Chat />
+      </main>
+    </div>
+  );
+}
