@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no types
@@ -87,7 +87,7 @@ class MemoryRegistry:
         """The stream, when it was last told to be live."""
         return [STREAM] if self.states and self.states[-1][0] == "live" else []
 
-    async def watch(self) -> AsyncIterator[StreamChanged]:
+    async def watch(self) -> AsyncGenerator[StreamChanged, None]:
         """Each change, for ever."""
         while True:
             yield await self._changes.get()

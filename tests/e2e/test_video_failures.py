@@ -184,17 +184,21 @@ async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
         await video.segments(3, "144p")
         ffmpegs = children(worker.pid)
         assert len(ffmpegs) == 2
+        # One that hangs does not notice that its input ended.
+        os.kill(ffmpegs[0], signal.SIGSTOP)
         worker.kill()
         await worker.wait()
         await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ffmpegs))
     assert (await encoders[0].finished(5))[0] != 0
     before = {name: video.read(name, "index.m3u8") for name in ("source", "144p")}
+    files = {path: path.read_bytes() for path in video.file().glob("*/*-*")}
     async with worker_process(tmp_path, port) as worker:
         await video.push(*picture_and_tone(60))
         for name, raw in before.items():
             await goes_on(video, name, raw)
         worker.terminate()
         assert await worker.wait() == 0
+    assert [path for path, raw in files.items() if path.exists() and path.read_bytes() != raw] == []
     for name in before:
         assert discontinuities(video, name) == 1
         assert b"ENDLIST" not in video.read(name, "index.m3u8")

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 from infra.clock import Clock
@@ -84,8 +85,9 @@ class Broadcasts:
         """Watch the registry for ever and act on what changed."""
         while True:
             try:
-                async for change in self._registry.watch():
-                    self._changed(change)
+                async with aclosing(self._registry.watch()) as changes:
+                    async for change in changes:
+                        self._changed(change)
             except Unavailable as error:
                 self._log.warning("stream records cannot be watched; trying again", error=str(error))
             await asyncio.sleep(_WATCH_AGAIN_S)

@@ -4,7 +4,7 @@ A key names its stream (`<stream id>_<secret>`): one read finds the record, whic
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -95,7 +95,7 @@ class Keys:
             raise Unavailable(msg)
         return sorted(self._live)
 
-    async def watch(self) -> AsyncIterator[StreamChanged]:
+    async def watch(self) -> AsyncGenerator[StreamChanged, None]:
         """Yield every stream as it is, then each change.
 
         Raises:

@@ -1,6 +1,6 @@
 """What the media worker needs to know of streams, and tells about them. `keys.py` answers from the stream records."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 VideoState = Literal["live", "interrupted", "ended"]
@@ -53,7 +53,7 @@ class BroadcastRegistry(Protocol):
             infra.errors.Unavailable: it cannot be read; the same call may be made again.
         """
 
-    def watch(self) -> AsyncIterator[StreamChanged]:
+    def watch(self) -> AsyncGenerator[StreamChanged, None]:
         """Yield every stream once as it is, then each change, for ever.
 
         Raises:
