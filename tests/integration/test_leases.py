@@ -33,6 +33,7 @@ async def test_a_lost_lease_stops_issuing(b: Broker) -> None:
     clock = HandClock(b.clock.now_ms())
     lease = b.lease(clock)
     await lease.acquire()
+    clock.advance(0.001)
     await lease.stamp()
     clock.advance(TTL_S / 2 + 0.001)
 
@@ -45,6 +46,7 @@ async def test_a_renewal_goes_on(b: Broker) -> None:
     clock = HandClock(b.clock.now_ms())
     lease = b.lease(clock)
     await lease.acquire()
+    clock.advance(0.001)
     before = await lease.stamp()
     clock.advance(TTL_S / 3)
     await lease.renew()
