@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no types
+import uvloop
 
 from infra.errors import Unavailable
 from infra.settings import Settings
@@ -190,6 +191,8 @@ async def studio(root: Path, registry: MemoryRegistry | None = None, **settings:
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([worker, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    if worker.done():
+        await worker
     try:
         yield made
     finally:
@@ -234,4 +237,5 @@ async def serve(root: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    # As `ovation worker media` does: processes are started by another library there.
+    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import hls_rules
-from tests.encoders import FFMPEG, Encoder, Studio, free_port, picture_and_tone, studio
+from tests.encoders import FFMPEG, Encoder, Studio, free_port, picture_and_tone, serve, studio
 from tests.rtmp import CONNECT, HELLO, Publisher, chunk
 from tests.waits import eventually
 
@@ -269,6 +269,18 @@ async def test_one_connection_too_many(tmp_path: Path) -> None:
         async with asyncio.timeout(1):
             await publisher.finish()
         assert encoder.process.returncode is None
+
+
+async def test_addresses_this_machine_does_not_have(tmp_path: Path) -> None:
+    """One of several may be missing (IPv6 switched off); all of them, or a taken port, stop the start."""
+    async with studio(tmp_path, rtmp_host="2001:db8::1,127.0.0.1") as video:
+        encoder = await video.push(*picture_and_tone(1, speed=4))
+        assert (await encoder.finished())[0] == 0
+        with pytest.raises(OSError, match="in use"):
+            await serve(tmp_path, video.port)
+    with pytest.raises(OSError, match="address"):
+        async with studio(tmp_path, rtmp_host="2001:db8::1"):
+            pass
 
 
 async def test_another_codec_is_refused_with_advice(tmp_path: Path) -> None:

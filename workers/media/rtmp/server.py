@@ -1,11 +1,16 @@
 """The RTMP port: one for all streams, on every address it is told."""
 
 import asyncio
+import errno
 from collections.abc import Sequence
 
 from infra.telemetry import logs
 from workers.media.broadcasts import Broadcasts
 from workers.media.rtmp.connection import Connection
+
+_LIMIT = 256 * 1024
+#: What binding says where IPv6 is switched off, or an address belongs to another machine.
+_ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 class Server:
@@ -14,23 +19,34 @@ class Server:
     def __init__(self, broadcasts: Broadcasts, most: int) -> None:
         self._broadcasts = broadcasts
         self._most = most
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = logs.get(__name__)
 
     async def listen(self, hosts: Sequence[str], port: int) -> int:
         """Listen on *port* of each of *hosts* and return it (0 chooses one, the same for all).
 
+        Addresses that this machine does not have are left out with a warning, so that the default works without IPv6.
+
         Raises:
-            OSError: an address is not this machine's, or the port is taken.
+            OSError: the port is taken, or none of the addresses is this machine's.
         """
-        if port == 0 and len(hosts) > 1:
-            first = await asyncio.start_server(self._connected, hosts[0], 0)
-            port = first.sockets[0].getsockname()[1]
-            first.close()
-            await first.wait_closed()
-        self._server = await asyncio.start_server(self._connected, list(hosts), port, limit=256 * 1024)
-        return int(self._server.sockets[0].getsockname()[1])
+        absent: OSError | None = None
+        for host in hosts:
+            try:
+                server = await asyncio.start_server(self._connected, host, port, limit=_LIMIT)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    await self.close()
+                    raise
+                self._log.warning("this machine does not have an address of OVATION_RTMP_HOST", host=host)
+                absent = error
+            else:
+                self._servers.append(server)
+                port = int(server.sockets[0].getsockname()[1])
+        if absent is not None and not self._servers:
+            raise absent
+        return port
 
     @property
     def connections(self) -> int:
@@ -39,8 +55,8 @@ class Server:
 
     async def close(self) -> None:
         """Take no more connections; those that are there go on."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     async def closed(self) -> None:
         """End every connection that is left."""
