@@ -242,9 +242,7 @@ def check_rates(master: bytes, uri: str, media: bytes, sizes: Mapping[str, int])
     # 4.3.4.2 takes the peak over stretches of at least half a target duration.
     long_enough = [each for each in playlist.segments if each.duration >= playlist.target / 2]
     rates = {each.uri: sizes[each.uri] * 8 / each.duration for each in long_enough}
-    return [
-        f"bandwidth: {name} has {rate:.0f} of {announced} bit/s" for name, rate in rates.items() if rate > announced
-    ]
+    return [f"bandwidth: {name} has {rate:.0f} of {announced} bit/s" for name, rate in rates.items() if rate > announced]
 
 
 def check_variants(playlists: Sequence[bytes]) -> list[str]:
