@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -36,19 +37,22 @@ def sync() -> bool:
     Raises:
         Failed: uv ended with an error.
     """
-    command = [
-        str(VENV / "bin" / "uv"),
-        "sync",
-        "--frozen",
-        *([] if node.machine_has_it() else ["--group", node.GROUP]),
-    ]
+    groups = [] if node.machine_has_it() else ["--group", node.GROUP]
+    command = [str(VENV / "bin" / "uv"), "sync", "--frozen", *groups]
     if subprocess.run([*command, "--check"], cwd=ROOT, capture_output=True, check=False).returncode == 0:
         return False
     print("Installing the packages of uv.lock (some 250 MB, once)", flush=True)
-    if code := subprocess.run([*command, "--quiet"], cwd=ROOT, check=False).returncode:
+    if code := subprocess.run([*command, "--quiet"], cwd=ROOT, env=environment(), check=False).returncode:
         msg = f"`uv sync` ended with {code}; its own words are above"
         raise web.Failed(msg)
     return True
+
+
+def environment() -> dict[str, str]:
+    """What uv runs with: it trusts the certificates this machine trusts, as pip does, and its own where there are none."""
+    paths = ssl.get_default_verify_paths()
+    trusted = {"UV_SYSTEM_CERTS": "true"} if paths.cafile or paths.capath else {}
+    return {**trusted, **os.environ}
 
 
 if __name__ == "__main__":

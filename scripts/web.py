@@ -52,7 +52,7 @@ def build() -> bool:
         npm("ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error")
         INSTALLED.write_text(packages)
     print("Building the page", flush=True)
-    npm("run", "--silent", "build")
+    npm("run", "--silent", "build", "--", "--logLevel=error")
     if not PAGE.exists():
         msg = f"the build ended well and made no {PAGE}"
         raise Failed(msg)
