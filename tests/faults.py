@@ -17,6 +17,8 @@ class FaultProxy:
         self.delay = 0.0
         #: Bytes a link carries towards the client before it is cut; None for no bound.
         self.cut_after: int | None = None
+        #: Chunks that wait for `heal`.
+        self.held = 0
         self._refusing = False
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -87,7 +89,9 @@ class FaultProxy:
             while data := await source.read(CHUNK if left is None else max(1, min(CHUNK, left))):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                self.held += 1
                 await self._flowing.wait()
+                self.held -= 1
                 sink.write(data)
                 await sink.drain()
                 if left is not None:
