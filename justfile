@@ -69,11 +69,6 @@ schemas: setup
     python -m schemas.generate
     python -m scripts.reference
 
-[group("measure")]
-[doc("the benchmarks; their results are in bench/")]
-bench *args: setup
-    python -m bench "$@"
-
 [group("tidy")]
 [doc("install Chromium for the browser tests where it is missing")]
 chromium:
