@@ -54,7 +54,7 @@ def show(stream_id: str, payload: bytes, seq: int, at_ms: int, removals: Removal
         return None
     data = codec.splice(payload, seq, at_ms)
     if not isinstance(item, Comment):
-        return Shown(stream_id=stream_id, seq=seq, at_ms=at_ms, data=data, kind=item.__struct_config__.tag)
+        return Shown(stream_id=stream_id, seq=seq, at_ms=at_ms, data=data, kind=str(item.__struct_config__.tag))
     shown = Shown(
         stream_id=stream_id,
         seq=seq,

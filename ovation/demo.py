@@ -9,7 +9,9 @@ import functools
 import json
 import os
 import random
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -18,8 +20,11 @@ from infra.lifecycle import Lifecycle
 from infra.settings import Settings
 from infra.telemetry import logs
 from ovation.child import die_with
+from ovation.programs import bundled_ffmpeg as bundled
 
 log = logs.get(__name__)
+
+T = TypeVar("T")
 
 TITLE = "Ovation demo: a test picture, and some guests"
 NAMES = ("Ada", "Grace", "Linus", "Margaret", "Ken", "Barbara", "Edsger", "Radia")
@@ -79,7 +84,7 @@ async def _show(http: httpx.AsyncClient, settings: Settings, lifecycle: Lifecycl
     )
 
 
-async def _patiently(call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - whatever *call* gives
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
@@ -140,11 +145,7 @@ async def _broadcast(settings: Settings, url: str, key: str) -> None:
 
 
 def _encoder(settings: Settings, target: str) -> list[str]:
-    program = settings.ffmpeg
-    if not program:
-        from imageio_ffmpeg import get_ffmpeg_exe  # noqa: PLC0415 - a slow import
-
-        program = get_ffmpeg_exe()
+    program = settings.ffmpeg or bundled()
     picture = "testsrc2=size=640x360:rate=25"
     return [
         *(program, "-hide_banner", "-loglevel", "error", "-nostdin", "-re"),

@@ -5,14 +5,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from infra import settings as settings_module
 from infra.errors import BadSettings
 from infra.settings import Settings
 from ovation import ports
-from ovation.up import NATS_SERVER
+from ovation.programs import NATS_SERVER, bundled_ffmpeg
 
 #: Less than this and JetStream and the store are near their end.
 LOW_DISK = 1024**3
@@ -64,11 +64,8 @@ def _program(path: str, *arguments: str) -> str:
 def _ffmpeg(settings: Settings) -> str:
     if settings.ffmpeg:
         return _program(settings.ffmpeg, "-version")
-    find: Callable[[], str]
-    from imageio_ffmpeg import get_ffmpeg_exe as find  # noqa: PLC0415 - a slow import that only this check needs
-
     try:
-        return _program(find(), "-version")
+        return _program(bundled_ffmpeg(), "-version")
     except RuntimeError as error:
         return str(error)
 

@@ -90,7 +90,7 @@ class Supervised:
         while not self._stopping:
             began = loop.time()
             code = await self._once()
-            if self._stopping:
+            if self._ending():
                 break
             if code == SETTINGS_WRONG and not self.failed.done():
                 self.failed.set_result(_last_line(self._log))
@@ -100,6 +100,9 @@ class Supervised:
             self._set("starting", pid=None, note=f"ended with {code}, again in {backoff:.1f} s")
             await asyncio.sleep(backoff)
         self._set("stopped", pid=None)
+
+    def _ending(self) -> bool:
+        return self._stopping
 
     async def _once(self) -> int:
         program = self.program

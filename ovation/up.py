@@ -7,8 +7,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
@@ -21,11 +21,11 @@ from infra.telemetry import logs
 from infra.telemetry.ops import OpsServer, Readiness
 from ovation import ports, status
 from ovation.datadir import DataDir
+from ovation.programs import NATS_SERVER
 from ovation.screen import Screen
 from ovation.supervisor import Program, Row, Supervised
 
 OVATION = [sys.executable, "-m", "ovation"]
-NATS_SERVER = Path(sys.executable).with_name("nats-server")
 PATIENCE_S = 10.0
 
 
@@ -99,17 +99,18 @@ class Up:
             os._exit(1)
         self._stopping.set()
 
-    async def _until_stopped(self, work: object) -> str:
+    async def _until_stopped(self, work: Coroutine[Any, Any, object]) -> str:
         """Run *work* until it ends, a signal comes, or a child says that a setting is wrong: then its words."""
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
+        task: asyncio.Future[object] = asyncio.ensure_future(work)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             while not task.done() and not stopping.done():
                 failed = [child.failed for child in self._children]
-                done, _ = await asyncio.wait({task, stopping, *failed}, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
-                for each in failed:
-                    if each in done:
-                        return each.result() or "a process refused its settings; see the logs"
+                waiting: set[asyncio.Future[Any]] = {task, stopping, *failed}
+                await asyncio.wait(waiting, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+                for refused in failed:
+                    if refused.done():
+                        return refused.result() or "a process refused its settings; see the logs"
             if task.done():
                 task.result()
             return ""

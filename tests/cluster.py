@@ -68,7 +68,7 @@ async def cluster(
     drain_s: float = 0.2,
     **settings: object,
 ) -> AsyncIterator[Cluster]:
-    """Start *gateways* gateways and an archive; `no_ring` lists gateways without a ring, `nats_urls` their own routes to NATS."""
+    """Start gateways and an archive; `no_ring` lists gateways without a ring, `nats_urls` their own routes to NATS."""
     async with broker(nats.url, apply=False) as b:
         await b.connection.request("$JS.API.STREAM.DELETE.LIVE_0")
     ports = [free_port() for _ in range(gateways)]

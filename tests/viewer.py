@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -134,7 +135,7 @@ class Viewer:
         await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
         await self.cut()
 
-    async def until(self, done: Any, timeout_s: float = 10.0) -> None:
+    async def until(self, done: "Callable[[Viewer], object]", timeout_s: float = 10.0) -> None:
         """Wait until `done(self)` is true, looking after each event.
 
         Raises:

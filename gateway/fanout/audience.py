@@ -30,9 +30,17 @@ HEARTBEAT_S = 10.0
 class Tuning(Protocol):
     """The settings an audience reads."""
 
-    window_ms: int
-    ring_bytes: int
-    ring_s: float
+    @property
+    def window_ms(self) -> int:
+        """Milliseconds between two flushes."""
+
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes the ring may hold."""
+
+    @property
+    def ring_s(self) -> float:
+        """Seconds a window stays in it."""
 
 
 class Audience:

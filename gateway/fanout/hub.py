@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Coroutine
+from typing import Any
 
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
@@ -195,6 +197,10 @@ class Hub:
     async def _start(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
         try:
             await self._catchup.start(viewer, audience, last_id, backfill)
+            if not viewer.comments_only:
+                # The next change may be long in coming.
+                audience.pulse.viewers = self.count(audience.stream_id)
+                viewer.send(audience.pulse.viewers_frame())
         except Unavailable as error:
             log.warning("viewer sent away", stream_id=audience.stream_id, cause=str(error))
             viewer.end()
@@ -203,8 +209,8 @@ class Hub:
         if viewer.audience is not None and not viewer.closed:
             self._spawn(self._catchup.bring(viewer, viewer.audience))
 
-    def _spawn(self, work: "asyncio.Future[None] | object") -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine, always
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 

@@ -30,7 +30,7 @@ def protocol_with(admission: Admission) -> type[HttpToolsProtocol]:
             self.connections.discard(self)
             self._unset_keepalive_if_required()
             # From here on the parser's remaining callbacks belong to nobody.
-            self.parser = None
+            self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
             admission.take(self.transport, request)
 
         def on_body(self, body: bytes) -> None:

@@ -43,9 +43,7 @@ class Backend(Protocol):
 def logged(item: Item, seq: int, *, stream_id: str = S, at_ms: int | None = None, key: str | None = None) -> LoggedItem:
     """*item* at *seq*; logged at noon plus *seq* ms unless told."""
     at = NOON_MS + seq if at_ms is None else at_ms
-    return LoggedItem(
-        log=LOG, stream_id=stream_id, seq=seq, at_ms=at, payload=codec.encode(item), item=item, msg_id=key
-    )
+    return LoggedItem(log=LOG, stream_id=stream_id, seq=seq, at_ms=at, payload=codec.encode(item), item=item, msg_id=key)
 
 
 def restored(number: int) -> Restored:
@@ -292,9 +290,7 @@ class CommentStoreContract:
     async def test_times_bound_a_page(self, store: CommentStore) -> None:
         """`from` is inside, `to` is outside; also where the log's clock stepped back between two comments."""
         minutes = (0, 1, 2, 7, 3, 4, 10)
-        await store.write(
-            [logged(comment(n), n, at_ms=NOON_MS + m * 60_000) for n, m in enumerate(minutes, start=1)], {}
-        )
+        await store.write([logged(comment(n), n, at_ms=NOON_MS + m * 60_000) for n, m in enumerate(minutes, start=1)], {})
 
         async def between(first: int | None, last: int | None) -> list[int]:
             page = await store.comments(

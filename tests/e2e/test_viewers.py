@@ -161,7 +161,7 @@ async def test_a_removed_comment_is_gone_from_everywhere(nats_server: NatsServer
         assert gone.status_code == 204
         await viewer.until(lambda v: v.items[-1]["type"] == "removed")
         late = [
-            await Viewer(c.events(n, stream_id), gzip=bool(n), **how).open()  # type: ignore[arg-type]  # keyword sets
+            await Viewer(c.events(n, stream_id), gzip=bool(n), **how).open()
             for n in (0, 1)
             for how in ({"backfill": 50}, {"last_id": start["seq"]}, {"last_id": 0})
         ]

@@ -59,9 +59,11 @@ class Door(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Collect the head."""
         self._head += data
         if self._head.endswith(b"\r\n\r\n"):
             self._task = asyncio.create_task(self._admit())
@@ -119,7 +121,8 @@ async def test_the_cut_over_loses_and_reorders_nothing(nats_server: NatsServer, 
 
         async def post() -> None:
             for n in range(600):
-                seqs.append(await g.say(comment(n + 1)))
+                seq = await g.say(comment(n + 1))
+                seqs.append(seq)
 
         async def come() -> None:
             while len(seqs) < 590:
@@ -187,7 +190,7 @@ async def test_a_lost_last_message_arrives(own_nats_server: NatsServer, tmp_path
             subject = subjects.live(0, g.record.stream_id)
             ack = await other.publisher.publish(subject, codec.encode(comment(1)), "last")
             proxy.heal()
-            await eventually(lambda: g.broker.connection.up.is_set())
+            await eventually(g.broker.connection.up.is_set)
             await watching.until(lambda v: v.seqs == [ack.seq], timeout_s=3)
 
             assert watching.faults == []

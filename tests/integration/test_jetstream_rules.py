@@ -87,10 +87,7 @@ async def test_a_range_is_read_in_order_and_skips_other_streams(nats_server: Nat
     async with broker(nats_server.url) as b:
         mine, other = fresh_stream(), fresh_stream()
         acks = await asyncio.gather(
-            *(
-                b.publisher.publish(subjects.live(0, mine if n % 3 else other), b"%d" % n, f"{mine}{n}")
-                for n in range(2400)
-            )
+            *(b.publisher.publish(subjects.live(0, mine if n % 3 else other), b"%d" % n, f"{mine}{n}") for n in range(2400))
         )
         seqs = sorted(ack.seq for n, ack in enumerate(acks) if n % 3)
         read = await b.reader.range("LIVE_0", subjects.live(0, mine), seqs[0], seqs[-1])
@@ -190,10 +187,15 @@ async def test_a_full_log_refuses_and_drops_nothing(nats_server: NatsServer) -> 
     settings = load({"OVATION_SHARDS": "2", "OVATION_LIVE_MAX_BYTES": "20000"})
     async with broker(nats_server.url, settings) as b:
         subject = subjects.live(1, fresh_stream())
-        stored = []
-        with pytest.raises(Full, match="OVATION_LIVE_MAX_BYTES"):
+        stored: list[int] = []
+
+        async def fill() -> None:
             for n in range(100):
-                stored.append((await b.publisher.publish(subject, b"x" * 1000, f"{subject}{n}")).seq)
+                ack = await b.publisher.publish(subject, b"x" * 1000, f"{subject}{n}")
+                stored.append(ack.seq)
+
+        with pytest.raises(Full, match="OVATION_LIVE_MAX_BYTES"):
+            await fill()
 
         assert stored == [m.seq for m in await b.reader.range("LIVE_1", subject, 0, stored[-1])]
 
@@ -205,7 +207,7 @@ async def test_ids_survive_kill_and_restart(own_nats_server: NatsServer) -> None
         acks = [await b.publisher.publish(subject, b"x", f"k{n}") for n in range(50)]
         own_nats_server.kill()
         own_nats_server.start()
-        await eventually(lambda: b.connection.up.is_set())
+        await eventually(b.connection.up.is_set)
         again = [await b.publisher.publish(subject, b"x", f"k{n}") for n in range(50)]
 
         assert [ack.seq for ack in acks] == [ack.seq for ack in again]

@@ -3,13 +3,13 @@
 from itertools import permutations
 
 from gateway.removals import Removals
-from schemas.items import Purged, Restored
+from schemas.items import Item, Purged, Restored
 from tests.factories import comment, removed
 
 
 def test_of_two_decisions_the_later_one_holds() -> None:
     """Removed at 5, restored at 8, removed at 9: removed, in any order of learning."""
-    decisions = [(removed(1), 5), (Restored(comment=comment(1)), 8), (removed(1), 9)]
+    decisions: list[tuple[Item, int]] = [(removed(1), 5), (Restored(comment=comment(1)), 8), (removed(1), 9)]
     for order in permutations(decisions):
         removals = Removals()
         for item, seq in order:
@@ -20,7 +20,8 @@ def test_of_two_decisions_the_later_one_holds() -> None:
 
 def test_a_restored_comment_is_shown() -> None:
     """Removed at 5, restored at 8: shown, in any order."""
-    for order in permutations([(removed(1), 5), (Restored(comment=comment(1)), 8)]):
+    decisions: list[tuple[Item, int]] = [(removed(1), 5), (Restored(comment=comment(1)), 8)]
+    for order in permutations(decisions):
         removals = Removals()
         for item, seq in order:
             removals.learn(item, seq)
