@@ -10,12 +10,15 @@ Refuses to write to the store (the archive does) and to know which store it is (
     sessions.py     guests and tickets
     directory.py    the stream records this gateway knows
     streams.py      the stream calls
-    comments.py     post, read and remove comments
+    comments.py     read and remove comments
+    posting.py      a comment's way in: checks, limits, the log
     reactions.py    taps, counted durably
     text.py         what a comment's text may be
     history.py      store and log as one history
     shown.py        one item as a viewer may see it now
     removals.py     what must not be shown again
+    requests.py     what handlers ask of a request
+    openapi.py      the API's own description
     problems.py     every error as a problem document
     body.py         request bodies, bounded
     middleware.py   one log line and one measurement per request

@@ -3,6 +3,7 @@
 Owns the child processes, the data directory and what people read on a terminal.
 Refuses to do any process's work itself: it starts the same `ovation gateway` and `ovation worker` that a cluster runs.
 
+    __main__.py     `python -m ovation`
     cli.py          the commands and their options
     up.py           everything on this machine: what is started, in which order, and how it ends
     supervisor.py   children that are restarted with backoff, and their states

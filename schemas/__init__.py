@@ -13,5 +13,6 @@ Refuses every socket, clock and setting: importing this package does no I/O, and
     streamid.py   UUIDv7 stream ids
     times.py      RFC 3339 with milliseconds
     codec.py      encode and decode, splicing `seq` and `at` into a logged item
+    openapi.py    the OpenAPI document, from one table of operations
     generate.py   JSON Schema, OpenAPI, AsyncAPI and TypeScript, generated from the structs
 """

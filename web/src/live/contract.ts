@@ -1,4 +1,6 @@
-/** The wire: what the gateway sends, as docs/openapi.json and the structs in schemas/ have it. */
+/** The wire, as the page uses it: generated types, and items with the seq and time that the log gives them. */
+
+import type { ProblemDocument, Stream } from "../generated";
 
 export interface User {
   id: string;
@@ -44,44 +46,9 @@ export interface Delivery {
   items: Item[];
 }
 
-export interface Gap {
-  from: number;
-  to: number;
-  reason: "expired" | "reset" | "unavailable";
-}
-
-export type VideoState = "waiting" | "live" | "interrupted" | "ended";
-
-export interface Stream {
-  stream_id: string;
-  broadcaster: { id: string; name: string; picture: string | null };
-  title: string;
-  description: string;
-  status: "scheduled" | "live" | "ended";
-  is_live: boolean;
-  video: VideoState;
-  viewer_count: number;
-  comment_count: number;
-  reaction_count: number;
-  reactions: Record<string, number>;
-  started_at: string | null;
-  stream_url: string;
-  last_seq: number;
-}
-
-export interface StartedStream {
-  stream_id: string;
-  rtmp_url: string;
-  stream_key: string;
-}
-
-export interface Problem {
-  code: string;
-  detail: string;
-  status: number;
-  retryable: boolean;
-  retry_after?: number;
-}
+export type { Gap, StartedStream, Stream } from "../generated";
+export type Problem = ProblemDocument;
+export type VideoState = Stream["video"];
 
 export interface PostedComment extends CommentItem {
   status: string;

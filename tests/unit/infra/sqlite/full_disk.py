@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.errors import Unavailable
 from infra.sqlite import Database, SqliteComments
-from tests.contract.comment_store import LOG, S, logged
+from tests.contract.histories import LOG, S, logged
 from tests.factories import comment
 
 

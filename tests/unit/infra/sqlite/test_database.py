@@ -16,7 +16,7 @@ from infra.errors import StoreTooNew, Unavailable
 from infra.sqlite import Database, SqliteComments, batch, comments
 from infra.sqlite import database as module
 from infra.sqlite.schema import MIGRATIONS
-from tests.contract.comment_store import END, LOG, S, logged
+from tests.contract.histories import END, LOG, S, logged
 from tests.factories import comment
 
 

@@ -1,0 +1,145 @@
+"""What others read of the contract, written from the structs: `python -m schemas.generate [--check]`.
+
+    docs/openapi.json         the HTTP API (OpenAPI 3.1)
+    docs/asyncapi.json        subjects and events (AsyncAPI 3.0)
+    docs/schemas/items.json   the items of the live log (JSON Schema 2020-12)
+    web/src/generated.ts      the same types for the page
+
+With `--check` nothing is written: files that are not in step are named, and the exit code is 1.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from schemas import items, openapi
+
+ROOT = Path(__file__).resolve().parents[1]
+_REF = "#/components/schemas/"
+
+
+def files() -> dict[str, str]:
+    """Every generated file's text, by its path in the tree."""
+    document = openapi.document()
+    return {
+        "docs/openapi.json": _json(document),
+        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"])),
+        "docs/schemas/items.json": _json(msgspec.json.schema(items.Item)),
+        "web/src/generated.ts": typescript(document["components"]["schemas"]),
+    }
+
+
+def main() -> int:
+    """Write the files, or with `--check` compare them."""
+    stale = []
+    for name, text in files().items():
+        path = ROOT / name
+        if path.exists() and path.read_text() == text:
+            continue
+        if "--check" in sys.argv[1:]:
+            stale.append(name)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            sys.stdout.write(f"{name}\n")
+    for name in stale:
+        sys.stderr.write(f"{name} is not in step with schemas/; run ./just schemas\n")
+    return 1 if stale else 0
+
+
+def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document: what travels on NATS and on the events route."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for name, address, payload, summary in (
+        ("live", "live.{shard}.{stream_id}", "Item", "The durable items of a stream, on its live log"),
+        ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
+        ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
+        ("pulse", "pulse.{shard}.{stream_id}", "ReactionBurst", "Reactions between gateways; ephemeral"),
+    ):
+        parameters = {key: {} for key in ("shard", "stream_id") if f"{{{key}}}" in address}
+        schema = {"$ref": f"{_REF}{payload}"} if payload != "Item" else {"oneOf": list(_items(schemas))}
+        channels[name] = {
+            "address": address,
+            "description": summary,
+            "parameters": parameters,
+            "messages": {payload: {"contentType": "application/json", "payload": schema}},
+        }
+        operations[f"receive_{name}"] = {
+            "action": "receive",
+            "channel": {"$ref": f"#/channels/{name}"},
+            "summary": summary,
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Ovation", "version": openapi.VERSION},
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": schemas},
+    }
+
+
+def typescript(schemas: dict[str, Any]) -> str:
+    """The structs as TypeScript interfaces, and the union of all items."""
+    parts = ["/** Generated from schemas/ by `./just schemas`; do not edit. */\n"]
+    for name, schema in schemas.items():
+        parts.append(f"export interface {name} {_object(schema, '')}\n")
+    names = " | ".join(entry["$ref"].removeprefix(_REF) for entry in _items(schemas))
+    parts.append(f"export type Item = {names};\n")
+    return "\n".join(parts)
+
+
+def _items(schemas: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """References to the structs that are items of the live log."""
+    for kind in items.Item.__args__:
+        if kind.__name__ in schemas:
+            yield {"$ref": f"{_REF}{kind.__name__}"}
+
+
+def _object(schema: dict[str, Any], indent: str) -> str:
+    required = set(schema.get("required", []))
+    lines = [
+        f"{indent}  {name}{'' if name in required else '?'}: {_type(kind, indent + '  ')};"
+        for name, kind in schema.get("properties", {}).items()
+    ]
+    return "{\n" + "\n".join(lines) + f"\n{indent}}}"
+
+
+def _type(schema: dict[str, Any], indent: str) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).removeprefix(_REF)
+    if "anyOf" in schema:
+        return " | ".join(_type(each, indent) for each in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    match schema.get("type"):
+        case "string":
+            return "string"
+        case "integer" | "number":
+            return "number"
+        case "boolean":
+            return "boolean"
+        case "null":
+            return "null"
+        case "array":
+            inner = _type(schema.get("items", {}), indent)
+            return f"({inner})[]" if "|" in inner else f"{inner}[]"
+        case "object" if "additionalProperties" in schema:
+            return f"Record<string, {_type(schema['additionalProperties'], indent)}>"
+        case "object":
+            return _object(schema, indent)
+    return "unknown"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+/** Generated from schemas/ by `./just schemas`; do not edit. */
+
+export interface ProblemDocument {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  retryable: boolean;
+  field?: string | null;
+  retry_after?: number | null;
+}
+
+export interface Delivery {
+  prev: number;
+  from: number;
+  to: number;
+  backfill: boolean;
+  items: (Comment | Removed | Restored | Purged | Pinned | Unpinned | Highlighted | Settings | Live | Interrupted | Ended | Recording)[];
+  sampled?: Sampled | null;
+}
+
+export interface Comment {
+  type: "comment";
+  comment_id: string;
+  user: User;
+  text: string;
+  parent_comment_id?: string | null;
+  created_at: string;
+}
+
+export interface User {
+  id: string;
+  name: string;
+  picture?: string | null;
+  badges?: string[];
+}
+
+export interface Removed {
+  type: "removed";
+  comment_id: string;
+  reason: "author" | "automatic" | "creator" | "moderator" | "purged";
+}
+
+export interface Restored {
+  type: "restored";
+  comment: Comment;
+}
+
+export interface Purged {
+  type: "purged";
+  user_id: string;
+  reason?: string;
+}
+
+export interface Pinned {
+  type: "pinned";
+  comment_id: string;
+  by: string;
+}
+
+export interface Unpinned {
+  type: "unpinned";
+  comment_id: string;
+  by: string;
+}
+
+export interface Highlighted {
+  type: "highlighted";
+  comment_id: string;
+  by: string;
+}
+
+export interface Settings {
+  type: "settings";
+  title: string;
+  description: string;
+  privacy: "followers" | "private" | "public";
+  settings: PublicSettings;
+  revision: number;
+}
+
+export interface PublicSettings {
+  slow_mode_s?: number;
+  followers_only?: boolean;
+  moderation?: "hold" | "open";
+  shield?: boolean;
+}
+
+export interface Live {
+  type: "live";
+  revision: number;
+}
+
+export interface Interrupted {
+  type: "interrupted";
+  revision: number;
+}
+
+export interface Ended {
+  type: "ended";
+  revision: number;
+  ended_at: string;
+}
+
+export interface Recording {
+  type: "recording";
+  recording_id: string;
+  hls_url: string;
+  mp4_url?: string | null;
+  duration_s: number;
+}
+
+export interface Sampled {
+  shown: number;
+  of: number;
+}
+
+export interface ReactionBurst {
+  counts: Record<string, number>;
+  totals: Record<string, number>;
+  at: string;
+}
+
+export interface ViewerCount {
+  count: number;
+  approximate: boolean;
+}
+
+export interface Gap {
+  from: number;
+  to: number;
+  reason: string;
+}
+
+export interface NewSession {
+  name: string;
+}
+
+export interface Session {
+  token: string;
+  user: SessionUser;
+  expires_at: string;
+}
+
+export interface SessionUser {
+  id: string;
+  name: string;
+}
+
+export interface StreamPage {
+  streams: Stream[];
+  next_cursor: string | null;
+  limit: number;
+}
+
+export interface Stream {
+  stream_id: string;
+  broadcaster: Broadcaster;
+  title: string;
+  description: string;
+  privacy: "followers" | "private" | "public";
+  status: "ended" | "live" | "scheduled";
+  is_live: boolean;
+  video: "ended" | "interrupted" | "live" | "waiting";
+  viewer_count: number;
+  comment_count: number;
+  reaction_count: number;
+  reactions: Record<string, number>;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  scheduled_for: string | null;
+  stream_url: string;
+  thumbnail_url: string | null;
+  settings: StreamSettings;
+  last_seq: number;
+}
+
+export interface Broadcaster {
+  id: string;
+  name: string;
+  picture?: string | null;
+}
+
+export interface StreamSettings {
+  slow_mode_s?: number;
+  followers_only?: boolean;
+  moderation?: "hold" | "open";
+  shield?: boolean;
+  banned_words?: string[];
+}
+
+export interface NewStream {
+  title: string;
+  description?: string;
+  privacy?: "followers" | "private" | "public";
+  scheduled_for?: string | null;
+}
+
+export interface StartedStream {
+  stream_id: string;
+  rtmp_url: string;
+  stream_key: string;
+  status: "ended" | "live" | "scheduled";
+  video: "ended" | "interrupted" | "live" | "waiting";
+  started_at: string | null;
+  scheduled_for: string | null;
+  watch_url: string;
+}
+
+export interface StreamChange {
+  title?: string;
+  description?: string;
+  privacy?: "followers" | "private" | "public";
+  settings?: SettingsChange;
+}
+
+export interface SettingsChange {
+  slow_mode_s?: number;
+  followers_only?: boolean;
+  moderation?: "hold" | "open";
+  shield?: boolean;
+  banned_words?: string[];
+}
+
+export interface EndedStream {
+  stream_id: string;
+  status: "ended" | "live" | "scheduled";
+  ended_at: string;
+  total_viewers: number;
+  total_comments: number;
+  recording_url: string | null;
+}
+
+export interface Watch {
+  stream_id: string;
+  hls_url: string;
+  qualities: string[];
+  viewer_count: number;
+  is_live: boolean;
+  video: "ended" | "interrupted" | "live" | "waiting";
+}
+
+export interface NewKey {
+  stream_id: string;
+  stream_key: string;
+  rtmp_url: string;
+}
+
+export interface Ticket {
+  ticket: string;
+  expires_at: string;
+}
+
+export interface CommentPage {
+  comments: (PostedComment | RemovedComment)[];
+  next_cursor: string | null;
+  limit: number;
+  total: number;
+  total_is_exact: boolean;
+}
+
+export interface PostedComment {
+  type: "comment";
+  comment_id: string;
+  seq: number | null;
+  stream_id: string;
+  user: User;
+  user_id: string;
+  text: string;
+  parent_comment_id: string | null;
+  created_at: string;
+  at: string | null;
+  status: "held" | "removed" | "visible";
+  sampled: boolean;
+}
+
+export interface RemovedComment {
+  type: "removed";
+  comment_id: string;
+  seq: number;
+  at: string;
+  reason: string;
+}
+
+export interface NewComment {
+  text: string;
+  parent_comment_id?: string | null;
+}
+
+export interface Thread {
+  comments: (PostedComment | RemovedComment)[];
+  next_cursor: string | null;
+  limit: number;
+}
+
+export interface NewReaction {
+  reaction_type: "angry" | "haha" | "like" | "love" | "sad" | "wow";
+}
+
+export interface CountedReaction {
+  reaction_id: string;
+  reaction_type: "angry" | "haha" | "like" | "love" | "sad" | "wow";
+  total_reactions?: Record<string, number>;
+}
+
+export type Item = Comment | Removed | Restored | Purged | Pinned | Unpinned | Highlighted | Settings | Live | Interrupted | Ended | Recording;
