@@ -61,7 +61,7 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
         ("pulse", "pulse.{shard}.{stream_id}", "ReactionBurst", "Reactions between gateways; ephemeral"),
     ):
-        parameters = {key: {} for key in ("shard", "stream_id") if f"{{{key}}}" in address}
+        parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id") if f"{{{key}}}" in address}
         schema = {"$ref": f"{_REF}{payload}"} if payload != "Item" else {"oneOf": list(_items(schemas))}
         channels[name] = {
             "address": address,
@@ -109,32 +109,25 @@ def _object(schema: dict[str, Any], indent: str) -> str:
     return "{\n" + "\n".join(lines) + f"\n{indent}}}"
 
 
+_SIMPLE = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
+
+
 def _type(schema: dict[str, Any], indent: str) -> str:
+    kind = schema.get("type", "")
     if "$ref" in schema:
-        return str(schema["$ref"]).removeprefix(_REF)
-    if "anyOf" in schema:
-        return " | ".join(_type(each, indent) for each in schema["anyOf"])
-    if "enum" in schema:
-        return " | ".join(json.dumps(value) for value in schema["enum"])
-    if "const" in schema:
-        return json.dumps(schema["const"])
-    match schema.get("type"):
-        case "string":
-            return "string"
-        case "integer" | "number":
-            return "number"
-        case "boolean":
-            return "boolean"
-        case "null":
-            return "null"
-        case "array":
-            inner = _type(schema.get("items", {}), indent)
-            return f"({inner})[]" if "|" in inner else f"{inner}[]"
-        case "object" if "additionalProperties" in schema:
-            return f"Record<string, {_type(schema['additionalProperties'], indent)}>"
-        case "object":
-            return _object(schema, indent)
-    return "unknown"
+        found = str(schema["$ref"]).removeprefix(_REF)
+    elif "anyOf" in schema:
+        found = " | ".join(_type(each, indent) for each in schema["anyOf"])
+    elif "enum" in schema:
+        found = " | ".join(json.dumps(value) for value in schema["enum"])
+    elif kind == "array":
+        inner = _type(schema.get("items", {}), indent)
+        found = f"({inner})[]" if "|" in inner else f"{inner}[]"
+    elif kind == "object" and "additionalProperties" in schema:
+        found = f"Record<string, {_type(schema['additionalProperties'], indent)}>"
+    else:
+        found = _object(schema, indent) if kind == "object" else _SIMPLE.get(kind, "unknown")
+    return found
 
 
 def _json(value: object) -> str:

@@ -82,6 +82,7 @@ async def fill_disk(backend: Backend, store: CommentStore) -> int:
 
 
 def random_item(chance: random.Random, seq: int) -> Item:
+    """A comment, or a decision on one of sixty."""
     kind = chance.choices(("comment", "removed", "restored", "purged"), (6, 3, 2, 1))[0]
     target = chance.randint(1, 60)
     match kind:

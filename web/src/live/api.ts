@@ -11,6 +11,15 @@ export class ApiError extends Error {
   }
 }
 
+const NO_ANSWER: Problem = {
+  type: "about:blank",
+  title: "No answer",
+  status: 0,
+  detail: "No answer.",
+  code: "UNAVAILABLE",
+  retryable: true,
+};
+
 export interface Session {
   token: string;
   user: { id: string; name: string };
@@ -23,7 +32,7 @@ async function call<T>(method: string, path: string, body?: unknown, headers: Re
   const answer = await fetch(API + path, init);
   if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
   const problem = (await answer.json().catch(() => null)) as Problem | null;
-  throw new ApiError(problem ?? { code: "UNAVAILABLE", detail: "No answer.", status: answer.status, retryable: true });
+  throw new ApiError(problem ?? { ...NO_ANSWER, status: answer.status });
 }
 
 export function session(): Session | null {
