@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from infra import settings as settings_module
-from infra.errors import BadSettings, OvationError
+from infra.errors import BadSettings, OvationError, StoreTooNew
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,10 +25,10 @@ NOT_HERE = {"moderation", "aggregation", "notify"}
 
 
 def main() -> None:
-    """The entry point: bad settings end with 2 and one line, everything else expected with 1."""
+    """The entry point: what must not start ends with 2 and one line, everything else expected with 1."""
     try:
         app()
-    except BadSettings as error:
+    except (BadSettings, StoreTooNew) as error:
         sys.stderr.write(f"ovation: {error}\n")
         sys.exit(2)
     except OvationError as error:

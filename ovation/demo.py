@@ -63,7 +63,10 @@ async def run(settings: Settings, lifecycle: Lifecycle) -> None:
     lifecycle.readiness.expect("stream", "starting")
     async with httpx.AsyncClient(base_url=url, timeout=15.0) as http:
         show = asyncio.create_task(_show(http, settings, lifecycle))
-        await lifecycle.stopping.wait()
+        stopping = asyncio.create_task(lifecycle.stopping.wait())
+        # A show that ends by itself has crashed: so does the process, and its parent starts it again.
+        await asyncio.wait({show, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         show.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await show
@@ -107,6 +110,9 @@ async def _kept(http: httpx.AsyncClient, path: Path) -> dict[str, str] | None:
         answer = await http.get(f"/streams/{kept['stream_id']}")
     except (OSError, ValueError, KeyError):
         return None
+    if answer.status_code >= 500:
+        # Not known yet: a second stream beside one that is live would confuse the page.
+        answer.raise_for_status()
     return kept if answer.status_code == 200 and answer.json()["is_live"] else None
 
 

@@ -1,17 +1,27 @@
 """Ports: taken ones are said before anything starts, with the variable and, where the system tells, the holder."""
 
 import contextlib
+import errno
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.errors import BadSettings
+
+#: What binding says where IPv6 is switched off, or an address belongs to another machine.
+_ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+class AddressAbsent(BadSettings):
+    """The address is not this machine's."""
 
 
 def listen(host: str, port: int, variable: str, backlog: int = 4096) -> socket.socket:
     """A listening socket.
 
     Raises:
-        BadSettings: the port is taken, or the address is not this machine's.
+        AddressAbsent: the address is not this machine's.
+        BadSettings: the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -23,9 +33,12 @@ def listen(host: str, port: int, variable: str, backlog: int = 4096) -> socket.s
         listening.listen(backlog)
     except OSError as error:
         listening.close()
+        if error.errno in _ABSENT:
+            msg = f"{variable.replace('_PORT', '_HOST')}: {host} is no address of this machine ({error.strerror}); set another"
+            raise AddressAbsent(msg) from error
         held = holder(port)
         by = f" by {held}" if held else ""
-        taken = f"port {port} is taken{by}" if error.errno == 98 else error.strerror
+        taken = f"port {port} is taken{by}" if error.errno == errno.EADDRINUSE else error.strerror
         msg = f"{variable}={port}: cannot listen on {host}: {taken}; stop it, or set {variable} to another port"
         raise BadSettings(msg) from error
     return listening
@@ -39,6 +52,23 @@ def check_free(host: str, port: int, variable: str) -> None:
     """
     if port:
         listen(host, port, variable).close()
+
+
+def check_any(hosts: Sequence[str], port: int, variable: str) -> None:
+    """Make sure that a child will be able to listen on those of *hosts* that are this machine's.
+
+    Raises:
+        AddressAbsent: none of them is.
+        BadSettings: as `listen`.
+    """
+    absent: list[AddressAbsent] = []
+    for host in hosts:
+        try:
+            check_free(host, port, variable)
+        except AddressAbsent as error:
+            absent.append(error)
+    if absent and len(absent) == len(hosts):
+        raise absent[0]
 
 
 def free() -> int:

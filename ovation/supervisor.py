@@ -55,7 +55,7 @@ class Supervised:
         self._log = log
         self._changed = changed
         self._echo = echo
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -65,7 +65,7 @@ class Supervised:
 
     async def stop(self, patience_s: float) -> None:
         """SIGTERM, and SIGKILL after *patience_s*."""
-        self._stopping = True
+        self._stopping.set()
         if self._task is None:
             return
         if self._child is not None:
@@ -80,17 +80,17 @@ class Supervised:
 
     def kill(self) -> None:
         """End it at once."""
-        self._stopping = True
+        self._stopping.set()
         if self._child is not None:
             self._child.signal(signal.SIGKILL)
 
     async def _run(self) -> None:
         backoff = FIRST_BACKOFF_S
         loop = asyncio.get_running_loop()
-        while not self._stopping:
+        while not self._stopping.is_set():
             began = loop.time()
             code = await self._once()
-            if self._ending():
+            if self._stopping.is_set():
                 break
             if code == SETTINGS_WRONG and not self.failed.done():
                 self.failed.set_result(_last_line(self._log))
@@ -98,11 +98,9 @@ class Supervised:
             self.ready.clear()
             self.row.restarts += 1
             self._set("starting", pid=None, note=f"ended with {code}, again in {backoff:.1f} s")
-            await asyncio.sleep(backoff)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), backoff)
         self._set("stopped", pid=None)
-
-    def _ending(self) -> bool:
-        return self._stopping
 
     async def _once(self) -> int:
         program = self.program

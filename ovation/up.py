@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.auth import Authenticator
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
@@ -54,12 +55,7 @@ class Up:
         if not NATS_SERVER.exists() and self._own_nats:
             msg = f"{NATS_SERVER} is missing; run ./just setup, or set OVATION_NATS_URL to a server of yours"
             raise BadSettings(msg)
-        self._settings = msgspec.structs.replace(
-            settings,
-            data_dir=data.path,
-            nats_url=settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}",
-            jwt_secret=settings.jwt_secret or data.secret(),
-        )
+        self._settings = _decided(settings, data)
         self._http = self._claim_ports()
         self._environment = self._child_environment()
         self._readiness = Readiness()
@@ -225,10 +221,8 @@ class Up:
         http = ports.listen(s.http_host, s.http_port, "OVATION_HTTP_PORT")
         if self._own_nats:
             ports.check_free("127.0.0.1", s.nats_port, "OVATION_NATS_PORT")
-        for host in filter(None, (part.strip() for part in s.rtmp_host.split(","))):
-            missing = host == "::1" and not socket.has_ipv6
-            with contextlib.suppress(BadSettings) if missing else contextlib.nullcontext():
-                ports.check_free(host, s.rtmp_port, "OVATION_RTMP_PORT")
+        hosts = [host for part in s.rtmp_host.split(",") if (host := part.strip())]
+        ports.check_any(hosts, s.rtmp_port, "OVATION_RTMP_PORT")
         ports.check_free(s.ops_host, s.ops_port, "OVATION_OPS_PORT")
         return http
 
@@ -240,6 +234,7 @@ class Up:
             "nats_url": s.nats_url,
             "jwt_secret": s.jwt_secret,
             "http_port": str(self._http.getsockname()[1]),
+            "rtmp_port": str(s.rtmp_port),
             "ops_port": "0",
             "log_format": "json" if s.log_format == "auto" else s.log_format,
         }
@@ -254,6 +249,27 @@ class Up:
     @property
     def _url(self) -> str:
         return self._settings.public_url or f"http://{self._shown_host}:{self._http.getsockname()[1]}"
+
+
+def _decided(settings: Settings, data: DataDir) -> Settings:
+    """The settings that all processes of this machine share.
+
+    Raises:
+        BadSettings: one of them would stop a child; better said before any is started.
+    """
+    nats_port = settings.nats_port or ports.free()
+    decided = msgspec.structs.replace(
+        settings,
+        data_dir=data.path,
+        nats_port=nats_port,
+        nats_url=settings.nats_url or f"nats://127.0.0.1:{nats_port}",
+        rtmp_port=settings.rtmp_port or ports.free(),
+        jwt_secret=settings.jwt_secret or data.secret(),
+    )
+    decided.store_path()
+    decided.media_path()
+    Authenticator(decided, SystemClock())
+    return decided
 
 
 def _bare_environment() -> dict[str, str]:
