@@ -66,6 +66,19 @@ class Process:
         os.close(theirs)
         return self
 
+    def start_plain(self) -> "Process":
+        """Start a command that tells no states: `up` itself."""
+        with self.log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [str(OVATION), *self.arguments],
+                env=environment(**self.settings),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - one libc call
+            )
+        return self
+
     async def ready(self, timeout: float = 20.0) -> "Process":
         """Wait until it says that it is ready."""
 
