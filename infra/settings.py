@@ -70,8 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     replicas: Literal[1, 3, 5] = 1
     # Hours the live log keeps; older history is in the store.
     live_max_age_h: Seconds = 24.0
-    # Bytes one live log may hold. When full, posting answers 503 and nothing is dropped.
-    live_max_bytes: Count = 4 * 1024**3
+    # Bytes one live log may hold, reserved on the disk's free space. When full, posting answers 503 and nothing is dropped.
+    live_max_bytes: Count = 1024**3
     # Comments per user and stream: count/seconds, exact over all gateways.
     limit_user_stream: Limit = Limit(5, 30)
     # Comments per user over all streams.

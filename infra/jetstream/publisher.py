@@ -78,6 +78,10 @@ class Publisher:
                 return await self._once(subject, payload, all_headers)
             except Unavailable as error:
                 left = deadline - clock.monotonic()
+                if left <= 0 and self._connection.up.is_set() and not isinstance(error, Full):
+                    # nats-server answers nothing at all when the write to its disk fails (seen on 2.15).
+                    msg = f"{error}; it is reachable, so its disk may be full: see the nats-server log"
+                    raise Unavailable(msg) from error
                 if left <= 0 or isinstance(error, Full) or (msg_id is None and self._connection.up.is_set()):
                     raise
             await self._pause(min(backoff * random.uniform(0.5, 1.5), left))  # noqa: S311 - jitter, not secrecy

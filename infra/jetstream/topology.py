@@ -188,6 +188,9 @@ class Topology:
         if missing_ok and error.get("code") == 404:
             return None
         msg = f"{call}: {error.get('description', error)}"
+        if "storage resources" in msg:
+            # JetStream reserves what a log may hold, out of three quarters of the free space.
+            msg += "; free disk space under OVATION_DATA_DIR, or lower OVATION_LIVE_MAX_BYTES"
         raise Unavailable(msg)
 
 
