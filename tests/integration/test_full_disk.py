@@ -37,6 +37,7 @@ class Server:
         self._port = free_port()
         self._config = config
         jetstream = f"{{ store_dir: '{store}', max_file_store: 100GB }}"
+        jetstream = f"{{ store_dir: '{store}', max_file_store: 100GB }}"
         config.write_text(f"listen: 127.0.0.1:{self._port}\njetstream {jetstream}\n")
 
     @property
