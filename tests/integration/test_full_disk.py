@@ -65,7 +65,7 @@ def _server(small: Path, tmp_path: Path) -> Iterator[Server]:
 
 
 async def test_a_full_disk_is_told_and_loses_nothing(server: Server, small: Path) -> None:
-    """Posting ends with Unavailable that names the disk; all that was acknowledged is there; with room, and a restart, it goes on."""
+    """Posting ends with Unavailable that names the disk; what was acknowledged is there; with room and a restart it goes on."""
     ballast = small / "ballast"
     ballast.write_bytes(b"x" * 4_000_000)
     async with broker(server.url, wait_s=3.0) as b:
