@@ -172,7 +172,9 @@ class History:
         """
         through, fresh, removals, exact = await self._recent(record)
         total = await self._store.total(record.stream_id)
-        stored = {row.seq for row in await self._store.range(record.stream_id, through, 2**53, CHUNK)}
+        # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
+        last = fresh[-1].seq if fresh else through
+        stored = {row.seq for row in await self._store.range(record.stream_id, through, last, len(fresh) + 1)}
         hidden = 0
         for message in fresh:
             for shown in self._show(record, [message], removals):
