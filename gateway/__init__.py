@@ -15,6 +15,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     reactions.py    taps, counted durably
     text.py         what a comment's text may be
     history.py      store and log as one history
+    unarchived.py   what the log has and the store does not have yet
     shown.py        one item as a viewer may see it now
     removals.py     what must not be shown again
     requests.py     what handlers ask of a request

@@ -4,24 +4,20 @@ A comment that was just acknowledged is in it, archived or not. While the broker
 before still answer.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
-import msgspec
 from msgspec import Struct
 
 from gateway.removals import Removals
 from gateway.shown import Shown, show
+from gateway.unarchived import Unarchived, item_of, learn
 from infra.clock import Clock
-from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, LogState, Reader
 from infra.stores import CommentStore, StoredItem
 from schemas import codec, subjects
-from schemas.items import Comment, Item, Removed
+from schemas.items import Comment, Removed
 from schemas.records import StreamRecord
 
-#: Streams whose unarchived items are kept between two questions.
-TAILS = 256
 #: Longer than a page's worth of work, shorter than anyone notices an expired message.
 STATE_S = 1.0
 CHUNK = 500
@@ -35,14 +31,6 @@ class Missing(Struct, frozen=True):
     reason: str
 
 
-class _Tail(Struct):
-    """What the log has after `after`, read up to `last`."""
-
-    after: int
-    last: int
-    messages: list[LogMessage]
-
-
 class History:
     """Answers for one gateway; every answer has removed comments replaced."""
 
@@ -50,7 +38,7 @@ class History:
         self._store = store
         self._reader = reader
         self._clock = clock
-        self._tails: OrderedDict[str, _Tail] = OrderedDict()
+        self._unarchived = Unarchived(store, reader)
         self._states: dict[str, tuple[float, LogState]] = {}
 
     async def comments(
@@ -71,7 +59,7 @@ class History:
             Unavailable: the store does not answer.
         """
         top = before if before is not None else 2**53
-        through, fresh, removals, _ = await self._recent(record)
+        recent = await self._unarchived.read(record)
 
         def wanted(shown: Shown) -> bool:
             return (
@@ -81,8 +69,8 @@ class History:
                 and (to_ms is None or shown.at_ms < to_ms)
             )
 
-        unarchived = [shown for shown in self._show(record, fresh, removals) if wanted(shown)]
-        archived_before = min(top, through + 1)
+        unarchived = [shown for shown in self._show(record, recent.messages, recent.removals) if wanted(shown)]
+        archived_before = min(top, recent.through + 1)
         if descending:
             unarchived.reverse()
             rest, offset = _skip(unarchived, offset)
@@ -91,13 +79,13 @@ class History:
                     record.stream_id, after=after, before=archived_before, descending=True,
                     limit=limit - len(rest), offset=offset, from_ms=from_ms, to_ms=to_ms,
                 )  # fmt: skip
-                rest += self._show_rows(rows, removals)
+                rest += self._show_rows(rows, recent.removals)
             return rest[:limit]
         rows = await self._store.comments(
             record.stream_id, after=after, before=archived_before, descending=False,
             limit=limit + offset, from_ms=from_ms, to_ms=to_ms,
         )  # fmt: skip
-        return (list(self._show_rows(rows, removals)) + unarchived)[offset : offset + limit]
+        return (list(self._show_rows(rows, recent.removals)) + unarchived)[offset : offset + limit]
 
     async def replies(self, record: StreamRecord, parent_comment_id: str, after: int, limit: int) -> list[Shown]:
         """Replies to a comment with `seq > after`, oldest first.
@@ -105,13 +93,13 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        through, fresh, removals, _ = await self._recent(record)
+        recent = await self._unarchived.read(record)
         rows = await self._store.replies(record.stream_id, parent_comment_id, after, limit)
-        found = list(self._show_rows((row for row in rows if row.seq <= through), removals))
-        for message in fresh:
-            item = _item(message)
+        found = list(self._show_rows((row for row in rows if row.seq <= recent.through), recent.removals))
+        for message in recent.messages:
+            item = item_of(message)
             if message.seq > after and isinstance(item, Comment) and item.parent_comment_id == parent_comment_id:
-                found += self._show(record, [message], removals)
+                found += self._show(record, [message], recent.removals)
         return found[:limit]
 
     async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
@@ -120,12 +108,12 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        _, fresh, removals, _ = await self._recent(record)
-        for shown in self._show(record, fresh, removals):
+        recent = await self._unarchived.read(record)
+        for shown in self._show(record, recent.messages, recent.removals):
             if shown.comment_id == comment_id:
                 return shown
         row = await self._store.comment(record.stream_id, comment_id)
-        return next(iter(self._show_rows([row] if row else [], removals)), None)
+        return next(iter(self._show_rows([row] if row else [], recent.removals)), None)
 
     async def by_msg_id_seq(self, record: StreamRecord, msg_id: str) -> int | None:
         """Where the comment posted with an idempotency key is, as far as it is archived; the log knows the newest keys itself.
@@ -170,21 +158,21 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        through, fresh, removals, exact = await self._recent(record)
+        recent = await self._unarchived.read(record)
         total = await self._store.total(record.stream_id)
         # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
-        last = fresh[-1].seq if fresh else through
-        stored = {row.seq for row in await self._store.range(record.stream_id, through, last, len(fresh) + 1)}
+        rows = await self._store.range(record.stream_id, recent.through, recent.last, len(recent.messages) + 1)
+        stored = {row.seq for row in rows}
         hidden = 0
-        for message in fresh:
-            for shown in self._show(record, [message], removals):
+        for message in recent.messages:
+            for shown in self._show(record, [message], recent.removals):
                 if shown.comment is not None and shown.seq not in stored:
                     total += 1
-            item = _item(message)
+            item = item_of(message)
             if isinstance(item, Removed) and message.seq not in stored:
                 row = await self._store.comment(record.stream_id, item.comment_id)
                 hidden += row is not None and row.removed is None
-        return total - hidden, exact
+        return total - hidden, recent.complete
 
     async def tail(self, record: StreamRecord) -> int:
         """The stream's last seq; 0 when nothing was ever said.
@@ -192,8 +180,8 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        _, fresh, _, _ = await self._recent(record)
-        return fresh[-1].seq if fresh else await self._store.tail(record.stream_id)
+        recent = await self._unarchived.read(record)
+        return recent.last if recent.messages else await self._store.tail(record.stream_id)
 
     async def removals(self, record: StreamRecord) -> Removals:
         """Everything decided on the stream's comments so far.
@@ -201,9 +189,9 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        through, fresh, _, _ = await self._recent(record)
-        removals = Removals(await self._store.removed(record.stream_id), through)
-        _learn(removals, fresh)
+        recent = await self._unarchived.read(record)
+        removals = Removals(await self._store.removed(record.stream_id), recent.through)
+        learn(removals, recent.messages)
         return removals
 
     async def state(self, record: StreamRecord) -> LogState:
@@ -253,7 +241,7 @@ class History:
         messages = await self._reader.range(log, subject, start, until, limit - len(found))
         if removals is None:
             # Decisions lie after the comments they concern: without a removed set, look at all that follow.
-            _learn(known, await self._reader.follow_from(log, subject, max(through, start)))
+            learn(known, await self._reader.follow_from(log, subject, max(through, start)))
         return found + list(self._show(record, messages, known)), missing
 
     async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
@@ -264,10 +252,10 @@ class History:
         Raises:
             Unavailable: as `range`.
         """
-        through, fresh, _, _ = await self._recent(record)
-        found = [shown for shown in self._show(record, fresh, removals) if shown.seq <= until]
+        recent = await self._unarchived.read(record)
+        found = [shown for shown in self._show(record, recent.messages, removals) if shown.seq <= until]
         found.reverse()
-        before = min(found[-1].seq if found else until + 1, through + 1)
+        before = min(found[-1].seq if found else until + 1, recent.through + 1)
         # Twice as many: room for placeholders, which a raid leaves in rows.
         want = 2 * limit + 1
         if len(found) < want:
@@ -289,29 +277,6 @@ class History:
         lost_to = min(state.first - 1, until)
         return Missing(lost_from, lost_to, "expired") if lost_from <= lost_to else None
 
-    async def _recent(self, record: StreamRecord) -> tuple[int, list[LogMessage], Removals, bool]:
-        """(archived through, messages after it, what they decide, whether the log answered)."""
-        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        through = await self._store.archived_through(log)
-        tail = self._tails.get(record.stream_id)
-        if tail is None or tail.after > through:
-            tail = _Tail(through, through, [])
-        answered = True
-        try:
-            fresh = await self._reader.follow_from(log, subject, max(tail.last, through))
-        except Unavailable:
-            fresh, answered = [], False
-        messages = [message for message in tail.messages if message.seq > through]
-        messages += [message for message in fresh if not messages or message.seq > messages[-1].seq]
-        last = messages[-1].seq if messages else max(tail.last, through)
-        self._tails[record.stream_id] = _Tail(through, last, messages)
-        self._tails.move_to_end(record.stream_id)
-        while len(self._tails) > TAILS:
-            self._tails.popitem(last=False)
-        removals = Removals()
-        _learn(removals, messages)
-        return through, messages, removals, answered
-
     def _show(self, record: StreamRecord, messages: Iterable[LogMessage], removals: Removals) -> Iterable[Shown]:
         for message in messages:
             shown = show(record.stream_id, message.payload, message.seq, message.at_ms, removals)
@@ -327,17 +292,3 @@ class History:
 
 def _skip(found: list[Shown], offset: int) -> tuple[list[Shown], int]:
     return found[offset:], max(0, offset - len(found))
-
-
-def _learn(removals: Removals, messages: Iterable[LogMessage]) -> None:
-    for message in messages:
-        item = _item(message)
-        if item is not None:
-            removals.learn(item, message.seq)
-
-
-def _item(message: LogMessage) -> Item | None:
-    try:
-        return codec.decode_item(message.payload)
-    except msgspec.MsgspecError:
-        return None
