@@ -25,6 +25,8 @@ class Program:
     command: Sequence[str]
     environment: Mapping[str, str]
     url: str = ""
+    #: For programs that do not tell it themselves.
+    ops_url: str = ""
     fds: Sequence[int] = ()
     ready: Callable[[], Awaitable[bool]] | None = None
 
@@ -48,7 +50,7 @@ class Supervised:
     def __init__(self, program: Program, log: Path, changed: Callable[[], None], *, echo: bool = False) -> None:
         """*changed* is called whenever `row` is different."""
         self.program = program
-        self.row = Row(program.name, url=program.url)
+        self.row = Row(program.name, url=program.url, ops_url=program.ops_url)
         self.ready = asyncio.Event()
         #: Set with the exit code when a setting is wrong and starting again is pointless.
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()

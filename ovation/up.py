@@ -204,6 +204,7 @@ class Up:
             command=[str(NATS_SERVER), *arguments],
             environment=_bare_environment(),
             url=f"nats://127.0.0.1:{port}",
+            ops_url=f"http://127.0.0.1:{monitor}",
             ready=ready,
         )
 
