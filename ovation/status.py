@@ -28,7 +28,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
         found = orjson.loads((folder / "run" / "status.json").read_bytes())
         rows: list[dict[str, Any]] = found["processes"]
         alive = _alive(int(found["pid"]))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return []
     if alive:
         return rows
