@@ -88,7 +88,7 @@ async def cluster(
         ring: dict[str, object] = {"ring_bytes": 0} if n in no_ring else {}
         processes.append(Process("gateway", log=folder / f"gateway-{n}.log", **{**shared, **own, **ring}))
     worker = Process("worker", "archive", log=folder / "archive.log", **{**shared, "nats_url": nats.url})
-    settings_of_broker = {"limit_user_stream": limits, "limit_user": limits}
+    settings_of_broker = {name: str(shared[name]) for name in shared if name.startswith("limit_")}
     await _apply(nats, settings_of_broker)
     started = [*processes, worker] if archive else processes
     try:
