@@ -71,6 +71,7 @@ class Hub:
         self._checked_young = self._checked_all = clock.monotonic()
         self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
         self._arrival_batch = 0
+        self._counting: asyncio.Task[None] | None = None
         self.draining = False
 
     @property
@@ -209,10 +210,11 @@ class Hub:
         if viewer.audience is not None and not viewer.closed:
             self._spawn(self._catchup.bring(viewer, viewer.audience))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -226,7 +228,9 @@ class Hub:
             paused, self._ticked = now - self._ticked > PAUSED_S, now
             with contextlib.suppress(Unavailable):
                 await self._check_due(now, paused=paused)
-                await self._count_arrivals()
+            if self._counting is None or self._counting.done():
+                # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
+                self._counting = self._spawn(self._count_arrivals())
             self._presence.expire()
             counts = {stream_id: len(audience.people) for stream_id, audience in self._audiences.items()}
             await self._feed.tell(subjects.presence(self._presence.gateway), self._presence.message(counts))

@@ -22,6 +22,8 @@ BUCKET = "leases"
 #: The bucket's max_age in nats/kv/KV_leases.json.
 TTL_S = 15.0
 RENEW_S = 3.0
+#: While the broker is away: posting has to be possible within 5 s of its return, and the lease has run out by then.
+AGAIN_S = 0.5
 ATTEMPTS = 64
 #: A wait for the next free millisecond is served here; a longer one means a clock that stepped back, and is refused.
 SHORT_WAIT_MS = 50
@@ -133,8 +135,10 @@ class MachineLease:
                 await asyncio.sleep(behind.wait_ms / 1000)
 
     async def _keep(self) -> None:
+        wait_s = RENEW_S
         while True:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(wait_s)
+            troubled, wait_s = wait_s != RENEW_S, RENEW_S
             try:
                 if self._sequence is None:
                     await self.acquire()
@@ -142,9 +146,11 @@ class MachineLease:
                     await self.renew()
             except Conflict:
                 log.warning("machine lease lost; taking another", machine=self.machine)
-                self._sequence, self._held_until = None, 0.0
+                self._sequence, self._held_until, wait_s = None, 0.0, 0.0
             except Unavailable as error:
-                log.warning("machine lease not renewed", machine=self.machine, cause=str(error))
+                if not troubled:
+                    log.warning("machine lease not renewed", machine=self.machine, cause=str(error))
+                wait_s = AGAIN_S
 
     def _value(self, used_ms: int) -> bytes:
         return msgspec.json.encode(_Value(self._owner, used_ms))
