@@ -43,8 +43,8 @@ BUGS = [
         "msg-id",
         "the Msg-Id does not name the stream: the same key in two streams is one comment",
         "schemas/subjects.py",
-        '"\\0".join((stream_id, user_id, key))',
-        '"\\0".join((user_id, key))',
+        'f"{stream_id}\\0{user_id}\\0{key}"',
+        'f"{user_id}\\0{key}"',
         "tests/integration/test_api_comments.py",
     ),
     Bug(
