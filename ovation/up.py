@@ -92,6 +92,8 @@ class Up:
         if self._stopping.is_set():
             for child in self._children:
                 child.kill()
+            # Gives the terminal its cursor back.
+            self._screen.close()
             os._exit(1)
         self._stopping.set()
 

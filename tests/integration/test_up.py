@@ -144,6 +144,21 @@ async def test_two_instances_side_by_side(tmp_path: Path) -> None:
         assert one.popen.poll() is None
 
 
+async def test_port_zero_is_a_free_one(tmp_path: Path) -> None:
+    """With every port 0 the processes agree on free ones, and the printed addresses are those."""
+    async with running(tmp_path, http_port=0, rtmp_port=0, nats_port=0, ops_port=0) as up:
+        await eventually(lambda: "ready after" in up.text)
+        urls = {name: httpx.URL(row["url"]) for name, row in (await up.rows()).items()}
+        assert all(urls[name].port for name in ("nats", "gateway-0", "worker media"))
+        async with httpx.AsyncClient() as client:
+            started = f"{urls['gateway-0']}/api/v1"
+            guest = await client.post(f"{started}/session", json={"name": "Ada"})
+            headers = {"Authorization": f"Bearer {guest.json()['token']}"}
+            stream = await client.post(f"{started}/streams/start", json={"title": "T", "privacy": "public"}, headers=headers)
+        assert httpx.URL(stream.json()["rtmp_url"]).port == urls["worker media"].port
+        assert f"watch     {urls['gateway-0']}" in up.text
+
+
 async def test_a_nats_of_ones_own(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """With OVATION_NATS_URL no nats-server is started, the topology is applied to the one named, and it is left running."""
     up = Up(tmp_path, nats_url=own_nats_server.url).start()
