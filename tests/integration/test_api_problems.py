@@ -1,0 +1,154 @@
+"""Bad input gives a clear problem each: never a traceback, never HTML, and the field at fault is named."""
+
+import asyncio
+import base64
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from tests.backends.nats import NatsServer
+from tests.cluster import Cluster, cluster
+from tests.processes import Client
+
+pytestmark = pytest.mark.nats
+
+SECRET = secrets.token_hex(32)
+
+
+@pytest.fixture(name="c")
+async def _c(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with cluster(nats_server, tmp_path, jwt_secret=SECRET) as running:
+        yield running
+
+
+def _problem(answer: httpx.Response) -> tuple[int, str, str | None]:
+    problem: dict[str, Any] = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "code", "retryable"} <= set(problem)
+    assert problem["status"] == answer.status_code
+    return answer.status_code, problem["code"], problem.get("field")
+
+
+def _token(**claims: object) -> str:
+    whole = {"sub": "ada", "name": "Ada", "aud": "ovation", "exp": int(time.time()) + 600, **claims}
+    return jwt.encode({name: value for name, value in whole.items() if value is not None}, SECRET, algorithm="HS256")
+
+
+async def test_bodies(c: Cluster) -> None:
+    """Broken, deep, wrong and oversized bodies."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+        url = f"/streams/{stream_id}/comments"
+
+        async def post(content: bytes) -> tuple[int, str, str | None]:
+            return _problem(await ada.http.post(url, content=content))
+
+        for broken in (b"", b"{", b"nonsense", b'{"text":"a"', b"\xff\xfe", b'{"text": "\\ud800"}', b"[" * 15_000):
+            assert (await post(broken))[:2] in ((400, "VALIDATION"), (422, "VALIDATION"))
+        for wrong, field in (
+            (b"{}", "text"),
+            (b'{"text": 5}', "text"),
+            (b'{"text": null}', "text"),
+            (b'{"text": "a", "parent_comment_id": []}', "parent_comment_id"),
+            (b'{"text": "\\u0007"}', "text"),
+            (b'{"text": "   "}', "text"),
+            (json.dumps({"text": "x" * 501}).encode(), "text"),
+        ):
+            assert (422, "VALIDATION", field) == await post(wrong)
+        assert (413, "PAYLOAD_TOO_LARGE", None) == await post(b'{"text": "' + b"x" * 20_000 + b'"}')
+
+
+async def test_ten_megabytes_are_refused_unread(c: Cluster) -> None:
+    """The answer comes after the head of the request: the body is not waited for."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", c.ports[0])
+        head = (
+            f"POST /api/v1/streams/{stream_id}/comments HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: {ada.http.headers['Authorization']}\r\nContent-Length: 10485760\r\n\r\n"
+        )
+        writer.write(head.encode() + b"{")
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_ids_and_paths(c: Cluster) -> None:
+    """What is no stream, no comment and no path: 404 documents, wildcards included; wrong methods 405."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+        for bad in ("nope", "*", "%3E", "a.b", "018bcfe5-6800-7bb6-bc13-d949c5118ce2", "%00", "x" * 2000):
+            for path in (f"/streams/{bad}", f"/streams/{bad}/comments", f"/streams/{bad}/watch"):
+                assert (404, "NOT_FOUND") == _problem(await ada.http.get(path))[:2]
+            assert (404, "NOT_FOUND") == _problem(await ada.post(bad, "hello"))[:2]
+        for bad in ("*", "-1", "9" * 30, "abc"):
+            assert (404, "NOT_FOUND") == _problem(await ada.http.get(f"/streams/{stream_id}/comments/{bad}"))[:2]
+        assert (404, "NOT_FOUND") == _problem(await ada.http.get("/nope"))[:2]
+        assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.put(f"/streams/{stream_id}"))[:2]
+        assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.post(f"/streams/{stream_id}/events"))[:2]
+
+
+async def test_credentials(c: Cluster) -> None:
+    """None, bad, expired, foreign and unsigned tokens are 401; the cookie and a ticket only read."""
+    none = ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({"alg": "none"}, {"sub": "a", "aud": "ovation", "exp": 2**31})
+    )
+    bad = [
+        "nonsense",
+        f"{none}.",
+        _token(exp=int(time.time()) - 1),
+        _token(aud="other"),
+        _token(aud="ovation-ticket"),
+        _token(exp=None),
+        _token(sub=None),
+        _token(sub="a b"),
+        jwt.encode({"sub": "a", "aud": "ovation", "exp": 2**31}, "x" * 64, algorithm="HS256"),
+        jwt.encode({"sub": "a", "aud": "ovation", "exp": 2**31}, SECRET, algorithm="HS512"),
+    ]
+    async with httpx.AsyncClient(base_url=f"{c.url(0)}/api/v1") as http:
+        for token in bad:
+            answer = await http.post("/streams/start", json={"title": "t"}, headers={"Authorization": f"Bearer {token}"})
+            assert (401, "UNAUTHORIZED") == _problem(answer)[:2]
+        assert (401, "UNAUTHORIZED") == _problem(await http.post("/streams/start", json={"title": "t"}))[:2]
+        good = {"Authorization": f"Bearer {_token()}"}
+        stream_id = (await http.post("/streams/start", json={"title": "t"}, headers=good)).json()["stream_id"]
+        session = await http.post("/session", json={"name": "Cookie"})
+        assert "HttpOnly" in session.headers["set-cookie"]
+        assert "SameSite=lax" in session.headers["set-cookie"]
+        by_cookie = await http.post(f"/streams/{stream_id}/comments", json={"text": "x"})
+        ticket = (await http.post(f"/streams/{stream_id}/ticket", headers=good)).json()["ticket"]
+        http.cookies.clear()
+        by_ticket = await http.post(f"/streams/{stream_id}/comments?ticket={ticket}", json={"text": "x"})
+        elsewhere = await http.get(f"/streams/{stream_id[:-4]}0000?ticket={ticket}")
+
+        assert by_cookie.status_code == by_ticket.status_code == elsewhere.status_code == 401
+        assert 200 == (await http.get(f"/streams/{stream_id}?ticket={ticket}")).status_code
+
+
+async def test_what_is_not_there_yet_is_refused(c: Cluster) -> None:
+    """Private and followers-only streams are never silently public; settings that would not hold are not taken."""
+    async with await Client(c.url(0)).guest() as ada:
+        for privacy in ("private", "followers"):
+            answer = await ada.http.post("/streams/start", json={"title": "t", "privacy": privacy})
+            assert (422, "VALIDATION", "privacy") == _problem(answer)
+        stream_id = (await ada.start())["stream_id"]
+        for setting in ({"followers_only": True}, {"shield": True}, {"moderation": "hold"}):
+            answer = await ada.http.patch(f"/streams/{stream_id}", json={"settings": setting})
+            assert (422, "VALIDATION", f"settings.{next(iter(setting))}") == _problem(answer)
+        answer = await ada.http.patch(f"/streams/{stream_id}", json={"privacy": "private"})
+        assert (422, "VALIDATION", "privacy") == _problem(answer)
+        assert (422, "VALIDATION", "title") == _problem(await ada.http.post("/streams/start", json={"title": " "}))
+        async with await Client(c.url(0)).guest() as eve:
+            assert (403, "FORBIDDEN") == _problem(await eve.http.patch(f"/streams/{stream_id}", json={"title": "x"}))[:2]
+            assert (403, "FORBIDDEN") == _problem(await eve.http.post(f"/streams/{stream_id}/end"))[:2]
