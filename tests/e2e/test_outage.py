@@ -17,8 +17,8 @@ from tests.waits import eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.e2e, pytest.mark.chaos]
 
-#: Long enough for every timer on the way: pings, publish_wait_s, heartbeats, lease renewals.
-AWAY_S = 60.0
+#: The promised minute; a pause only has to outlast every timer on the way: pings, publish_wait_s, heartbeats, the lease.
+AWAY_S = {"killed": 60.0, "paused": 20.0}
 BACK_S = 5.0
 
 
@@ -49,8 +49,8 @@ async def repeated(check: Callable[[], Awaitable[object]], seconds: float) -> in
     return times
 
 
-@pytest.mark.parametrize("how", ["killed", "paused"])
-async def test_the_broker_is_away_for_a_minute(own_nats_server: NatsServer, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how", AWAY_S)
+async def test_the_broker_is_away(own_nats_server: NatsServer, tmp_path: Path, how: str) -> None:
     """Pages, history and open connections survive; posting answers 503 with `retry_after`; all is back within 5 s."""
     async with cluster(own_nats_server, tmp_path, gateways=2) as c, await Client(c.url(0)).guest() as host:
         stream_id = (await host.start())["stream_id"]
@@ -62,7 +62,7 @@ async def test_the_broker_is_away_for_a_minute(own_nats_server: NatsServer, tmp_
             own_nats_server.kill() if how == "killed" else own_nats_server.pause()
             first = await host.post(stream_id, "posted while away", "the key")
             assert (first.status_code, first.json()["code"]) == (503, "UNAVAILABLE")
-            assert await repeated(lambda: away(c, host, stream_id, said), AWAY_S) > 10
+            assert await repeated(lambda: away(c, host, stream_id, said), AWAY_S[how]) > 4
 
             own_nats_server.start() if how == "killed" else own_nats_server.resume()
             deadline = now() + BACK_S
