@@ -1,0 +1,51 @@
+"""Settings: read once, frozen; whatever is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import BadSettings
+from infra.settings import Limit, load
+
+
+def test_defaults_and_values() -> None:
+    """Every variable has a default; a value is of its field's type. Other variables are not ours."""
+    settings = load({"OVATION_HTTP_PORT": "81", "OVATION_LIMIT_USER": "3/4", "OVATION_GUESTS": "false", "PATH": "/bin"})
+
+    assert (81, Limit(3, 4), False) == (settings.http_port, settings.limit_user, settings.guests)
+    assert Path(".ovation/store/ovation.sqlite") == settings.store_path()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("OVATION_HTP_PORT", "1", "did you mean OVATION_HTTP_PORT"),
+        ("OVATION_HTTP_PORT", "x", "OVATION_HTTP_PORT='x'"),
+        ("OVATION_HTTP_PORT", "70000", "OVATION_HTTP_PORT='70000'"),
+        ("OVATION_LIMIT_USER", "3", "expected count/seconds"),
+        ("OVATION_LIMIT_USER", "0/5", "expected count/seconds"),
+        ("OVATION_REPLICAS", "2", "OVATION_REPLICAS='2'"),
+        ("OVATION_CREATORS", "nobody", "OVATION_CREATORS='nobody'"),
+        ("OVATION_GATEWAYS", "0", "OVATION_GATEWAYS='0'"),
+        ("ovation_http_port", "1", ""),
+    ],
+)
+def test_what_is_wrong_is_named(variable: str, value: str, says: str) -> None:
+    """The variable, what it was, and what was expected; only the exact prefix is ours."""
+    if not says:
+        assert load({variable: value}) == load({})
+        return
+    with pytest.raises(BadSettings, match=says):
+        load({variable: value})
+
+
+@pytest.mark.parametrize(("url", "path"), [("sqlite:///data/x.db", "/data/x.db"), ("sqlite:////data/x.db", "/data/x.db")])
+def test_a_store_is_named_by_its_path(url: str, path: str) -> None:
+    """Three slashes or four."""
+    assert Path(path) == load({"OVATION_STORE_URL": url}).store_path()
+
+
+def test_a_store_this_version_does_not_have_is_refused() -> None:
+    """Names the variable and what would do."""
+    with pytest.raises(BadSettings, match="OVATION_STORE_URL"):
+        load({"OVATION_STORE_URL": "scylla://host/keyspace"}).store_path()
