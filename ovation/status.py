@@ -1,6 +1,5 @@
 """The states of a running `up`: written on every change, read by `ovation status`."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ def write(folder: Path, pid: int, rows: Sequence[Row]) -> None:
     path = folder / "run" / "status.json"
     temporary = path.with_suffix(".new")
     shown = [{name: value for name, value in asdict(row).items() if name in _SHOWN} for row in rows]
-    temporary.write_bytes(orjson.dumps({"pid": pid, "processes": shown}))
+    temporary.write_bytes(orjson.dumps({"pid": pid, "life": _life(pid), "processes": shown}))
     temporary.replace(path)
 
 
@@ -27,7 +26,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     try:
         found = orjson.loads((folder / "run" / "status.json").read_bytes())
         rows: list[dict[str, Any]] = found["processes"]
-        alive = _alive(int(found["pid"]))
+        alive = bool(found["life"]) and found["life"] == _life(int(found["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return []
     if alive:
@@ -44,11 +43,10 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _alive(pid: int) -> bool:
+def _life(pid: int) -> str:
+    """When the process began, which tells it from a later one with the same id; nothing once it is gone, reaped or not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]

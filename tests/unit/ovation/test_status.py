@@ -1,5 +1,6 @@
 """What `ovation status` makes of the file that `up` keeps."""
 
+import json
 import os
 import subprocess
 import sys
@@ -46,6 +47,27 @@ def test_a_dead_supervisor_means_stopped(folder: Path) -> None:
     status.write(folder, gone(), ROWS)
 
     assert [(row["pid"], row["state"]) for row in status.read(folder)] == [(None, "stopped")] * 2
+
+
+def test_a_reused_id_is_somebody_else(folder: Path) -> None:
+    """After a reboot another program may have the number of the `up` that wrote the file."""
+    status.write(folder, os.getpid(), ROWS)
+    path = folder / "run" / "status.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "life": "1"}))
+
+    assert {row["state"] for row in status.read(folder)} == {"stopped"}
+
+
+def test_a_zombie_is_gone(folder: Path) -> None:
+    """Killed and not yet reaped by whoever started it."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    status.write(folder, ended.pid, ROWS)
+    try:
+        assert {row["state"] for row in status.read(folder)} == {"stopped"}
+    finally:
+        ended.wait()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "x", "processes": []}', "null"])
