@@ -244,7 +244,8 @@ class Hub:
     async def _check_due(self, now: float, *, paused: bool) -> None:
         if paused or now - self._checked_all >= CHECK_ALL_S:
             await self.check_all()
-        elif now - self._checked_young >= CHECK_YOUNG_S:
+        elif now - self._checked_young >= CHECK_YOUNG_S - TICK_S / 2:
+            # At the nearest tick: a tick that comes a moment early must not make it three seconds.
             self._checked_young = now
             await self._check([a for a in self._audiences.values() if now - a.last_event < YOUNG_S])
 
