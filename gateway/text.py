@@ -12,15 +12,15 @@ _LINE_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 #: Bidirectional controls (a name or text must not reorder what stands around it), zero-width spaces and marks, soft hyphen,
 #: the byte order mark, invisible operators and the Hangul fillers.
 _INVISIBLE = re.compile(
-    "[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
+    "[\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
 )
-#: Zero-width joiner and non-joiner; scripts such as Persian need the second, emoji the first.
 _WORD = re.compile(r"[^\W_]+")
-_JOINERS = "\u200c\u200d"
+#: Kept between emoji; anywhere else it is one more invisible character to hide a word with.
+_JOINER = "\u200d"
 
 
 def normalised(text: str, *, field: str, longest: int) -> str:
-    """Trim, NFC, line breaks to spaces, invisible characters out; joiners stay where they join.
+    """Trim, NFC, line breaks to spaces, invisible characters out; joiners stay between emoji.
 
     Raises:
         Problem: VALIDATION, for other control characters, lone surrogates, or nothing (or too much) left over.
@@ -37,17 +37,18 @@ def normalised(text: str, *, field: str, longest: int) -> str:
 
 
 def _joined(text: str) -> str:
-    """Drop joiners that have nothing to join on one of their sides."""
+    """Drop joiners that do not stand between two emoji."""
     kept: list[str] = []
     for index, character in enumerate(text):
-        if character in _JOINERS:
-            following = text[index + 1 : index + 2]
-            if not kept or kept[-1].isspace() or kept[-1] in _JOINERS or not following.strip() or following in _JOINERS:
-                continue
+        if character == _JOINER and not (kept and _pictorial(kept[-1]) and _pictorial(text[index + 1 : index + 2])):
+            continue
         kept.append(character)
-    while kept and (kept[-1] in _JOINERS or kept[-1].isspace()):
-        kept.pop()
-    return "".join(kept)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _pictorial(character: str) -> bool:
+    """Whether an emoji sequence may have *character* beside a joiner: pictures, arrows, skin tones, the emoji selector."""
+    return character > "\u2000" and (character == "\ufe0f" or unicodedata.category(character) in ("So", "Sk", "Sm"))
 
 
 def folded(text: str) -> str:

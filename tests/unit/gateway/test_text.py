@@ -20,7 +20,12 @@ def _normal(raw: str) -> str:
         ("e\u0301", "\u00e9"),
         ("a\u202eb\u2066c\u200bd\ufeffe", "abcde"),
         ("👩\u200d🚀 up", "👩\u200d🚀 up"),
-        ("می\u200cخواهم", "می\u200cخواهم"),  # noqa: RUF001 - the very characters that are meant
+        ("ba\u200dd wo\u200crd", "bad word"),
+        ("e\u200d\u0301", "\u00e9"),
+        (
+            "\U0001f3f3\ufe0f\u200d\U0001f308 \U0001f642\u200d\u2194\ufe0f",
+            "\U0001f3f3\ufe0f\u200d\U0001f308 \U0001f642\u200d\u2194\ufe0f",
+        ),
         ("a\u200d", "a"),
         ("\u200dab\u200d\u200d c", "ab c"),
         ("❤\ufe0f", "❤\ufe0f"),
@@ -28,7 +33,7 @@ def _normal(raw: str) -> str:
     ],
 )
 def test_rules(raw: str, kept: str) -> None:
-    """Trimmed, NFC, line breaks to spaces, invisible and bidirectional controls out, joiners kept where they join."""
+    """Trimmed, NFC, line breaks to spaces, invisible and bidirectional controls out, joiners kept between emoji."""
     assert kept == _normal(raw)
 
 
