@@ -27,10 +27,9 @@ def normalised(text: str, *, field: str, longest: int) -> str:
     """
     found = unicodedata.normalize("NFC", _INVISIBLE.sub("", _LINE_BREAKS.sub(" ", text)))
     for character in found:
-        category = unicodedata.category(character)
-        if category in ("Cc", "Cs") and character != "\t":
+        if unicodedata.category(character) in ("Cc", "Cs"):
             raise Problem("VALIDATION", f"{field} holds the control character U+{ord(character):04X}.", field=field)
-    found = _joined(found.replace("\t", " ")).strip()
+    found = _joined(found).strip()
     if not 1 <= len(found) <= longest:
         raise Problem("VALIDATION", f"{field} must be 1-{longest} characters, and is {len(found)}.", field=field)
     return found

@@ -104,7 +104,15 @@ class Viewer:
         OPEN.add(self)
         self._prev = self.last_id
         self._task = asyncio.create_task(self._read(reader))
+        if self.status == 200 and self._prev is None:
+            # It is sent at once, and tells where this viewer begins: what is posted from here on is news to it.
+            await self.until(lambda v: v.events or v.over)
         return self
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection has ended."""
+        return self._task is None or self._task.done()
 
     async def cut(self) -> None:
         """Lose the network: no goodbye."""
