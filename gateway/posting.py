@@ -52,23 +52,34 @@ async def _create(deps: Deps, request: Request, who: Principal, record: StreamRe
     msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or uuid.uuid4().hex)
     if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
         return 200, await _repeated(deps, record, stored, said)
-    if record.status != "live":
-        if key is not None and (seq := await deps.publisher.find(_subject(record), msg_id)) is not None:
-            return 200, await _repeated(deps, record, seq, said)
-        if record.status == "ended":
-            raise Problem("STREAM_ENDED", "The stream has ended; comments are closed.")
-        raise Problem("CONFLICT", "The stream has not started yet.")
-    if (word := text.banned_word(said, record.settings.banned_words)) is not None:
-        raise Problem("CONTENT_VIOLATION", f"This stream does not allow {word!r}.", field="text")
-    parent = await _parent(deps, record, wanted.parent_comment_id)
     try:
-        await _spend(deps, who, record, msg_id)
-    except LimitReached:
-        # Longer ago than the limiter remembers its tokens, the log may still know the key.
+        parent = await _allowed(deps, who, record, said, wanted.parent_comment_id, msg_id)
+    except (LimitReached, Problem):
+        # The log may know the key already: then it was allowed when it was said, whatever has changed since.
         if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:
             raise
         return 200, await _repeated(deps, record, seq, said)
     return await _publish(deps, who, record, said, parent, msg_id)
+
+
+async def _allowed(
+    deps: Deps, who: Principal, record: StreamRecord, said: str, parent_comment_id: str | None, msg_id: str
+) -> str | None:
+    """Check what may have changed since a first try, and spend the limits; the thread's root, if it is a reply.
+
+    Raises:
+        Problem: the stream is not live, a word is banned, or the parent is gone.
+        LimitReached: says for how long.
+    """
+    if record.status == "ended":
+        raise Problem("STREAM_ENDED", "The stream has ended; comments are closed.")
+    if record.status != "live":
+        raise Problem("CONFLICT", "The stream has not started yet.")
+    if (word := text.banned_word(said, record.settings.banned_words)) is not None:
+        raise Problem("CONTENT_VIOLATION", f"This stream does not allow {word!r}.", field="text")
+    parent = await _parent(deps, record, parent_comment_id)
+    await _spend(deps, who, record, msg_id)
+    return parent
 
 
 async def _publish(

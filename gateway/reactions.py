@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from gateway import body, requests
 from gateway.problems import Problem
+from infra.errors import Unavailable
 from schemas import subjects
 from schemas.api import CountedReaction, NewReaction
 from schemas.items import REACTIONS
@@ -20,11 +21,16 @@ async def create(request: Request) -> Response:
     record = await requests.stream(request, who)
     wanted = await body.read(request, NewReaction)
     if record.status != "live":
-        raise Problem("STREAM_ENDED", "Reactions are open while the stream is live.")
+        code = "STREAM_ENDED" if record.status == "ended" else "CONFLICT"
+        raise Problem(code, "Reactions are open while the stream is live.")
     reaction_id = uuid.uuid4().hex
     await deps.limits.take("reactions", deps.settings.limit_reactions, (record.stream_id, who.id), reaction_id)
     total = await deps.counters.add(record.shard, record.stream_id, wanted.reaction_type, 1, reaction_id)
-    totals = await deps.reaction_totals(record)
+    try:
+        totals = await deps.reaction_totals(record)
+    except Unavailable:
+        # It is counted; a 503 would make the viewer tap again.
+        totals = {}
     if total is not None:
         totals[wanted.reaction_type] = max(total, totals.get(wanted.reaction_type, 0))
     pulse = {"reactions": {wanted.reaction_type: 1}, "totals": totals}

@@ -87,7 +87,7 @@ OPERATIONS = (
     Operation(method="get", path=f"{_COMMENT}/replies", summary="A comment's thread", query=(_CURSOR, _LIMIT),
               answers={200: api.Thread}, problems=(*_READ, "VALIDATION")),
     Operation(method="post", path=f"{_STREAM}/reactions", summary="React", body=api.NewReaction,
-              answers={200: api.CountedReaction}, problems=(*_BODY, *_WRITE, "STREAM_ENDED", "RATE_LIMITED"),
+              answers={200: api.CountedReaction}, problems=(*_BODY, *_WRITE, "STREAM_ENDED", "CONFLICT", "RATE_LIMITED"),
               signed_in=True),
 )  # fmt: skip
 
