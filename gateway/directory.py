@@ -39,6 +39,11 @@ class StreamDirectory:
         if self._following:
             await self._following.stop()
 
+    def known(self, stream_id: str) -> StreamRecord | None:
+        """A record that is in the cache."""
+        found = self._known.get(stream_id)
+        return found[0] if found else None
+
     async def get(self, stream_id: str) -> StreamRecord:
         """One record, from the cache where possible.
 

@@ -1,7 +1,7 @@
 """One item as a viewer may see it now: the bytes that are delivered, or the placeholder in a removed comment's place."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.removals import Removals
 from infra.telemetry import logs
@@ -14,7 +14,7 @@ log = logs.get(__name__)
 class Shown(Struct, frozen=True, kw_only=True):
     """`data` is the item's JSON exactly as delivered, `seq` and `at` included.
 
-    `kind` is the item's type. `comment` is the comment it shows; `None` for a removed one and for other items.
+    `kind` is the item's type. `comment` is the comment it shows; `None` for a removed one, for other items, and in a window.
     `comment_id` and `author_id` are set for comments, removed ones too.
     """
 
@@ -27,6 +27,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     comment: Comment | None = None
     comment_id: str | None = None
     author_id: str | None = None
+    #: How much more than others it is to be shown where a stream is sampled; 0 is always shown.
+    weight: float = 1.0
 
     def hidden(self, reason: str) -> "Shown":
         """The same place with the placeholder in it."""
@@ -39,7 +41,12 @@ class Shown(Struct, frozen=True, kw_only=True):
             removed=reason,
             comment_id=self.comment_id,
             author_id=self.author_id,
+            weight=self.weight,
         )
+
+    def kept(self, weight: float) -> "Shown":
+        """What a window keeps of it for minutes: without the comment taken apart, and with its *weight*."""
+        return structs.replace(self, comment=None, weight=weight)
 
 
 def show(stream_id: str, payload: bytes, seq: int, at_ms: int, removals: Removals, removed: str | None = None) -> Shown | None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from infra.errors import BadSettings
+from infra.policy import Policy, Row, Weights
 
 PREFIX = "OVATION_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -92,8 +93,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     jwt_public_key_algorithm: Literal["RS256", "ES256", "EdDSA"] = "RS256"
     # The address people use, for links: https://live.example. Empty: taken from each request.
     public_url: str = ""
-    # Milliseconds between two flushes of a stream's window.
+    # Milliseconds between two flushes of a stream's window; a row of OVATION_POLICY may ask for more.
     window_ms: Annotated[int, Meta(ge=1, le=1000)] = 50
+    # Milliseconds up to which that stretches by itself while a flush takes long to write.
+    window_max_ms: Annotated[int, Meta(ge=1, le=5000)] = 250
+    # What viewers of a large stream get: rows of viewers:interval_ms:items:rate:per_s (see docs/operating.md).
+    policy: Policy = Policy(
+        (
+            Row(0, 0, 1000, 1.0, 0),
+            Row(10_000, 50, 1000, 1.0, 20),
+            Row(100_000, 100, 500, 1.0, 20),
+            Row(1_000_000, 250, 250, 1.0, 20),
+        )
+    )
+    # Milliseconds from a comment's arrival to its last viewer above which a stream is sampled by itself.
+    sample_delivery_ms: Count = 1000
+    # Viewers over all gateways below which a stream is never sampled by itself.
+    sample_from: Count = 1000
+    # How many times likelier to be shown than others in a sample: verified, reply, question.
+    sample_weights: Weights = Weights()
     # Bytes of the newest windows kept per stream for resuming viewers.
     ring_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024**2
     # Seconds a window stays in the ring.
@@ -171,13 +189,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**converted)  # type: ignore[arg-type]  # each value was converted to its field's own type above
 
 
+#: Types with a way of writing of their own.
+_WRITTEN = (Limit, Policy, Weights)
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
 
 
 def _convert(name: str, text: str) -> object:
     try:
-        if _TYPES[name] is Limit:
-            return Limit.parse(text)
+        if _TYPES[name] in _WRITTEN:
+            return _TYPES[name].parse(text)
         if _TYPES[name] is Path:
             return Path(text)
         return msgspec.convert(text, _TYPES[name], strict=False)

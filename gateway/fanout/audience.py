@@ -2,80 +2,77 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from itertools import chain
 
-from gateway.fanout import sse
+from gateway.fanout.degradation import Degradation
+from gateway.fanout.follower import Follower
+from gateway.fanout.lane import Lane, LaneKey, Roll
 from gateway.fanout.pulse import Pulse
 from gateway.fanout.ring import Ring
+from gateway.fanout.sampling import cohort_of, cut
+from gateway.fanout.sender import Sender
 from gateway.fanout.viewer import Viewer
-from gateway.fanout.window import Window
+from gateway.fanout.window import Window, as_decided
 from gateway.fanout.windower import Windower
 from gateway.history import History
+from gateway.shown import Shown
 from infra.clock import Clock
-from infra.errors import Unavailable
-from infra.jetstream.feed import Feed, FeedMessage, Subscription
+from infra.jetstream.feed import Feed
 from infra.jetstream.reader import Reader
-from infra.telemetry import logs, metrics
-from schemas import subjects
+from infra.settings import Settings
+from infra.telemetry import metrics
 from schemas.records import StreamRecord
 
-log = logs.get(__name__)
-
-#: The loop is never held for longer than about this while one window goes to many viewers.
-SLICE = 500
 #: Never silent for more than 15 s; checked every second.
 HEARTBEAT_S = 10.0
-
-
-class Tuning(Protocol):
-    """The settings an audience reads."""
-
-    @property
-    def window_ms(self) -> int:
-        """Milliseconds between two flushes."""
-
-    @property
-    def ring_bytes(self) -> int:
-        """Bytes the ring may hold."""
-
-    @property
-    def ring_s(self) -> float:
-        """Seconds a window stays in it."""
+#: Flushes of one stream take at most the reciprocal of this of the loop, up to the longest interval.
+STRETCH = 1.4
+#: A sampled second may be unevenly filled: a window shows at most this many times its even part.
+BURST = 2.0
 
 
 class Audience:
-    """Feed, windower, ring and viewers of one stream.
+    """Follower, ring and viewers of one stream.
 
-    The invariant everything rests on: a window is written only to viewers whose position is its `prev`, and writing moves
-    them to its `to`. Whoever is elsewhere (skipped, catching up) is brought back by `catchup`.
+    The invariant everything rests on: all live viewers are at the `to` of the last window, and the next one goes to all of
+    them. Whoever is elsewhere (new, skipped, resuming) is brought to that position by `catchup`, and only then joins a lane.
     """
 
     def __init__(
-        self, record: StreamRecord, tuning: Tuning, clock: Clock, feed: Feed, reader: Reader, history: History
+        self,
+        record: StreamRecord,
+        settings: Settings,
+        clock: Clock,
+        feed: Feed,
+        reader: Reader,
+        history: History,
+        gateway: str,
     ) -> None:
         self.record = record
         self.history = history
         self.clock = clock
-        self.ring = Ring(tuning.ring_bytes, tuning.ring_s)
+        self.follower = Follower(clock, feed, reader, history, self._schedule)
+        self.ring = Ring(settings.ring_bytes, settings.ring_s)
         self.pulse = Pulse(clock)
+        self.degradation = Degradation(gateway, settings, clock)
         self.viewers: set[Viewer] = set()
-        self.live: set[Viewer] = set()
-        self.people: dict[str, int] = {}
-        self.last_event = clock.monotonic()
+        #: Viewers whose credential ends some time.
+        self.expiring: set[Viewer] = set()
+        self.people: dict[int, int] = {}
         self.idle_since = clock.monotonic()
-        #: Called with a viewer that was skipped and has drained.
-        self.on_lagging: Callable[[Viewer], None] = lambda _: None
-        self._interval = tuning.window_ms / 1000
-        self._feed = feed
-        self._reader = reader
-        self._windower: Windower | None = None
-        self._early: list[FeedMessage] = []
-        self._subscriptions: list[Subscription] = []
+        #: Called with a viewer that was skipped, and has taken everything since.
+        self.on_returned: Callable[[Viewer], None] = lambda _: None
+        self.on_left: Callable[[], None] = lambda: None
+        self._settings = settings
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._sampled = False
+        self._sender = Sender(self._fell_short)
         self._last_flush = float("-inf")
-        self._last_write = clock.monotonic()
+        self._interval = settings.window_ms / 1000
         self._timer: asyncio.TimerHandle | None = None
-        self._repair: asyncio.Task[None] | None = None
-        self._writing = False
+        self._news_since: float | None = None
+        self._slowest_s = 0.0
+        self._came = 0
         self._flushed = asyncio.Event()
 
     @property
@@ -84,22 +81,9 @@ class Audience:
         return self.record.stream_id
 
     @property
-    def log(self) -> str:
-        """The stream's live log."""
-        return subjects.live_log(self.record.shard)
-
-    @property
-    def subject(self) -> str:
-        """The stream's subject in it."""
-        return subjects.live(self.record.shard, self.stream_id)
-
-    @property
     def windower(self) -> Windower:
         """The account of what was taken and flushed; there once `open` has returned."""
-        if self._windower is None:
-            msg = "the audience is not open"
-            raise RuntimeError(msg)
-        return self._windower
+        return self.follower.windower
 
     @property
     def position(self) -> int:
@@ -107,37 +91,26 @@ class Audience:
         return self.windower.position
 
     async def open(self, totals: dict[str, int]) -> None:
-        """Subscribe, then find the tail: what comes in between is held and taken after it.
+        """Begin to follow.
 
         Raises:
             Unavailable: the broker or the store is away.
         """
-        shard = self.record.shard
-        self._subscriptions = [
-            await self._feed.follow(subjects.feed(shard, self.stream_id), self._take),
-            await self._feed.listen(subjects.pulse(shard, self.stream_id), self._take_pulse),
-        ]
-        last = await self._reader.last(self.log, self.subject)
-        base = last.seq if last else await self.history.tail(self.record)
-        self._windower = Windower(self.stream_id, base, await self.history.removals(self.record))
         self.pulse.know(totals)
-        early, self._early = self._early, []
-        for message in early:
-            self._take(message)
+        await self.follower.open(self.record, self._settings.sample_weights, self._take_pulse)
 
     async def close(self) -> None:
         """Stop following; the viewers must be gone or ended."""
         if self._timer:
             self._timer.cancel()
-        if self._repair:
-            self._repair.cancel()
-        for subscription in self._subscriptions:
-            await subscription.end()
+        await self.follower.close()
 
     def join(self, viewer: Viewer) -> None:
         """Count a viewer; it is written to only once it is live."""
         viewer.audience = self
         self.viewers.add(viewer)
+        if viewer.expires_at is not None:
+            self.expiring.add(viewer)
         self.people[viewer.person] = self.people.get(viewer.person, 0) + 1
         metrics.VIEWERS.inc()
 
@@ -146,23 +119,43 @@ class Audience:
         if viewer not in self.viewers:
             return
         self.viewers.discard(viewer)
-        self.live.discard(viewer)
+        self.expiring.discard(viewer)
         self.people[viewer.person] -= 1
         if not self.people[viewer.person]:
             del self.people[viewer.person]
         if not self.viewers:
             self.idle_since = self.clock.monotonic()
         metrics.VIEWERS.dec()
+        self.on_left()
 
-    def expect(self, tail: int) -> None:
-        """The log's tail, from a check: read what the feed did not bring."""
-        if self._windower is not None and not self._windower.expect(tail):
-            metrics.FEED_REPAIRS.inc()
-            self._start_repair()
+    def go_live(self, viewer: Viewer) -> None:
+        """Put a viewer that has reached `position` into its lane."""
+        cohort = cohort_of(viewer.person) if self._sampled else None
+        key = LaneKey(viewer.wire, viewer.gzip, viewer.comments_only, cohort)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key, self.clock.monotonic())
+        lane.add(viewer)
+
+    def covers(self, position: int) -> bool:
+        """Whether the ring leads from *position* to the live edge."""
+        return position == self.position or bool(self.ring.after(position, 1))
+
+    def refill(self, windows: list[Window]) -> bool:
+        """Put older windows before the ring's first; False when the ring has moved on, or has no room for all of them."""
+        start = self.ring.start
+        if windows[-1].to != (self.position if start is None else start):
+            return False
+        self.ring.prepend(windows)
+        return self.ring.start == windows[0].prev
+
+    def as_decided(self, items: list[Shown]) -> list[Shown]:
+        """Items that were read a moment ago, by the decisions known now."""
+        return [as_decided(item, self.windower.reason_of) for item in items]
 
     async def reached(self, position: int) -> None:
         """Wait until the windows reach *position*, which may be known from another gateway that is ahead of this one."""
-        self.expect(position)
+        self.follower.expect(position)
         while self.position < position:
             flushed = self._flushed
             await flushed.wait()
@@ -173,10 +166,10 @@ class Audience:
         Raises:
             Unavailable: the broker is away.
         """
-        last = await self._reader.last(self.log, self.subject)
-        if last is not None and last.seq > self.position:
+        tail = await self.follower.tail()
+        if tail > self.position:
             self._last_flush = float("-inf")
-            await self.reached(last.seq)
+            await self.reached(tail)
 
     def count_viewers(self, count: int) -> None:
         """Note the viewers over all gateways."""
@@ -184,49 +177,35 @@ class Audience:
         if self.pulse.due:
             self._schedule()
 
-    def tick(self, now: float) -> None:
-        """Once a second: heartbeat, age of the ring."""
-        self.ring.trim(now)
-        if now - self._last_write >= HEARTBEAT_S and self.viewers:
-            self._last_write = now
-            for viewer in self.viewers:
-                if not viewer.paused:
-                    viewer.write(sse.HEARTBEAT, sse.HEARTBEAT_DEFLATED)
+    def measure(self, viewers: int) -> list[bytes]:
+        """Once a second, with the viewers over all gateways: what to tell the others on the pulse."""
+        told = self.degradation.tick(viewers, self._slowest_s * 1000, float(self._came))
+        self._slowest_s, self._came = 0.0, 0
+        return told
 
-    def _take(self, message: FeedMessage) -> None:
-        if self._windower is None:
-            self._early.append(message)
+    def tick(self, now: float) -> None:
+        """Once a second: heartbeat, age of the ring and of epochs."""
+        self.ring.trim(now)
+        if self._sender.busy:
             return
-        self.last_event = self.clock.monotonic()
-        if self._windower.take(message):
-            self._schedule()
-        else:
-            metrics.FEED_REPAIRS.inc()
-            self._start_repair()
+        beats: list[tuple[Roll, bytes]] = []
+        for key, lane in list(self._lanes.items()):
+            lane.rest(now)
+            if not len(lane):
+                del self._lanes[key]
+            elif now - lane.last_write >= HEARTBEAT_S:
+                beats += lane.bytes_for(None, key.wire.HEARTBEAT, now)
+        if beats:
+            self._sender.send(beats, self._beaten)
 
     def _take_pulse(self, _subject: str, payload: bytes) -> None:
-        if self.pulse.take(payload):
+        if not self.degradation.take(payload) and self.pulse.take(payload):
             self._schedule()
 
-    def _start_repair(self) -> None:
-        if self._repair is None or self._repair.done():
-            self._repair = asyncio.create_task(self._read_missing())
-
-    async def _read_missing(self) -> None:
-        windower = self.windower
-        while windower.behind:
-            until = windower.wanted
-            try:
-                messages = await self._reader.range(self.log, self.subject, windower.last, until)
-            except Unavailable as error:
-                # The next tail check starts this again.
-                log.warning("feed not repaired yet", stream_id=self.stream_id, cause=str(error))
-                return
-            windower.fill(messages, until)
-        self._schedule()
-
     def _schedule(self) -> None:
-        if self._timer is not None or self._writing:
+        if self._news_since is None:
+            self._news_since = self.clock.monotonic()
+        if self._timer is not None or self._sender.busy:
             return
         # Leading edge: a quiet stream's item leaves at once, with whatever arrived in the same read of the socket.
         wait = self._last_flush + self._interval - self.clock.monotonic()
@@ -234,46 +213,68 @@ class Audience:
 
     def _flush(self) -> None:
         self._timer = None
-        self._last_flush = self._last_write = self.clock.monotonic()
+        self._last_flush = now = self.clock.monotonic()
+        window = self._window(now)
+        rolls: list[tuple[Roll, bytes]] = []
+        self._regroup()
+        pulse = self.pulse.frame()
+        for key, lane in self._lanes.items():
+            extra = b"" if key.comments_only else pulse
+            if (window is not None or extra) and len(lane):
+                rolls += lane.bytes_for(window, extra, now)
+        self._sender.send(rolls, self._sent)
+
+    def _window(self, now: float) -> Window | None:
         windower = self.windower
-        window = None
         if windower.rewrite_due:
             windower.rewrite_due = False
             self.ring.rewrite(windower.reason_of)
-        if windower.dirty:
-            window = windower.flush(self._last_flush)
-            self.ring.append(window)
-            metrics.WINDOWS.inc()
-            self._flushed.set()
-            self._flushed = asyncio.Event()
-        pulse = self.pulse.frame()
-        if window is None and not pulse:
-            return
-        self._writing = True
-        self._write(list(self.live), window, pulse, sse.deflated(pulse) if pulse else b"")
+        if not windower.dirty:
+            return None
+        policy = self.degradation.in_force
+        window = windower.flush(now, policy.items)
+        self._came += len(window.items)
+        if policy.samples:
+            most = max(1, int(policy.per_s * self._interval * BURST)) if policy.per_s else policy.items
+            window = cut(window, policy.share, most)
+        self.ring.append(window)
+        metrics.WINDOWS.inc()
+        self._flushed.set()
+        self._flushed = asyncio.Event()
+        return window
 
-    def _write(self, viewers: list[Viewer], window: Window | None, pulse: bytes, pulse_deflated: bytes) -> None:
-        """Write to one slice of viewers and leave the rest to the loop's next turn."""
-        plain, deflated = (window.plain, window.deflated) if window else (b"", b"")
-        both, both_deflated = plain + pulse, deflated + pulse_deflated
-        for viewer in viewers[:SLICE]:
-            if viewer.closed or viewer not in self.live:
-                continue
-            if viewer.paused or (window is not None and viewer.position != window.prev):
-                self.live.discard(viewer)
-                metrics.SKIPPED.inc()
-                self.on_lagging(viewer)
-                continue
-            if window is not None:
-                viewer.position = window.to
-            if not viewer.comments_only:
-                viewer.write(both, both_deflated)
-            elif plain:
-                viewer.write(plain, deflated)
-        rest = viewers[SLICE:]
-        if rest:
-            asyncio.get_running_loop().call_soon(self._write, rest, window, pulse, pulse_deflated)
-            return
-        self._writing = False
+    def _sent(self) -> None:
+        now = self.clock.monotonic()
+        took = now - self._last_flush
+        if self._news_since is not None:
+            self._slowest_s = max(self._slowest_s, now - self._news_since)
+            self._news_since = None
+        base = self.degradation.in_force.interval_ms / 1000
+        self._interval = max(base, min(took * STRETCH, self._settings.window_max_ms / 1000))
+        self._beaten()
+
+    def _beaten(self) -> None:
         if self.windower.dirty or self.pulse.due:
             self._schedule()
+
+    def _regroup(self) -> None:
+        """Move everyone when sampling begins or ends: with cohorts, or without."""
+        if self._sampled == self.degradation.in_force.samples:
+            return
+        self._sampled = not self._sampled
+        lanes, self._lanes = self._lanes, {}
+        for viewer in chain.from_iterable(lanes.values()):
+            self.go_live(viewer)
+
+    def _fell_short(self, viewer: Viewer, took: int, data: bytes) -> None:
+        """A live viewer did not take all of a write: the rest waits for it, and what follows is in the ring."""
+        if viewer.roll is not None:
+            viewer.roll.discard(viewer)
+        viewer.position = self.position
+        if took < 0:
+            viewer.transport.abort()
+            return
+        metrics.SKIPPED.inc()
+        viewer.write(memoryview(data)[took:] if took else data)
+        if not viewer.paused:
+            self.on_returned(viewer)

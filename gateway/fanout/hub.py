@@ -62,7 +62,7 @@ class Hub:
         self._history = history
         self._counters = counters
         self._presence = Presence(gateway, clock)
-        self._catchup = Catchup()
+        self._catchup = Catchup(self._spawn)
         self._audiences: dict[str, Audience] = {}
         self._opening: dict[str, asyncio.Task[Audience]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,12 +72,13 @@ class Hub:
         self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
         self._arrival_batch = 0
         self._counting: asyncio.Task[None] | None = None
+        self._viewers = 0
         self.draining = False
 
     @property
     def viewers(self) -> int:
         """Connections this process serves."""
-        return sum(len(audience.viewers) for audience in self._audiences.values())
+        return self._viewers
 
     async def start(self) -> None:
         """Listen to the other gateways and begin to tick.
@@ -105,21 +106,44 @@ class Hub:
             Busy: full, or draining.
             Unavailable: broker or store is away and the stream is not watched here yet.
         """
-        if self.draining or self.viewers >= self._settings.max_viewers:
-            raise Busy
+        self._room()
         if self._clock.monotonic() - self._ticked > PAUSED_S:
             await self.check_all()
         audience = await self._audience(record)
         if viewer.closed:
             raise Busy
-        audience.join(viewer)
+        self._join(viewer, audience)
         return audience
+
+    def admit_now(self, viewer: Viewer, record: StreamRecord) -> Audience | None:
+        """Admit to an audience that is open, without waiting for anything; `None` where that is not possible.
+
+        Raises:
+            Busy: full, or draining.
+        """
+        self._room()
+        audience = self._audiences.get(record.stream_id)
+        if audience is None or self._clock.monotonic() - self._ticked > PAUSED_S:
+            return None
+        self._join(viewer, audience)
+        return audience
+
+    def _room(self) -> None:
+        if self.draining or self._viewers >= self._settings.max_viewers:
+            raise Busy
+
+    def _join(self, viewer: Viewer, audience: Audience) -> None:
+        audience.join(viewer)
+        self._viewers += 1
+
+    def _left(self) -> None:
+        self._viewers -= 1
 
     def serve(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
         """Bring an admitted viewer to the live edge, in the background."""
         if last_id is None:
             self._arrivals[audience.record.shard, audience.stream_id] += 1
-        self._spawn(self._start(viewer, audience, last_id, backfill))
+        self._catchup.welcome(viewer, audience, last_id, backfill)
 
     def count(self, stream_id: str) -> int:
         """Viewers of a stream over all gateways."""
@@ -183,8 +207,11 @@ class Hub:
         return await asyncio.shield(task)
 
     async def _open(self, record: StreamRecord) -> Audience:
-        audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history)
-        audience.on_lagging = self._resynchronise
+        audience = Audience(
+            record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence.gateway
+        )
+        audience.on_returned = self._catchup.queue
+        audience.on_left = self._left
         totals = await self._counters.totals(record.shard, record.stream_id)
         totals.pop("arrivals", None)
         try:
@@ -194,21 +221,6 @@ class Hub:
             raise
         self._audiences[record.stream_id] = audience
         return audience
-
-    async def _start(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
-        try:
-            await self._catchup.start(viewer, audience, last_id, backfill)
-            if not viewer.comments_only:
-                # The next change may be long in coming.
-                audience.pulse.viewers = self.count(audience.stream_id)
-                viewer.send(audience.pulse.viewers_frame())
-        except Unavailable as error:
-            log.warning("viewer sent away", stream_id=audience.stream_id, cause=str(error))
-            viewer.end()
-
-    def _resynchronise(self, viewer: Viewer) -> None:
-        if viewer.audience is not None and not viewer.closed:
-            self._spawn(self._catchup.bring(viewer, viewer.audience))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -237,6 +249,7 @@ class Hub:
             for audience in list(self._audiences.values()):
                 audience.count_viewers(self.count(audience.stream_id))
                 audience.tick(now)
+                await self._measure(audience)
                 self._expire(audience)
             self._bound_rings()
             await self._close_idle(now)
@@ -247,15 +260,15 @@ class Hub:
         elif now - self._checked_young >= CHECK_YOUNG_S - TICK_S / 2:
             # At the nearest tick: a tick that comes a moment early must not make it three seconds.
             self._checked_young = now
-            await self._check([a for a in self._audiences.values() if now - a.last_event < YOUNG_S])
+            await self._check([a for a in self._audiences.values() if now - a.follower.last_event < YOUNG_S])
 
     async def _check(self, audiences: list[Audience]) -> None:
         by_log: dict[str, dict[str, Audience]] = defaultdict(dict)
         for audience in audiences:
-            by_log[audience.log][audience.subject] = audience
+            by_log[audience.follower.log][audience.follower.subject] = audience
         for name, watched in by_log.items():
             for subject, message in (await self._reader.tails(name, list(watched))).items():
-                watched[subject].expect(message.seq)
+                watched[subject].follower.expect(message.seq)
 
     async def _count_arrivals(self) -> None:
         arrivals, self._arrivals = self._arrivals, defaultdict(int)
@@ -267,9 +280,15 @@ class Hub:
             except Unavailable:
                 self._arrivals[shard, stream_id] += count
 
+    async def _measure(self, audience: Audience) -> None:
+        for message in audience.measure(self.count(audience.stream_id)):
+            await self._feed.tell(subjects.pulse(audience.record.shard, audience.stream_id), message)
+
     def _expire(self, audience: Audience) -> None:
+        if not audience.expiring:
+            return
         now = self._clock.now_ms() / 1000
-        for viewer in list(audience.viewers):
+        for viewer in list(audience.expiring):
             if viewer.expires_at is not None and viewer.expires_at <= now:
                 viewer.end(come_back=False)
 

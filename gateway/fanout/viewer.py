@@ -6,14 +6,16 @@ import socket
 from typing import TYPE_CHECKING
 
 from gateway.fanout import sse
+from gateway.fanout.deflate import packed
+from gateway.fanout.wire import Wire
 
 if TYPE_CHECKING:
     from gateway.fanout.audience import Audience
+    from gateway.fanout.lane import Roll
 
-#: The kernel would otherwise hide a slow viewer behind megabytes (562 MB for 200 of them, measured).
+#: The kernel would otherwise hide a slow viewer behind megabytes (562 MB for 200 of them, measured). What waits in user space
+#: is the rest of one write: a window, or a step of catching up; past that a viewer is skipped.
 SEND_BUFFER = 64 * 1024
-#: Past this a viewer is skipped and later made whole from the ring.
-HIGH_WATER = 256 * 1024
 #: A peer that acknowledges nothing for so long is gone (milliseconds).
 USER_TIMEOUT_MS = 30_000
 #: Where a viewer that was sent away comes back within.
@@ -26,37 +28,52 @@ def come_back_ms() -> int:
 
 
 class Viewer(asyncio.Protocol):
-    """Takes over a connection after its request; the hub writes to its transport."""
+    """Takes over a connection after its request; the hub writes to its socket.
+
+    It is either live (`roll` is set: it gets what its roll gets), or being brought forward (`busy`), or waiting until its
+    buffer is empty (`paused`). While it is not paused nothing of its own waits in user space, so that a shared frame may
+    be written to the socket directly.
+    """
 
     __slots__ = (
-        "_drained",
         "audience",
+        "busy",
         "closed",
         "comments_only",
         "expires_at",
+        "fd",
+        "greeted",
         "gzip",
         "paused",
         "person",
         "position",
+        "roll",
         "transport",
+        "wire",
     )
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.audience: Audience | None = None
-        #: The `to` of what was last written.
+        self.roll: Roll | None = None
+        #: The `to` of what was last written, while it is not live; live, it is the audience's.
         self.position = 0
+        self.wire: Wire = sse
         self.gzip = False
         self.comments_only = False
         #: Who it is counted as; several connections of one person are one viewer.
-        self.person = ""
+        self.person = 0
         self.expires_at: float | None = None
+        #: Whether it knows the viewer count.
+        self.greeted = False
+        self.busy = False
         self.paused = False
         self.closed = False
-        self._drained: asyncio.Future[None] | None = None
-        transport.set_write_buffer_limits(high=HIGH_WATER, low=HIGH_WATER // 4)
+        # Paused means "anything at all waits in user space".
+        transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        self.fd: int = sock.fileno()
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
@@ -64,47 +81,46 @@ class Viewer(asyncio.Protocol):
         """A viewer has nothing to say after its request."""
 
     def pause_writing(self) -> None:
-        """The user-space buffer is above the high-water mark."""
+        """Something waits in user space."""
         self.paused = True
 
     def resume_writing(self) -> None:
-        """The buffer is below the low-water mark again."""
+        """The buffer is empty again."""
         self.paused = False
-        self._wake()
+        if self.audience is not None and self.roll is None and not self.busy:
+            self.audience.on_returned(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own signature
         """The connection is gone, whoever ended it."""
         self.closed = True
-        self._wake()
+        if self.roll is not None:
+            self.roll.discard(self)
         if self.audience is not None:
             self.audience.leave(self)
 
     def send(self, frame: bytes) -> None:
-        """Write a frame that is this viewer's own, deflated where the viewer takes it."""
-        if not self.closed:
-            self.transport.write(sse.deflated(frame) if self.gzip else frame)
+        """Write a frame that is this viewer's own, packed on its own where the viewer takes gzip.
 
-    def write(self, plain: bytes, deflated: bytes) -> None:
-        """Write a shared frame."""
+        Only while it is not live: in a running epoch it would garble everything after it.
+        """
         if not self.closed:
-            self.transport.write(deflated if self.gzip else plain)
+            self.transport.write(self.encoded(frame))
 
-    async def drained(self) -> None:
-        """Wait until the buffer is low or the connection gone."""
-        while self.paused and not self.closed:
-            if self._drained is None:
-                self._drained = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
+    def encoded(self, frame: bytes) -> bytes:
+        """A frame of its own as it goes over the line."""
+        return packed(frame) if self.gzip else frame
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write bytes that are encoded for it already."""
+        if not self.closed:
+            self.transport.write(data)
 
     def end(self, *, come_back: bool = True) -> None:
         """Send what is buffered, and end the connection between two frames."""
         if self.closed:
             return
+        if self.roll is not None:
+            self.roll.discard(self)
         if come_back:
-            self.send(sse.retry(come_back_ms()))
+            self.send(self.wire.retry(come_back_ms()))
         self.transport.close()
-
-    def _wake(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None

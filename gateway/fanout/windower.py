@@ -4,21 +4,27 @@
 above our last seq means that something was lost on the feed, and nothing is taken until it was read from the log.
 """
 
-from gateway.fanout.window import Window, window
+from gateway.fanout.sampling import weight_of
+from gateway.fanout.window import Window
 from gateway.removals import Removals
 from gateway.shown import Shown, show
 from infra.jetstream.feed import FeedMessage
 from infra.jetstream.reader import LogMessage
+from infra.policy import Weights
 from schemas.codec import decode_item
 from schemas.items import Item
+
+#: Items of one window: a frame of about 250 kB.
+MOST = 1000
 
 
 class Windower:
     """One stream's account of what was taken (`last`), what was flushed (`position`) and what must be read (`wanted`)."""
 
-    def __init__(self, stream_id: str, base: int, removals: Removals) -> None:
+    def __init__(self, stream_id: str, base: int, removals: Removals, weights: Weights | None = None) -> None:
         """Start after *base*, the stream's tail, with all that is decided on its comments."""
         self._stream_id = stream_id
+        self._weights = weights or Weights()
         self.removals = removals
         self.position = base
         self.last = base
@@ -65,11 +71,12 @@ class Windower:
         self.last = max(self.last, until)
         self.wanted = max(self.wanted, self.last)
 
-    def flush(self, now: float) -> Window:
-        """Make the window of everything taken since the last one."""
-        made = window(self.position, self.last, self._pending, now)
-        self._pending = []
-        self.position = self.last
+    def flush(self, now: float, most: int = MOST) -> Window:
+        """Make the window of what was taken since the last one, at most *most* items of it."""
+        taken, self._pending = self._pending[:most], self._pending[most:]
+        to = taken[-1].seq if self._pending else self.last
+        made = Window(self.position, to, tuple(taken), now)
+        self.position = to
         return made
 
     def hide(self) -> None:
@@ -91,7 +98,8 @@ class Windower:
         self.wanted = max(self.wanted, seq)
         if shown is None:
             return
-        self._pending.append(shown)
+        weight = weight_of(shown.comment, self._weights) if shown.comment is not None else 0.0
+        self._pending.append(shown.kept(weight))
         if shown.kind in ("removed", "restored", "purged") and shown.removed is None:
             self._learn(payload, seq)
 

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gateway.fanout.admission import HEAD
+from gateway.fanout.deflate import GZIP_HEADER
 from gateway.fanout.hub import Hub
-from gateway.fanout.sse import GZIP_HEADER
 from gateway.fanout.viewer import Viewer as Served
 from gateway.history import History
 from infra.settings import Settings, load
@@ -76,7 +76,7 @@ class Door(asyncio.Protocol):
         served = Served(self._transport)
         self._transport.set_protocol(served)
         served.gzip = "accept-encoding" in headers
-        served.person = str(id(served))
+        served.person = id(served)
         audience = await self._hub.admit(served, self._record)
         served.transport.write(HEAD + (b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if served.gzip else b"\r\n"))
         last_id = int(headers["last-event-id"]) if "last-event-id" in headers else None

@@ -2,8 +2,9 @@
 
 import pytest
 
+from gateway.fanout import sse
 from gateway.fanout.ring import Ring
-from gateway.fanout.window import Window, window
+from gateway.fanout.window import Window
 from tests.factories import shown
 
 
@@ -16,7 +17,7 @@ def _filled(count: int = 5, max_bytes: int = 1_000_000, max_age_s: float = 120.0
 
 
 def _window(prev: int, to: int, made_at: float = 0.0) -> Window:
-    return window(prev, to, [shown(to, to)], made_at)
+    return Window(prev, to, (shown(to, to),), made_at)
 
 
 def test_covers_from_its_start() -> None:
@@ -86,8 +87,8 @@ def test_a_removal_rewrites_the_window_that_holds_it() -> None:
     windows = ring.after(10, limit=10)
 
     assert windows is not None
-    assert b"comment 30" not in b"".join(w.plain for w in windows)
-    assert b'"seq":30' in windows[1].plain
+    assert b"comment 30" not in b"".join(w.frame(sse) for w in windows)
+    assert b'"seq":30' in windows[1].frame(sse)
     assert [(w.prev, w.to) for w in windows] == [(10, 20), (20, 30), (30, 40), (40, 50), (50, 60)]
 
 

@@ -5,7 +5,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fanout import sse
+from gateway.fanout import deflate, sse
 from tests.viewer import SseParser
 
 
@@ -39,6 +39,6 @@ def test_deflated_frames_stand_alone(frames: list[bytes], data: st.DataObject) -
     skipped = data.draw(st.sets(st.integers(0, len(frames) - 1)))
     kept = [frame for n, frame in enumerate(frames) if n >= first and n not in skipped]
     unzip = zlib.decompressobj(31)
-    decoded = unzip.decompress(sse.GZIP_HEADER + b"".join(sse.deflated(frame) for frame in kept))
+    decoded = unzip.decompress(deflate.GZIP_HEADER + b"".join(deflate.packed(frame) for frame in kept))
 
     assert b"".join(kept) == decoded

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.fanout import sse
 from gateway.fanout.window import Window
 from gateway.fanout.windower import Windower
 from gateway.removals import Removals
@@ -17,7 +18,7 @@ def _windower(base: int = 0) -> Windower:
 
 
 def _data(window: Window) -> dict[str, Any]:
-    frame = window.plain.decode()
+    frame = window.frame(sse).decode()
     data: dict[str, Any] = json.loads(frame.split("data: ", 1)[1])
     assert frame.startswith(f"id: {data['to']}\n")
     return data
@@ -103,7 +104,7 @@ def test_a_removed_comment_is_never_flushed_in_full() -> None:
     windower.take(fed(removed(1), 4, 3))
     window = windower.flush(0.0)
 
-    assert b"secret" not in window.plain
+    assert b"secret" not in window.frame(sse)
     assert [(i["type"], i["seq"]) for i in _data(window)["items"]] == [("removed", 3), ("removed", 4)]
 
 

@@ -1,0 +1,127 @@
+"""Follows one stream: its feed, repaired from the log, into a windower; its pulse beside it."""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.fanout.windower import Windower
+from gateway.history import History
+from infra.clock import Clock
+from infra.errors import Unavailable
+from infra.jetstream.feed import Feed, FeedMessage, Subscription
+from infra.jetstream.reader import Reader
+from infra.policy import Weights
+from infra.telemetry import logs, metrics
+from schemas import subjects
+from schemas.records import StreamRecord
+
+log = logs.get(__name__)
+
+
+class Follower:
+    """The windower is there once `open` has returned; `on_news` is called when it has something to flush."""
+
+    __slots__ = (
+        "_clock",
+        "_early",
+        "_feed",
+        "_history",
+        "_on_news",
+        "_reader",
+        "_repair",
+        "_subscriptions",
+        "_windower",
+        "last_event",
+        "log",
+        "subject",
+    )
+
+    def __init__(self, clock: Clock, feed: Feed, reader: Reader, history: History, on_news: Callable[[], None]) -> None:
+        self._clock = clock
+        self._feed = feed
+        self._reader = reader
+        self._history = history
+        self._on_news = on_news
+        self._early: list[FeedMessage] = []
+        self._subscriptions: list[Subscription] = []
+        self._windower: Windower | None = None
+        self._repair: asyncio.Task[None] | None = None
+        #: The stream's live log and its subject there.
+        self.log = self.subject = ""
+        self.last_event = clock.monotonic()
+
+    @property
+    def windower(self) -> Windower:
+        """The account of what was taken and flushed."""
+        if self._windower is None:
+            msg = "the follower is not open"
+            raise RuntimeError(msg)
+        return self._windower
+
+    async def open(self, record: StreamRecord, weights: Weights, take_pulse: Callable[[str, bytes], None]) -> None:
+        """Subscribe, then find the tail: what comes in between is held and taken after it.
+
+        Raises:
+            Unavailable: the broker or the store is away.
+        """
+        shard, stream_id = record.shard, record.stream_id
+        self.log, self.subject = subjects.live_log(shard), subjects.live(shard, stream_id)
+        self._subscriptions = [
+            await self._feed.follow(subjects.feed(shard, stream_id), self._take),
+            await self._feed.listen(subjects.pulse(shard, stream_id), take_pulse),
+        ]
+        last = await self._reader.last(self.log, self.subject)
+        base = last.seq if last else await self._history.tail(record)
+        self._windower = Windower(stream_id, base, await self._history.removals(record), weights)
+        early, self._early = self._early, []
+        for message in early:
+            self._take(message)
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._repair:
+            self._repair.cancel()
+        for subscription in self._subscriptions:
+            await subscription.end()
+
+    def expect(self, tail: int) -> None:
+        """The log's tail, from a check: read what the feed did not bring."""
+        if self._windower is not None and not self._windower.expect(tail):
+            metrics.FEED_REPAIRS.inc()
+            self._start_repair()
+
+    async def tail(self) -> int:
+        """The stream's last seq in its log; 0 where it holds nothing of it.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        last = await self._reader.last(self.log, self.subject)
+        return last.seq if last is not None else 0
+
+    def _take(self, message: FeedMessage) -> None:
+        if self._windower is None:
+            self._early.append(message)
+            return
+        self.last_event = self._clock.monotonic()
+        if self._windower.take(message):
+            self._on_news()
+        else:
+            metrics.FEED_REPAIRS.inc()
+            self._start_repair()
+
+    def _start_repair(self) -> None:
+        if self._repair is None or self._repair.done():
+            self._repair = asyncio.create_task(self._read_missing())
+
+    async def _read_missing(self) -> None:
+        windower = self.windower
+        while windower.behind:
+            until = windower.wanted
+            try:
+                messages = await self._reader.range(self.log, self.subject, windower.last, until)
+            except Unavailable as error:
+                # The next tail check starts this again.
+                log.warning("feed not repaired yet", subject=self.subject, cause=str(error))
+                return
+            windower.fill(messages, until)
+        self._on_news()

@@ -1,0 +1,67 @@
+"""The first delivery of viewers that bring no position: the newest items, read and encoded once for all who come together."""
+
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gateway.fanout.audience import Audience
+from gateway.fanout.viewer import Viewer
+from gateway.fanout.wire import Wire
+from gateway.shown import Shown
+from infra.errors import Unavailable
+from infra.telemetry import logs
+
+log = logs.get(__name__)
+
+
+class Greetings:
+    """One per gateway."""
+
+    def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], object], done: Callable[[Viewer], None]) -> None:
+        """*done* is given each viewer that has its first delivery."""
+        self._spawn = spawn
+        self._done = done
+        self._waiting: dict[Audience, list[tuple[Viewer, int]]] = {}
+
+    def greet(self, viewer: Viewer, audience: Audience, backfill: int) -> None:
+        """Send *viewer* the newest *backfill* items; it is at the `to` of that delivery afterwards."""
+        if audience in self._waiting:
+            self._waiting[audience].append((viewer, backfill))
+            return
+        self._waiting[audience] = [(viewer, backfill)]
+        self._spawn(self._greet(audience))
+
+    async def _greet(self, audience: Audience) -> None:
+        try:
+            while coming := self._waiting[audience]:
+                self._waiting[audience] = []
+                try:
+                    await self._all(audience, coming)
+                except Unavailable as error:
+                    log.warning("viewers sent away", stream_id=audience.stream_id, cause=str(error), viewers=len(coming))
+                    for viewer, _ in coming:
+                        viewer.end()
+        finally:
+            for viewer, _ in self._waiting.pop(audience):
+                viewer.end()
+
+    async def _all(self, audience: Audience, coming: list[tuple[Viewer, int]]) -> None:
+        with contextlib.suppress(Unavailable):
+            await audience.catch_tail()
+        until = audience.position
+        found: dict[int, tuple[list[Shown], int]] = {}
+        for count in {count for _, count in coming}:
+            items: list[Shown] = []
+            previous = until
+            if count:
+                items, previous = await audience.history.newest(audience.record, until, count, audience.windower.removals)
+            found[count] = audience.as_decided(items), previous if items else until
+        frames: dict[tuple[int, Wire], bytes] = {}
+        for viewer, count in coming:
+            key = count, viewer.wire
+            if key not in frames:
+                items, previous = found[count]
+                frames[key] = viewer.wire.comments(previous, until, (item.data for item in items), backfill=True)
+            viewer.send(frames[key])
+            viewer.position = until
+            self._done(viewer)

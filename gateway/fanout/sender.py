@@ -1,0 +1,78 @@
+"""Writes the same bytes to many sockets: the part that has to be near the physical limit (docs/adr/0007)."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from gateway.fanout.lane import Roll
+from gateway.fanout.viewer import Viewer
+
+#: Descriptors written between two looks at the clock: about 1.5 ms.
+STEP = 256
+#: The loop is held no longer than about this; then whatever else is due has its turn.
+SLICE_S = 0.005
+
+
+def write_each(fds: Sequence[int], data: bytes) -> list[tuple[int, int]]:
+    """Write *data* to every descriptor, without waiting.
+
+    Returns those that did not take all of it: the descriptor, and the bytes it took (-1: the connection is broken).
+    """
+    size, write = len(data), os.write
+    short: list[tuple[int, int]] = []
+    for fd in fds:
+        try:
+            if (took := write(fd, data)) != size:
+                short.append((fd, took))
+        except BlockingIOError:
+            short.append((fd, 0))
+        except OSError:
+            short.append((fd, -1))
+    return short
+
+
+class Sender:
+    """Takes one flush at a time through its rolls, a slice of the loop's time after the other."""
+
+    __slots__ = ("_done", "_next", "_on_short", "_parts", "busy")
+
+    def __init__(self, on_short: Callable[[Viewer, int, bytes], None]) -> None:
+        """*on_short* is given each viewer that did not take all, the bytes it took (-1: broken), and the data."""
+        self._on_short = on_short
+        #: A roll, who was on it when the flush began, and their bytes.
+        self._parts: deque[tuple[Roll, list[int], bytes]] = deque()
+        self._next = 0
+        self._done: Callable[[], None] | None = None
+        self.busy = False
+
+    def send(self, rolls: list[tuple[Roll, bytes]], done: Callable[[], None]) -> None:
+        """Write to all who are on *rolls* now, then call *done*; whoever joins meanwhile is not written to."""
+        self.busy = True
+        self._done = done
+        self._next = 0
+        for roll, data in rolls:
+            roll.gone.clear()
+            self._parts.append((roll, list(roll.viewers), data))
+        self._slice()
+
+    def _slice(self) -> None:
+        until = perf_counter() + SLICE_S
+        while self._parts:
+            roll, everyone, data = self._parts[0]
+            fds = everyone[self._next : self._next + STEP]
+            self._next += STEP
+            if roll.gone:
+                fds = [fd for fd in fds if fd not in roll.gone]
+            for fd, took in write_each(fds, data):
+                self._on_short(roll.viewers[fd], took, data)
+            if self._next >= len(everyone):
+                self._parts.popleft()
+                self._next = 0
+            if perf_counter() > until and self._parts:
+                asyncio.get_running_loop().call_soon(self._slice)
+                return
+        self.busy = False
+        if self._done is not None:
+            self._done()

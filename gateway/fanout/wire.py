@@ -1,0 +1,26 @@
+"""What a protocol has to be able to say to a viewer: Server-Sent Events (`sse`) and WebSocket frames are two of them."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Wire(Protocol):
+    """Encodes deliveries. Every frame is complete, and the same bytes for all viewers of one protocol."""
+
+    @property
+    def HEARTBEAT(self) -> bytes:  # noqa: N802 - a module's constant
+        """What keeps a silent connection open."""
+
+    def comments(
+        self, prev: int, to: int, items: Iterable[bytes], *, backfill: bool = False, sampled: tuple[int, int] | None = None
+    ) -> bytes:
+        """A delivery: `prev < seq <= to`."""
+
+    def gap(self, from_: int, to: int, reason: str) -> bytes:
+        """What cannot be delivered, both ends inclusive."""
+
+    def event(self, name: str, data: object) -> bytes:
+        """Something ephemeral: reactions, viewer counts."""
+
+    def retry(self, ms: int) -> bytes:
+        """After how long to come back, once the connection has ended."""
