@@ -34,9 +34,9 @@ BUGS = [
     Bug(
         "cutover",
         "off by one where replay meets live: what is read from the history begins one too late",
-        "gateway/fanout/catchup.py",
-        "audience.history.range(audience.record, after, until,",
-        "audience.history.range(audience.record, after + 1, until,",
+        "gateway/fanout/backlog.py",
+        "audience.history.range(audience.record, after, until, READ",
+        "audience.history.range(audience.record, after + 1, until, READ",
         "tests/integration/test_fanout.py",
     ),
     Bug(
@@ -59,8 +59,8 @@ BUGS = [
         "swapped-windows",
         "the ring hands out two windows in the wrong order",
         "gateway/fanout/ring.py",
-        "return list(islice(self._windows, first, first + limit))",
-        "return list(islice(self._windows, first, first + limit))[::-1]",
+        "return self._windows[first : first + limit]",
+        "return self._windows[first : first + limit][::-1]",
         "tests/unit/gateway/fanout/test_ring.py",
     ),
     Bug(

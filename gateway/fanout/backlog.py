@@ -93,8 +93,11 @@ class Backlog:
             items = audience.as_decided(items)
             metrics.RESUMED.labels("history").inc()
             end = items[-1].seq if len(items) >= READ else until
-            if missing is None and end == until and audience.refill(_windows(after, until, items, audience.clock.monotonic())):
-                end = after
+            if missing is None and end == until and items:
+                # From 0, "everything", not from below the log's incarnation, where no position is: it would hide a reset.
+                floor = after or items[0].seq - 1
+                if audience.refill(_windows(floor, until, items, audience.clock.monotonic())):
+                    items, end = [], floor
             for viewer in waiting:
                 if not viewer.closed and after <= viewer.position < end:
                     _deliver(viewer, items, missing, end)
@@ -123,7 +126,7 @@ def _windows(after: int, until: int, items: list[Shown], now: float) -> list[Win
         part = items[first : first + CHUNK]
         to = until if first + CHUNK >= len(items) else part[-1].seq
         made.append(Window(made[-1].to if made else after, to, tuple(item.kept(item.weight) for item in part), now))
-    return made or [Window(after, until, (), now)]
+    return made
 
 
 def _deliver(viewer: Viewer, items: list[Shown], missing: Missing | None, end: int) -> None:
