@@ -15,6 +15,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     viewer.py      one connection: a transport and a position
     lane.py        the viewers that get the same bytes, and their epoch
     sender.py      the same bytes to many sockets, a slice of the loop's time after the other
+    writing.py     one frame to many sockets, in Python and in C (writing.c)
     audience.py    one stream's follower, ring, viewers and flushes
     catchup.py     brings viewers from their positions to the live edge, taking turns
     greeting.py    the first delivery of viewers that bring no position

@@ -14,6 +14,7 @@ from gateway.fanout.sender import Sender
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window, as_decided
 from gateway.fanout.windower import Windower
+from gateway.fanout.writing import writer
 from gateway.history import History
 from gateway.shown import Shown
 from infra.clock import Clock
@@ -66,7 +67,7 @@ class Audience:
         self._settings = settings
         self._lanes: dict[LaneKey, Lane] = {}
         self._sampled = False
-        self._sender = Sender(self._fell_short)
+        self._sender = Sender(writer(settings.writer), self._fell_short)
         self._last_flush = float("-inf")
         self._interval = settings.window_ms / 1000
         self._timer: asyncio.TimerHandle | None = None

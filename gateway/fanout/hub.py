@@ -80,6 +80,10 @@ class Hub:
         """Connections this process serves."""
         return self._viewers
 
+    def audience(self, stream_id: str) -> Audience | None:
+        """The audience of a stream that is watched here."""
+        return self._audiences.get(stream_id)
+
     async def start(self) -> None:
         """Listen to the other gateways and begin to tick.
 

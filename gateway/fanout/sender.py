@@ -1,13 +1,14 @@
 """Writes the same bytes to many sockets: the part that has to be near the physical limit (docs/adr/0007)."""
 
 import asyncio
-import os
+from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import perf_counter
 
 from gateway.fanout.lane import Roll
 from gateway.fanout.viewer import Viewer
+from gateway.fanout.writing import Writer
 
 #: Descriptors written between two looks at the clock: about 1.5 ms.
 STEP = 256
@@ -15,34 +16,17 @@ STEP = 256
 SLICE_S = 0.005
 
 
-def write_each(fds: Sequence[int], data: bytes) -> list[tuple[int, int]]:
-    """Write *data* to every descriptor, without waiting.
-
-    Returns those that did not take all of it: the descriptor, and the bytes it took (-1: the connection is broken).
-    """
-    size, write = len(data), os.write
-    short: list[tuple[int, int]] = []
-    for fd in fds:
-        try:
-            if (took := write(fd, data)) != size:
-                short.append((fd, took))
-        except BlockingIOError:
-            short.append((fd, 0))
-        except OSError:
-            short.append((fd, -1))
-    return short
-
-
 class Sender:
     """Takes one flush at a time through its rolls, a slice of the loop's time after the other."""
 
-    __slots__ = ("_done", "_next", "_on_short", "_parts", "busy")
+    __slots__ = ("_done", "_next", "_on_short", "_parts", "_write_each", "busy")
 
-    def __init__(self, on_short: Callable[[Viewer, int, bytes], None]) -> None:
+    def __init__(self, write_each: Writer, on_short: Callable[[Viewer, int, bytes], None]) -> None:
         """*on_short* is given each viewer that did not take all, the bytes it took (-1: broken), and the data."""
+        self._write_each = write_each
         self._on_short = on_short
         #: A roll, who was on it when the flush began, and their bytes.
-        self._parts: deque[tuple[Roll, list[int], bytes]] = deque()
+        self._parts: deque[tuple[Roll, array[int], bytes]] = deque()
         self._next = 0
         self._done: Callable[[], None] | None = None
         self.busy = False
@@ -54,7 +38,7 @@ class Sender:
         self._next = 0
         for roll, data in rolls:
             roll.gone.clear()
-            self._parts.append((roll, list(roll.viewers), data))
+            self._parts.append((roll, array("i", roll.viewers), data))
         self._slice()
 
     def _slice(self) -> None:
@@ -64,8 +48,8 @@ class Sender:
             fds = everyone[self._next : self._next + STEP]
             self._next += STEP
             if roll.gone:
-                fds = [fd for fd in fds if fd not in roll.gone]
-            for fd, took in write_each(fds, data):
+                fds = array("i", [fd for fd in fds if fd not in roll.gone])
+            for fd, took in self._write_each(fds, data):
                 self._on_short(roll.viewers[fd], took, data)
             if self._next >= len(everyone):
                 self._parts.popleft()

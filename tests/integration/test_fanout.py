@@ -10,16 +10,19 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec import structs
 
 from gateway.fanout.admission import HEAD
 from gateway.fanout.deflate import GZIP_HEADER
 from gateway.fanout.hub import Hub
 from gateway.fanout.viewer import Viewer as Served
 from gateway.history import History
+from infra.jetstream.publisher import PubAck
 from infra.settings import Settings, load
 from infra.sqlite import Database, SqliteComments
+from infra.telemetry import metrics
 from schemas import codec, subjects
-from schemas.items import Item
+from schemas.items import Item, User
 from schemas.records import Broadcaster, StreamRecord
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
@@ -44,9 +47,10 @@ class Gateway:
         subject = subjects.live(0, self.record.stream_id)
         return (await self.broker.publisher.publish(subject, codec.encode(item), uuid.uuid4().hex)).seq
 
-    def viewer(self, **how: object) -> Viewer:
-        """A viewer of the stream, not connected yet."""
-        return Viewer(self.url, **how)  # type: ignore[arg-type]  # a test's own keywords
+    def viewer(self, person: int | None = None, **how: object) -> Viewer:
+        """A viewer of the stream, not connected yet; *person* is who it is counted as."""
+        url = self.url if person is None else f"{self.url}?person={person}"
+        return Viewer(url, **how)  # type: ignore[arg-type]  # a test's own keywords
 
 
 class Door(asyncio.Protocol):
@@ -76,7 +80,7 @@ class Door(asyncio.Protocol):
         served = Served(self._transport)
         self._transport.set_protocol(served)
         served.gzip = "accept-encoding" in headers
-        served.person = id(served)
+        served.person = int(query.get("person", [str(id(served))])[0])
         audience = await self._hub.admit(served, self._record)
         served.transport.write(HEAD + (b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if served.gzip else b"\r\n"))
         last_id = int(headers["last-event-id"]) if "last-event-id" in headers else None
@@ -92,6 +96,7 @@ async def gateway(
     record = record or StreamRecord(
         stream_id=fresh_stream(), broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
     )
+    await asyncio.to_thread(folder.mkdir, exist_ok=True)
     async with broker(url) as b:
         database = await Database.open(folder / "store.sqlite")
         history = History(SqliteComments(database), b.reader, b.clock)
@@ -231,3 +236,73 @@ async def test_a_full_gateway_says_so(nats_server: NatsServer, tmp_path: Path) -
         writer.close()
         await writer.wait_closed()
         assert reader is not None
+
+
+async def test_a_cold_ring_is_filled_once_for_a_storm(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Two hundred viewers at two hundred positions come to a gateway that has seen nothing: all whole, a handful of reads."""
+    async with gateway(nats_server.url, tmp_path) as g:
+        seqs = [await g.say(comment(n + 1)) for n in range(600)]
+        before = _reads()
+        viewers = [g.viewer(last_id=seqs[2 * n], gzip=n % 2 == 0) for n in range(200)]
+        await asyncio.gather(*(viewer.open() for viewer in viewers))
+        for viewer in viewers:
+            await viewer.until(lambda v: v.last_id == seqs[-1], timeout_s=20)
+
+        assert [viewer.faults + viewer.gaps for viewer in viewers] == [[]] * 200
+        assert [len(viewer.seqs) for viewer in viewers] == [599 - 2 * n for n in range(200)]
+        assert _reads() - before < 30
+
+
+async def test_those_far_behind_are_read_for_as_well(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Several reads behind, from several positions at once, with a ring that holds nothing: everyone gets everything once."""
+    async with gateway(nats_server.url, tmp_path, settings=load({"OVATION_RING_BYTES": "0"})) as g:
+        seqs = [ack.seq for start in range(0, 2500, 100) for ack in await _say_many(g, start, 100)]
+        viewers = [g.viewer(last_id=seqs[n]) for n in (0, 1, 700, 1500, 2400)]
+        await asyncio.gather(*(viewer.open() for viewer in viewers))
+        for viewer in viewers:
+            await viewer.until(lambda v: v.last_id == seqs[-1], timeout_s=20)
+
+        assert [viewer.faults + viewer.gaps for viewer in viewers] == [[]] * 5
+        assert [len(viewer.seqs) for viewer in viewers] == [2499, 2498, 1799, 999, 99]
+
+
+async def _say_many(g: Gateway, start: int, count: int) -> list[PubAck]:
+    subject = subjects.live(0, g.record.stream_id)
+    posts = (g.broker.publisher.publish(subject, codec.encode(comment(start + n)), uuid.uuid4().hex) for n in range(count))
+    return sorted(await asyncio.gather(*posts), key=lambda ack: ack.seq)
+
+
+def _reads() -> float:
+    return float(metrics.RESUMED.labels("history")._value.get())  # noqa: SLF001 - the library has no other way to read one
+
+
+async def test_a_sampled_stream_is_a_chain_and_the_same_everywhere(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Past the policy's threshold viewers get a share, whose range still chains; two gateways show a person the same."""
+    settings = load({"OVATION_POLICY": "0:0:1000:1:0,2:0:1000:0.25:0", "OVATION_SAMPLE_FROM": "2"})
+    async with (
+        gateway(nats_server.url, tmp_path / "a", settings=settings) as a,
+        gateway(nats_server.url, tmp_path / "b", a.record, settings) as b,
+    ):
+        first, second = await a.viewer(backfill=0, person=8).open(), await b.viewer(backfill=0, person=8).open()
+        other = await b.viewer(backfill=0, person=9, gzip=True).open()
+        for g in (a, b):
+            audience = g.hub.audience(g.record.stream_id)
+            assert audience is not None
+            await eventually(lambda: audience.degradation.in_force.samples)  # noqa: B023 - awaited here
+        seqs = [(await a.say(comment(n + 1))) for n in range(400)]
+        creator = await a.say(structs.replace(comment(1000), user=User(id="ada", name="Ada", badges=["creator"])))
+        for viewer in (first, second, other):
+            await viewer.until(lambda v: v.last_id == creator)
+
+        assert first.seqs == second.seqs
+        assert 40 < len(first.seqs) < 200
+        assert first.seqs[-1] == other.seqs[-1] == creator
+        assert set(first.seqs) != set(other.seqs)
+        assert [viewer.faults + viewer.gaps for viewer in (first, second, other)] == [[]] * 3
+        sampled = [event.data["sampled"] for event in first.events if event.name == "comments" and "sampled" in event.data]
+        assert sum(each["of"] for each in sampled) == 401
+        assert sum(each["shown"] for each in sampled) == len(first.seqs)
+        # A resume from the ring repeats the cohort's share.
+        resumed = await a.viewer(last_id=seqs[0], person=8).open()
+        await resumed.until(lambda v: v.last_id == creator)
+        assert [seq for seq in first.seqs if seq > seqs[0]] == resumed.seqs
