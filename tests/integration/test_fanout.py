@@ -306,3 +306,41 @@ async def test_a_sampled_stream_is_a_chain_and_the_same_everywhere(nats_server: 
         resumed = await a.viewer(last_id=seqs[0], person=8).open()
         await resumed.until(lambda v: v.last_id == creator)
         assert [seq for seq in first.seqs if seq > seqs[0]] == resumed.seqs
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_links_that_break_at_any_byte(nats_server: NatsServer, tmp_path: Path, seed: int) -> None:
+    """Cut after any number of bytes, inside a head, a frame or a deflate block, again and again: nobody misses or repeats."""
+    from tests.faults import FaultProxy  # noqa: PLC0415
+
+    chance = random.Random(seed)
+    async with gateway(nats_server.url, tmp_path, settings=load({"OVATION_WINDOW_MS": "10"})) as g:
+        first = await g.say(comment(1))
+        port = urlsplit(g.url).port
+        assert port is not None
+        async with FaultProxy.before(port) as proxy:
+            viewers = [Viewer(f"http://127.0.0.1:{proxy.port}/", last_id=first, gzip=n % 2 == 0) for n in range(4)]
+            seqs: list[int] = []
+            posted = asyncio.Event()
+
+            async def post() -> None:
+                for start in range(0, 1500, 10):
+                    seqs.extend(ack.seq for ack in await _say_many(g, start + 2, 10))
+                posted.set()
+
+            async def watch(viewer: Viewer) -> None:
+                while not posted.is_set() or viewer.last_id != seqs[-1]:
+                    proxy.cut_after = chance.randint(1, 20_000 if not viewer.gzip else 5_000)
+                    try:
+                        await viewer.open()
+                    except (OSError, EOFError):
+                        continue
+                    await eventually(lambda: viewer.over or (posted.is_set() and viewer.last_id == seqs[-1]), timeout=30)
+                    await viewer.cut()
+
+            await asyncio.gather(post(), *(watch(viewer) for viewer in viewers))
+
+        for viewer in viewers:
+            assert viewer.faults + viewer.gaps == []
+            assert seqs == viewer.seqs
+            assert viewer.connections > 3
