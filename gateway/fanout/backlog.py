@@ -18,9 +18,10 @@ from infra.telemetry import logs, metrics
 
 log = logs.get(__name__)
 
-#: Items of one read, and of one delivery made of it.
+#: Items of one read.
 READ = 1000
-CHUNK = 100
+#: Items of one delivery made of it, some 7 kB: a link that breaks after twice that still makes progress.
+CHUNK = 25
 #: Reads under way at once, over all streams.
 READS = 16
 #: How often, and how long apart, a read is tried while broker or store is away, before the client is told to come back.

@@ -330,7 +330,7 @@ async def test_links_that_break_at_any_byte(nats_server: NatsServer, tmp_path: P
 
             async def watch(viewer: Viewer) -> None:
                 while not posted.is_set() or viewer.last_id != seqs[-1]:
-                    proxy.cut_after = chance.randint(1, 20_000 if not viewer.gzip else 5_000)
+                    proxy.cut_after = chance.randint(1, 10_000 if viewer.gzip else 40_000)
                     try:
                         await viewer.open()
                     except (OSError, EOFError):
@@ -343,4 +343,4 @@ async def test_links_that_break_at_any_byte(nats_server: NatsServer, tmp_path: P
         for viewer in viewers:
             assert viewer.faults + viewer.gaps == []
             assert seqs == viewer.seqs
-            assert viewer.connections > 3
+        assert sum(viewer.connections for viewer in viewers) > 12
