@@ -99,7 +99,13 @@ class Viewer:
             lines.append(f"Last-Event-ID: {self.last_id}")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await self._read_head(reader)
+        try:
+            await self._read_head(reader)
+        except (OSError, EOFError):
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+            raise
         self.connections += 1
         OPEN.add(self)
         self._prev = self.last_id
