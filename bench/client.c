@@ -60,8 +60,9 @@ static void cut(struct audience *a)
 }
 
 /* They come back: from where they were, or from up to *spread* sequences before the newest one. */
-static void come_back(struct audience *a, uint32_t spread)
+static void come_back(struct audience *a, uint32_t spread, uint32_t in_flight)
 {
+	a->in_flight_max = in_flight ? in_flight : a->in_flight_max;
 	a->again = (struct recovery){.since = now_us(), .target = a->max_to};
 	for (uint32_t i = 0; i < a->n; i++) {
 		struct viewer *v = &a->viewers[i];
@@ -127,8 +128,8 @@ static void report(struct audience *a)
 	       U(w->chain), U(w->repeated), U(w->missing), U(w->disorder), U(w->mislabelled), U(w->gaps), U(w->gap_seqs), U(w->busy),
 	       U(w->ended), U(w->refused), U(w->inflate), w->first_status);
 #undef U
-	printf("\"recovery\":{\"wanted\":%u,\"connected\":%u,\"connected_s\":%.6f,\"whole\":%u,\"whole_s\":%.6f},", a->again.wanted,
-	       a->again.connected, a->again.connected_s, a->again.whole, a->again.whole_s);
+	printf("\"recovery\":{\"wanted\":%u,\"connected\":%u,\"connected_s\":%.6f,\"whole\":%u,\"whole_s\":%.6f,\"retries\":%u},",
+	       a->again.wanted, a->again.connected, a->again.connected_s, a->again.whole, a->again.whole_s, a->again.retries);
 	report_feed();
 	fputs(",\"a\":", stdout);
 	hist_print(stdout, &c->a);
@@ -148,7 +149,7 @@ static void report(struct audience *a)
  * quiet           publish nothing
  * stall / wake    group B stops reading / reads again
  * cut             group B closes its connections
- * again N         ... and comes back, with last ids up to N sequences old; 0: each with its own
+ * again N K       ... and comes back, K at once, with last ids up to N sequences old; N of 0: each with its own
  * churn R         R viewers of group B a second leave and come back as new ones
  * quit
  */
@@ -162,7 +163,7 @@ static void command(struct audience *a, const char *line)
 		report(a);
 		return;
 	}
-	printf("{\"event\":\"ok\",\"command\":\"%s\"}\n", line);
+	puts("{\"event\":\"ok\"}");
 	fflush(stdout);
 	if (!strcmp(line, "open"))
 		open_all(a, false);
@@ -183,8 +184,8 @@ static void command(struct audience *a, const char *line)
 		}
 	else if (!strcmp(line, "cut"))
 		cut(a);
-	else if (STARTS(line, strlen(line), "again"))
-		come_back(a, (uint32_t)number);
+	else if (STARTS(line, strlen(line), "again "))
+		come_back(a, (uint32_t)number, strchr(space + 1, ' ') ? (uint32_t)atoi(strchr(space + 1, ' ')) : 0);
 	else if (STARTS(line, strlen(line), "churn")) {
 		churn_rate = number;
 		churn_due = (double)now_us();
@@ -266,7 +267,7 @@ static void configure(struct audience *a, int argc, char **argv)
 		}
 	}
 	a->viewers = calloc(a->n, sizeof *a->viewers);
-	a->queue = calloc(a->n, sizeof *a->queue);
+	a->queue = calloc((size_t)TRIES * a->n, sizeof *a->queue);
 	for (uint32_t i = 0; i < a->n; i++) {
 		struct viewer *v = &a->viewers[i];
 		v->source = (struct source){.ready = viewer_ready, .owner = a};
@@ -300,8 +301,8 @@ int main(int argc, char **argv)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
-	a->work = malloc(WORK + RECEIVE);
-	a->raw = malloc(RECEIVE);
+	a->work = malloc(RECEIVE);
+	a->plain = malloc(RECEIVE);
 	input = (struct source){.ready = input_ready, .owner = a};
 	fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
 	watch(a->epoll, 0, &input, EPOLLIN);

@@ -15,6 +15,10 @@ from bench.build import program
 from bench.cpu import on_core
 
 
+#: Nothing came in for so long: the end, for viewers who have everything, and for others.
+STILL_S = 0.3
+STUCK_S = 3.0
+
 
 class Latency(Struct, frozen=True):
     """A distribution, in milliseconds; `None` where nothing was counted."""
@@ -55,13 +59,14 @@ class Violations(Struct, frozen=True):
 
 
 class Recovery(Struct, frozen=True):
-    """Group B's return: how many are connected and whole, and the second the last one was."""
+    """Group B's return: how many are connected and whole, the second the last one was, and connections tried again."""
 
     wanted: int
     connected: int
     connected_s: float
     whole: int
     whole_s: float
+    retries: int
 
 
 class Report(Struct, frozen=True):
@@ -172,15 +177,19 @@ class Client:
         return report
 
     def settle(self, seconds: float = 30.0) -> Report:
-        """Stop publishing and wait until nothing more comes in for half a second, or for *seconds*."""
+        """Stop publishing and wait until all viewers have everything, nothing has come in for 3 s, or *seconds* are over."""
         self.tell("quiet")
-        deadline = time.monotonic() + seconds
-        before, still = self.report(), 0
-        while still < 5 and time.monotonic() < deadline:
+        start = moved = time.monotonic()
+        before = self.report()
+        while time.monotonic() - start < seconds:
             time.sleep(0.1)
-            report = self.report()
-            still = still + 1 if report.items == before.items and report.waiting == 0 else 0
+            report, now = self.report(), time.monotonic()
+            if (report.items, report.acked, report.waiting) != (before.items, before.acked, before.waiting):
+                moved = now
             before = report
+            whole = report.complete == report.viewers and report.waiting == 0 and report.max_to >= report.log_seq
+            if now - moved > (STILL_S if whole else STUCK_S):
+                break
         return before
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ typedef void SSL;
 #endif
 
 #define RECEIVE (512u << 10)
-#define WORK (8u << 20)
 
 enum viewer_state { VIEWER_CLOSED, VIEWER_CONNECTING, VIEWER_HANDSHAKE, VIEWER_HEAD, VIEWER_BODY };
 enum chunk_state { CHUNK_NONE, CHUNK_SIZE, CHUNK_REST, CHUNK_DATA, CHUNK_END };
@@ -26,8 +25,9 @@ struct viewer {
 	int64_t to;      /* where its chain is; -1 before the first delivery */
 	int64_t resume;  /* the Last-Event-ID to ask with; -1 for none */
 	size_t chunk_left;
-	char *part;      /* the beginning of a frame that is not all there */
-	size_t part_len;
+	struct place place;
+	char *head;      /* the beginning of an answer's head that is not all there */
+	size_t head_len;
 	z_stream *z;
 	SSL *ssl;
 };
@@ -47,9 +47,12 @@ struct violations {
 
 struct recovery {
 	int64_t since, target;
-	uint32_t wanted, connected, whole;
+	uint32_t wanted, connected, whole, retries;
 	double connected_s, whole_s;
 };
+
+/* How often, in all, connections of a storm are tried again before they count as refused; times the viewers. */
+#define TRIES 8
 
 struct audience {
 	int epoll;
@@ -72,7 +75,7 @@ struct audience {
 	double opened_s;
 	bool opening;
 	int64_t max_to, witness_at;
-	char *work, *raw;
+	char *work, *plain;
 #ifdef WITH_TLS
 	SSL_CTX *tls;
 #else
@@ -110,9 +113,11 @@ static void viewer_forget(struct audience *a, struct viewer *v)
 		v->z = NULL;
 	}
 	close(v->fd);
-	free(v->part);
-	v->part = NULL;
-	v->part_len = 0;
+	free(v->head);
+	v->head = NULL;
+	v->head_len = 0;
+	place_hold(&v->place, NULL);
+	v->place.head_len = 0;
 	v->state = VIEWER_CLOSED;
 }
 
@@ -163,7 +168,14 @@ static void viewer_lost(struct audience *a, struct viewer *v)
 {
 	if (v->state == VIEWER_BODY)
 		a->wrong.ended++;
-	else
+	else if (v->recovering && a->queue_n < TRIES * a->n) {
+		/* An EventSource tries again too. */
+		a->again.retries++;
+		viewer_forget(a, v);
+		a->queue[a->queue_n++] = v->index;
+		audience_fill(a);
+		return;
+	} else
 		a->wrong.refused++;
 	v->bad = true;
 	viewer_forget(a, v);
@@ -327,7 +339,8 @@ static void viewer_items(struct audience *a, struct viewer *v, const struct fram
 	}
 	if (f->sampled)
 		a->now.sampled_windows++;
-	else if (a->dense && f->to - f->prev > f->items) {
+	else if (a->dense && f->prev > 0 && f->to - f->prev > f->items) {
+		/* A stream's first range begins at 0 and its log does not. */
 		v->bad = true;
 		wrong->missing += (uint64_t)(f->to - f->prev) - f->items;
 	}
@@ -372,61 +385,50 @@ static void viewer_frame(struct audience *a, struct viewer *v, const struct fram
 	}
 }
 
-/* All whole frames of the work buffer; what is left becomes the viewer's part. */
-static void viewer_frames(struct audience *a, struct viewer *v, size_t len, int64_t now)
+static void viewer_frames(struct audience *a, struct viewer *v, const char *p, size_t len, int64_t now)
 {
-	const char *p = a->work, *end = a->work + len;
-	uint64_t before = a->now.windows;
+	const char *end = p + len;
 	while (p < end) {
 		size_t used;
-		if (*p == '\n') { /* nchan puts one between messages */
+		if (*p == '\n' && !v->place.frame && !v->place.head_len) { /* nchan puts one between messages */
 			p++;
 			continue;
 		}
-		struct frame *f = frames_take(&a->frames, p, (size_t)(end - p), &used);
-		if (!f)
-			break;
+		struct frame *f = frames_take(&a->frames, &v->place, p, (size_t)(end - p), &used);
 		p += used;
-		viewer_frame(a, v, f, now);
-	}
-	if (a->now.windows - before > 1)
-		a->now.many++;
-	size_t left = (size_t)(end - p);
-	if (left > WORK / 2)
-		die("a frame of more than %u bytes", WORK / 2);
-	if (!left && !v->part)
-		return;
-	v->part = realloc(v->part, left ? left : 1);
-	memcpy(v->part, p, left);
-	v->part_len = left;
-	if (!left) {
-		free(v->part);
-		v->part = NULL;
+		if (f)
+			viewer_frame(a, v, f, now);
 	}
 }
 
-/* *len* bytes of the body at *at*, which is in the work buffer after the viewer's part, or in the raw one. */
+/* *len* bytes of the body. */
 static bool viewer_body(struct audience *a, struct viewer *v, char *at, size_t len, int64_t now)
 {
+	uint64_t before = a->now.windows;
 	if (v->chunk)
 		len = dechunk(v, at, len);
 	if (v->gzip && !v->z)
 		return true;
-	size_t have = v->part_len;
-	if (v->z) {
+	if (!v->z) {
+		a->now.plain_bytes += len;
+		viewer_frames(a, v, at, len, now);
+	} else {
 		v->z->next_in = (Bytef *)at;
 		v->z->avail_in = (uInt)len;
-		v->z->next_out = (Bytef *)a->work + have;
-		v->z->avail_out = (uInt)(WORK - have);
-		int rc = inflate(v->z, Z_SYNC_FLUSH);
-		if ((rc != Z_OK && rc != Z_BUF_ERROR) || v->z->avail_in) {
-			a->wrong.inflate++;
-			return false;
-		}
-		len = WORK - have - v->z->avail_out;
+		do {
+			v->z->next_out = (Bytef *)a->plain;
+			v->z->avail_out = RECEIVE;
+			int rc = inflate(v->z, Z_SYNC_FLUSH);
+			if (rc != Z_OK && rc != Z_BUF_ERROR) {
+				a->wrong.inflate++;
+				return false;
+			}
+			a->now.plain_bytes += RECEIVE - v->z->avail_out;
+			viewer_frames(a, v, a->plain, RECEIVE - v->z->avail_out, now);
+		} while (!v->z->avail_out);
 	}
-	a->now.plain_bytes += len;
-	viewer_frames(a, v, have + len, now);
+	if (a->now.windows - before > 1)
+		a->now.many++;
 	return true;
 }
 
@@ -446,47 +448,39 @@ static ssize_t viewer_receive(struct viewer *v, char *at)
 	return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+/* *n* bytes of an answer whose head is not all there; those of its body are moved to the front. -1 when it is refused. */
+static ssize_t viewer_begin(struct audience *a, struct viewer *v, size_t n)
+{
+	v->head = realloc(v->head, v->head_len + n);
+	memcpy(v->head + v->head_len, a->work, n);
+	v->head_len += n;
+	ssize_t head = viewer_head(a, v, v->head, v->head_len);
+	if (head <= 0)
+		return head;
+	size_t rest = v->head_len - (size_t)head;
+	memcpy(a->work, v->head + head, rest);
+	free(v->head);
+	v->head = NULL;
+	v->head_len = 0;
+	audience_fill(a);
+	return (ssize_t)rest;
+}
+
 static void viewer_read(struct audience *a, struct viewer *v)
 {
 	ssize_t n;
 	do {
-		if (v->part_len)
-			memcpy(a->work, v->part, v->part_len);
-		/* Only the body of an inflating viewer goes another way. */
-		char *at = v->z ? a->raw : a->work + v->part_len;
-		n = viewer_receive(v, at);
+		n = viewer_receive(v, a->work);
 		if (n <= 0)
 			break;
 		int64_t now = now_us();
 		a->now.receives++;
 		a->now.bytes += (uint64_t)n;
-		if (v->state == VIEWER_HEAD) {
-			size_t have = v->part_len + (size_t)n;
-			ssize_t head = viewer_head(a, v, a->work, have);
-			if (head < 0) {
-				viewer_lost(a, v);
-				return;
-			}
-			if (head == 0) {
-				v->part = realloc(v->part, have);
-				memcpy(v->part, a->work, have);
-				v->part_len = have;
-				continue;
-			}
-			free(v->part);
-			v->part = NULL;
-			v->part_len = 0;
-			n = (ssize_t)have - head;
-			char *rest = v->z ? a->raw : a->work;
-			memmove(rest, a->work + head, (size_t)n);
-			audience_fill(a);
-			at = rest;
-		}
-		if (!viewer_body(a, v, at, (size_t)n, now)) {
-			viewer_lost(a, v);
-			return;
-		}
-	} while (v->ssl);
+		if (v->state == VIEWER_HEAD)
+			n = viewer_begin(a, v, (size_t)n);
+		if (n > 0 && !viewer_body(a, v, a->work, (size_t)n, now))
+			n = -1;
+	} while (v->ssl && n >= 0);
 	if (n < 0)
 		viewer_lost(a, v);
 }
@@ -509,6 +503,7 @@ static void viewer_ready(struct source *source, uint32_t events)
 		viewer_read(a, v);
 }
 
+/* Group B stops reading, or begins again. */
 static void viewer_stall(struct audience *a, struct viewer *v, bool stalled)
 {
 	if (v->state != VIEWER_BODY || v->stalled == stalled)
