@@ -1,0 +1,36 @@
+"""Benchmarks of the fan-out: one command each, results in `results/`, tables and plots in README.md.
+
+The load generator and the limit are C; everything else drives the real `ovation gateway` from outside. The server under
+test runs alone on core 0; load generator, publisher and nats-server share core 1.
+
+    client.c          the load generator: viewers, publisher, verification of every delivery
+    csend.c           the limit: a C send() loop with the wire bytes of a gateway
+    viewers.h         the load generator's connections
+    feed.h            its publisher
+    frames.h          frames parsed once and recognised afterwards
+    histogram.h       latencies
+    sockets.h         epoll and sockets, shared by both programs
+    build.py          compiles them on first use
+    client.py         the load generator as an object
+    servers.py        nats-server and gateway, started and pinned
+    fanout_server.py  the gateway's fan-out without a broker, for the cost of a write alone
+    peers.py          what we are compared with: C loop, nchan, a Starlette queue
+    starlette_server.py  a queue per viewer behind a StreamingResponse
+    nginx.py          Debian's nginx, as a proxy and for nchan
+    cpu.py            what processes cost: CPU, memory, system calls
+    memory.py         `python -m bench.memory`: bytes per viewer, accepted connections per second
+    rounds.py         rounds and their statistics
+    corpus.py         what is said: plain comments and chat
+    options.py        the options all benchmarks share
+    results.py        a benchmark's outcome as a file
+    writes.py         CPU per socket write against the C loop and peers
+    path.py           the whole path: posts in, viewers out
+    poisson.py        latency under random arrivals
+    compression.py    bytes and CPU with gzip
+    slow.py           viewers that stop reading
+    storm.py          everybody cut and back at once
+    streams.py        very many quiet streams
+    tls.py            behind nginx with TLS
+    report.py         results into README.md
+    plots.py          results into pictures
+"""

@@ -1,0 +1,109 @@
+"""What processes cost, read from /proc: CPU of all threads with kernel time, memory, system calls."""
+
+import os
+import re
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started in the block runs on *core*, all its threads included."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def raise_file_limit() -> int:
+    """Allow this process and its children as many descriptors as the hard limit does; how many that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    found = [pid]
+    for each in found:
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A process tree at one moment. `seconds` of CPU, `writes` are write system calls, `rss` is in bytes."""
+
+    seconds: float
+    writes: int
+    rss: int
+
+    def since(self, before: "Cost") -> "Cost":
+        """What was spent since *before*; `rss` is the growth."""
+        return Cost(self.seconds - before.seconds, self.writes - before.writes, self.rss - before.rss)
+
+
+def cost(*pids: int) -> Cost:
+    """Read the cost of *pids* with their descendants."""
+    seconds, writes, rss = 0.0, 0, 0
+    for pid in {member for pid in pids for member in family(pid)}:
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            seconds += int(task.read_text().split()[0]) / 1e9
+        found = re.search(r"syscw: (\d+)", Path(f"/proc/{pid}/io").read_text())
+        writes += int(found[1]) if found else 0
+        rss += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return Cost(seconds, writes, rss)
+
+
+def socket_memory(port: int) -> tuple[int, int]:
+    """(sockets, bytes of kernel memory) of the connections whose own end is *port*: buffers as `ss -m` accounts for them."""
+    listed = subprocess.run(
+        ["ss", "-tmnOH", "state", "established", f"sport = :{port}"], capture_output=True, text=True, check=True
+    ).stdout
+    return parse_socket_memory(listed)
+
+
+def parse_socket_memory(listed: str) -> tuple[int, int]:
+    """Sum `ss -tmnOH`: allocated receive and send memory plus what is forward allocated."""
+    sockets, total = 0, 0
+    for line in listed.splitlines():
+        found = re.search(r"skmem:\(r(\d+),rb\d+,t(\d+),tb\d+,f(\d+),w(\d+)", line)
+        if found:
+            received, _in_flight, forward, queued = (int(number) for number in found.groups())
+            sockets += 1
+            # What is on its way is part of what is queued.
+            total += received + forward + queued
+    return sockets, total
+
+
+def tcp_memory() -> int:
+    """Bytes of buffers of all TCP sockets of this machine, both ends of a loopback connection included."""
+    found = re.search(r"TCP: .* mem (\d+)", Path("/proc/net/sockstat").read_text())
+    return int(found[1]) * PAGE if found else 0
+
+
+def slab_memory() -> int:
+    """Bytes of kernel structures that sockets and their files take, or 0 where the kernel does not tell."""
+    try:
+        lines = Path("/proc/slabinfo").read_text().splitlines()
+    except OSError:
+        return 0
+    wanted = ("TCP", "sock_inode_cache", "dentry", "filp", "eventpoll_epi", "eventpoll_pwq", "tw_sock_TCP", "request_sock_TCP")
+    fields = [line.split() for line in lines[2:]]
+    return sum(int(f[1]) * int(f[3]) for f in fields if f[0] in wanted)
+
+
+def machine() -> str:
+    """What this machine is, in a line."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    name = cpu[1] if cpu else "unknown CPU"
+    return f"{os.cpu_count()} x {name}, Linux {os.uname().release}"

@@ -1,0 +1,173 @@
+"""The whole path, at a steady rate: comments in, every viewer complete, latency and window intervals.
+
+Two runs, each several times: *posts*, where people POST over HTTP with tokens (limits on, Idempotency-Key sent), and *log*,
+where comments are published straight into the live log. Latency counts from the moment a comment was due.
+"""
+
+import contextlib
+import time
+
+from msgspec import Struct
+
+from bench import corpus
+from bench.client import Client, Latency, Report
+from bench.cpu import cost
+from bench.options import Options, parse, parser
+from bench.results import Plot, Result, Table, begin
+from bench.rounds import spread
+from bench.servers import Site, site
+
+WARM_S = 3.0
+
+
+class Run(Struct, frozen=True):
+    """One run: the client's report over the measured seconds, the end of it, and what the gateway spent."""
+
+    rate: float
+    viewers: int
+    report: Report
+    end: Report
+    server_cpu: float
+    us_per_window: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every viewer has every comment that the log took, in order and once."""
+        return self.end.complete == self.viewers and self.end.violations.total == 0
+
+    def __str__(self) -> str:
+        got, a = self.report, self.report.a
+        return (
+            f"{got.items / got.seconds:,.0f} comments/s delivered, p50 {a.p50} p99 {a.p99} max {a.max} ms, "
+            f"core {self.server_cpu:.2f}, {self.end.complete}/{self.viewers} complete"
+        )
+
+
+def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict[str, object], pattern: str = "uniform") -> Run:
+    """Open viewers on *place*, feed it, and measure after it has warmed up."""
+    with Client(options.client_core, port=place.port, path=place.path, viewers=viewers, dense=True, **feed) as client:
+        opened = client.open()
+        print(f"{opened.open:,} viewers in {opened.seconds:.1f} s", flush=True)
+        client.tell(f"{pattern} {rate}")
+        time.sleep(WARM_S)
+        client.tell("mark")
+        before = cost(place.gateway.pid)
+        time.sleep(options.seconds)
+        report, spent = client.report(), cost(place.gateway.pid).since(before)
+        end = client.settle()
+    return Run(
+        rate=rate,
+        viewers=viewers,
+        report=report,
+        end=end,
+        server_cpu=spent.seconds / report.seconds,
+        us_per_window=spent.seconds * 1e6 / max(1, report.windows),
+    )
+
+
+def posts(options: Options) -> Run:
+    """Comments posted over HTTP."""
+    more = options.more
+    with site(options) as place:
+        feed = place.post_options(corpus.post(), more.users)
+        return measure(options, place, options.viewers, more.rate, feed)
+
+
+def log(options: Options) -> Run:
+    """Comments published into the log."""
+    with site(options) as place:
+        return measure(options, place, options.more.log_viewers, options.more.log_rate, place.log_options(corpus.plain()))
+
+
+def tell(result: Result, variant: str, runs: list[Run]) -> None:
+    """Fill in the tables."""
+    columns = ["run", "viewers", "comments/s in", "delivered/s, millions", "windows/s, thousands", "MB/s", "p50 ms", "p99 ms", "max ms"]
+    columns += ["core", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
+    rows, intervals = [], []
+    for number, run in enumerate(runs, 1):
+        got, a = run.report, run.report.a
+        rows.append(
+            [
+                f"{variant} {number}",
+                f"{run.viewers:,}",
+                f"{run.rate:,.0f}",
+                f"{got.items / got.seconds / 1e6:.2f}",
+                f"{got.windows / got.seconds / 1e3:.1f}",
+                f"{got.bytes / got.seconds / 1e6:,.0f}",
+                f"{a.p50}",
+                f"{a.p99}",
+                f"{a.max}",
+                f"{run.server_cpu:.2f}",
+                f"{run.us_per_window:.2f}",
+                f"{run.end.complete:,}",
+                f"{run.end.violations.total}",
+                f"{got.many / got.receives:.4f}",
+            ]
+        )
+        intervals.append([f"{variant} {number}", *latency_cells(got.interval)])
+    result.tables.append(Table(f"The whole path: {variant}", columns, rows))
+    result.tables.append(Table(f"Window intervals seen by one viewer, ms: {variant}", ["run", *LATENCY], intervals))
+    if any(run.report.acked for run in runs):
+        answered = [
+            [f"{variant} {n}", f"{r.end.published:,}", f"{r.end.acked:,}", f"{r.end.refused_posts} ({r.end.first_refused})", f"{r.end.late:,}"]
+            + latency_cells(r.report.ack)
+            for n, r in enumerate(runs, 1)
+        ]
+        columns = ["run", "sent", "acknowledged", "refused (first status)", "waited for a connection", *LATENCY]
+        result.tables.append(Table(f"Acknowledgements, ms: {variant}", columns, answered))
+
+
+LATENCY = ["windows or answers", "p10", "p50", "p90", "p99", "p99.9", "max"]
+
+
+def latency_cells(latency: Latency) -> list[str]:
+    """A distribution as cells under `LATENCY`."""
+    values = (latency.p10, latency.p50, latency.p90, latency.p99, latency.p999, latency.max)
+    return [f"{latency.count:,}", *("-" if value is None else f"{value:.1f}" for value in values)]
+
+
+def main() -> None:
+    """Run it."""
+    made = parser("path", __doc__, viewers=5000, seconds=20, rounds=3)
+    made.add_argument("--runs", default="posts,log", help="which runs (default %(default)s)")
+    made.add_argument("--rate", type=float, default=1000, help="posts/s (default %(default)s)")
+    made.add_argument("--users", type=int, default=8000, help="people who post, within everybody's limits (default %(default)s)")
+    made.add_argument("--log-viewers", type=int, default=10_000, help="viewers of the log run (default %(default)s)")
+    made.add_argument("--log-rate", type=float, default=1000, help="comments/s of the log run (default %(default)s)")
+    options = parse(made)
+    result = begin("path", "The whole path", options, viewers=options.viewers, rate=options.more.rate, users=options.more.users)
+    ways = {"posts": posts, "log": log}
+    found: dict[str, list[Run]] = {}
+    for variant in options.more.runs.split(","):
+        found[variant] = []
+        for number in range(options.rounds):
+            run = ways[variant](options)
+            print(f"round {number + 1}/{options.rounds}  {variant}: {run}", flush=True)
+            found[variant].append(run)
+        tell(result, variant, found[variant])
+    result.rounds = found
+    criteria(result, found)
+    result.finish()
+
+
+def criteria(result: Result, found: dict[str, list[Run]]) -> None:
+    """What the runs must show, by their medians."""
+    if own := found.get("posts", []):
+        result.want("posts: p50 ms", spread([r.report.a.p50 or 1e9 for r in own]).median, at_most=70)
+        result.want("posts: p99 ms", spread([r.report.a.p99 or 1e9 for r in own]).median, at_most=150)
+        result.want("posts: runs in which every viewer is complete", sum(r.complete for r in own), at_least=len(own))
+    if own := found.get("log", []):
+        delivered = spread([r.report.items / r.report.seconds / 1e6 for r in own]).median
+        result.want("log: millions of comments delivered per second", delivered, at_least=9.9)
+        result.want("log: runs in which every viewer is complete", sum(r.complete for r in own), at_least=len(own))
+    series: dict[str, list[tuple[str | float, float]]] = {}
+    for variant, runs in found.items():
+        middle = sorted(runs, key=lambda r: r.report.a.p50 or 0)[len(runs) // 2].report.interval
+        points = ((10, middle.p10), (50, middle.p50), (90, middle.p90), (99, middle.p99), (99.9, middle.p999), (100, middle.max))
+        series[variant] = [(share, value) for share, value in points if value is not None]
+    result.plots.append(Plot("path", "lines", "Window intervals", "percentile", "ms", series))
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

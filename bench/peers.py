@@ -1,0 +1,79 @@
+"""What the fan-out is compared with: programs that take comments on one socket and send them to viewers on another."""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from bench.build import program
+from bench.cpu import on_core, raise_file_limit
+from bench.options import Options
+from bench.servers import NotReady
+from tests.processes import environment
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A running server: how the load generator watches it and feeds it."""
+
+    pid: int
+    port: int
+    client: dict[str, object]
+    positions: bool = True
+    #: Where it tells its own count of send calls, for a server whose calls the kernel counts nowhere (send, not write).
+    stats: str | None = None
+
+    def sends(self) -> int:
+        """Send calls so far, by its own count; 0 where it has none."""
+        return int(httpx.get(self.stats).json()["sends"]) if self.stats else 0
+
+
+@contextmanager
+def c_loop(options: Options, interval_ms: float) -> Iterator[Peer]:
+    """The limit: `csend.c`."""
+    with _program([str(program("csend")), str(interval_ms)], options, {}) as (pid, told):
+        client: dict[str, object] = {"path": "/events", "feed": "line", "feed_port": told["feed_port"]}
+        yield Peer(pid, told["port"], client, positions=False, stats=f"http://127.0.0.1:{told['port']}/stats")
+
+
+@contextmanager
+def fanout(options: Options, interval_ms: float) -> Iterator[Peer]:
+    """Ours: `fanout_server.py`. Reactions and counts are left out, as the others have none."""
+    settings = {
+        "jwt_secret": secrets.token_hex(32),
+        "window_ms": max(1, int(interval_ms)),
+        **options.settings,
+    }
+    command = [sys.executable, "-m", "bench.fanout_server"]
+    with _program(command, options, environment(**settings)) as (pid, told):
+        path = f"/api/v1/streams/{told['stream_id']}/events?backfill=0&only=comments"
+        yield Peer(pid, told["port"], {"path": path, "feed": "line", "feed_port": told["feed_port"]})
+
+
+@contextmanager
+def starlette(options: Options, _interval_ms: float) -> Iterator[Peer]:
+    """What one writes first: a queue per viewer behind a StreamingResponse."""
+    with _program([sys.executable, "-m", "bench.starlette_server"], options, {}) as (pid, told):
+        yield Peer(pid, told["port"], {"path": "/events", "feed": "line", "feed_port": told["feed_port"]}, positions=False)
+
+
+@contextmanager
+def _program(command: list[str], options: Options, env: dict[str, str]) -> Iterator[tuple[int, dict[str, int]]]:
+    raise_file_limit()
+    with on_core(options.server_core):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env or None, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            msg = f"{command} ended with {process.wait()}"
+            raise NotReady(msg)
+        yield process.pid, json.loads(line)
+    finally:
+        process.kill()
+        process.communicate()
