@@ -22,6 +22,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     backlog.py     what the ring does not hold, one read for all whom it serves
     pulse.py       what rides along: reactions and viewer counts
     presence.py    viewer counts summed over gateways
+    tailcheck.py   asks the logs for the tails of watched streams
     hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
     admission.py   an events request checked and turned into a viewer, or into a problem
     protocol.py    uvicorn's HTTP protocol, which hands the events route to admission

@@ -63,6 +63,8 @@ class Audience:
         self.idle_since = clock.monotonic()
         #: Called with a viewer that was skipped, and has taken everything since.
         self.on_returned: Callable[[Viewer], None] = lambda _: None
+        #: Whether a tail check has covered it.
+        self.checked = False
         self.on_left: Callable[[], None] = lambda: None
         self._settings = settings
         self._lanes: dict[LaneKey, Lane] = {}

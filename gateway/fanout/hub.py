@@ -9,6 +9,7 @@ from typing import Any
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
+from gateway.fanout.tailcheck import TailCheck
 from gateway.fanout.viewer import Viewer
 from gateway.history import History
 from infra.clock import Clock
@@ -25,11 +26,6 @@ from schemas.records import StreamRecord
 log = logs.get(__name__)
 
 TICK_S = 1.0
-#: A lost last message announces itself to nobody: streams with a young last event are asked for their tail this often...
-CHECK_YOUNG_S = 2.0
-YOUNG_S = 60.0
-#: ... and the others this often.
-CHECK_ALL_S = 30.0
 #: A longer silence of the ticker means that the process was stopped: everything is checked before a ring is served.
 PAUSED_S = 3.0
 #: An audience without viewers keeps following for this long: a reload finds its ring warm.
@@ -68,7 +64,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: Subscription | None = None
         self._ticked = clock.monotonic()
-        self._checked_young = self._checked_all = clock.monotonic()
+        self._tails = TailCheck(reader, clock)
         self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
         self._arrival_batch = 0
         self._counting: asyncio.Task[None] | None = None
@@ -182,8 +178,8 @@ class Hub:
         Raises:
             Unavailable: the broker is away.
         """
-        await self._check(list(self._audiences.values()))
-        self._checked_all = self._checked_young = self._ticked = self._clock.monotonic()
+        await self._tails.all(list(self._audiences.values()))
+        self._ticked = self._clock.monotonic()
 
     async def drain(self, seconds: float) -> None:
         """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames."""
@@ -243,7 +239,7 @@ class Hub:
             now = self._clock.monotonic()
             paused, self._ticked = now - self._ticked > PAUSED_S, now
             with contextlib.suppress(Unavailable):
-                await self._check_due(now, paused=paused)
+                await (self.check_all() if paused else self._tails.due(list(self._audiences.values())))
             if self._counting is None or self._counting.done():
                 # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
                 self._counting = self._spawn(self._count_arrivals())
@@ -257,22 +253,6 @@ class Hub:
                 self._expire(audience)
             self._bound_rings()
             await self._close_idle(now)
-
-    async def _check_due(self, now: float, *, paused: bool) -> None:
-        if paused or now - self._checked_all >= CHECK_ALL_S:
-            await self.check_all()
-        elif now - self._checked_young >= CHECK_YOUNG_S - TICK_S / 2:
-            # At the nearest tick: a tick that comes a moment early must not make it three seconds.
-            self._checked_young = now
-            await self._check([a for a in self._audiences.values() if now - a.follower.last_event < YOUNG_S])
-
-    async def _check(self, audiences: list[Audience]) -> None:
-        by_log: dict[str, dict[str, Audience]] = defaultdict(dict)
-        for audience in audiences:
-            by_log[audience.follower.log][audience.follower.subject] = audience
-        for name, watched in by_log.items():
-            for subject, message in (await self._reader.tails(name, list(watched))).items():
-                watched[subject].follower.expect(message.seq)
 
     async def _count_arrivals(self) -> None:
         arrivals, self._arrivals = self._arrivals, defaultdict(int)

@@ -139,6 +139,27 @@ class Reader:
                 found[message.subject] = message
         return found
 
+    async def tails_after(self, log: str, subjects: Sequence[str], after: int) -> tuple[dict[str, int], int]:
+        """The newest seq of each subject that has one above *after*, and the log's seq up to which that is the whole truth.
+
+        With the last answer's seq as *after* ten thousand quiet subjects cost next to nothing.
+
+        Raises:
+            Unavailable: the log did not answer.
+        """
+        newest = await self.last(log, ">")
+        if newest is None or newest.seq <= after:
+            return {}, after
+        found: dict[str, int] = {}
+        known: list[int] = []
+        for start in range(0, len(subjects), TAILS - 1):
+            # An empty answer does not say how far the replica that gave it had come: the newest subject makes sure of one.
+            part = [*subjects[start : start + TAILS - 1], newest.subject]
+            messages, up_to = await self._answer(log, {"multi_last": part, "seq": after + 1})
+            found.update((message.subject, message.seq) for message in messages)
+            known.append(up_to)
+        return found, max(after, min(known, default=after))
+
     async def state(self, log: str) -> LogState:
         """The log's ends, from its leader."""
         answer = await self._api(f"STREAM.INFO.{log}", {})
@@ -175,6 +196,9 @@ class Reader:
             queue.put_nowait(msg)
 
     async def _get(self, log: str, body: dict[str, Any]) -> list[LogMessage]:
+        return (await self._answer(log, body))[0]
+
+    async def _answer(self, log: str, body: dict[str, Any]) -> tuple[list[LogMessage], int]:
         if not self._connection.up.is_set():
             msg = f"NATS is away, {log} cannot be read"
             raise Unavailable(msg)
@@ -196,7 +220,8 @@ class Reader:
 
     async def _collect(
         self, log: str, queue: asyncio.Queue[Msg], deadline: asyncio.Timeout, *, single: bool
-    ) -> list[LogMessage]:
+    ) -> tuple[list[LogMessage], int]:
+        """The messages of an answer, and the log's seq it was given at (0 where it does not say)."""
         loop = asyncio.get_running_loop()
         found: list[LogMessage] = []
         while True:
@@ -207,9 +232,9 @@ class Reader:
                 case None:
                     found.append(message_of(headers, reply.data))
                     if single:
-                        return found
+                        return found, 0
                 case "204" | "404":
-                    return found
+                    return found, int(headers.get("Nats-UpTo-Sequence", 0))
                 case "503":
                     msg = f"no server answers for {log}: JetStream is starting, or the topology is not applied"
                     raise Unavailable(msg)

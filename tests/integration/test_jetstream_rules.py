@@ -127,6 +127,23 @@ async def test_tails_of_many_streams_in_one_question(nats_server: NatsServer) ->
         }
 
 
+async def test_tails_after_a_seq_say_how_far_they_know(nats_server: NatsServer) -> None:
+    """Only what is above the seq is told, and nothing is missed by asking from where the last answer ended."""
+    async with broker(nats_server.url) as b:
+        names = [subjects.live(0, fresh_stream()) for _ in range(1100)]
+        acks = await asyncio.gather(*(b.publisher.publish(name, b"x", name) for name in names))
+        everything, known = await b.reader.tails_after("LIVE_0", names, 0)
+        nothing, still = await b.reader.tails_after("LIVE_0", names, known)
+        late = await b.publisher.publish(names[7], b"y", "late" + names[7])
+        news, later = await b.reader.tails_after("LIVE_0", names, still)
+
+        assert {name: ack.seq for name, ack in zip(names, acks, strict=True)} == {name: everything[name] for name in names}
+        assert known >= max(ack.seq for ack in acks)
+        assert not set(nothing) & set(names)
+        assert {names[7]: late.seq} == {name: seq for name, seq in news.items() if name in names}
+        assert later >= late.seq
+
+
 async def test_a_limit_is_exact_whoever_posts(nats_server: NatsServer) -> None:
     """40 users x 30 concurrent posts over three connections: exactly five pass each; a retry of a passed one spends nothing."""
     async with broker(nats_server.url) as b, broker(nats_server.url) as c, broker(nats_server.url) as d:
