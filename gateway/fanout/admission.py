@@ -13,7 +13,7 @@ from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
 from gateway.fanout import sse
 from gateway.fanout.audience import Audience
-from gateway.fanout.deflate import GZIP_HEADER
+from gateway.fanout.deflate import GZIP_HEADER, packed
 from gateway.fanout.hub import Busy, Hub
 from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
@@ -25,7 +25,9 @@ log = logs.get(__name__)
 
 MAX_BACKFILL = 500
 DEFAULT_BACKFILL = 50
-RETRY_MS = 1500
+#: Milliseconds after which a client comes back whose connection broke.
+RETRY = sse.retry(1500)
+RETRY_PACKED = packed(RETRY)
 MAX_SEQ = 2**53
 
 HEAD = (
@@ -181,7 +183,7 @@ class Admission:
 
     def _serve(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
         encoding = b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if viewer.gzip else b"\r\n"
-        viewer.write(HEAD + encoding + viewer.encoded(sse.retry(RETRY_MS)))
+        viewer.head = HEAD + encoding + (RETRY_PACKED if viewer.gzip else RETRY)
         self._hub.serve(viewer, audience, last_id, backfill)
 
 
@@ -196,6 +198,7 @@ def _answer_failure(viewer: Viewer, error: Exception) -> None:
             _refuse(viewer, error)
         case Busy() | Unavailable():
             # EventSource gives up for good on anything but 200.
+            viewer.head = b""
             viewer.transport.write(HEAD + b"\r\n" + sse.retry(come_back_ms()) + b"event: busy\ndata: {}\n\n")
             viewer.transport.close()
         case OvationError():

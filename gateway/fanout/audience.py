@@ -14,6 +14,7 @@ from gateway.fanout.sender import Sender
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window, as_decided
 from gateway.fanout.windower import Windower
+from gateway.fanout.wire import Wire
 from gateway.fanout.writing import writer
 from gateway.history import History
 from gateway.shown import Shown
@@ -173,6 +174,10 @@ class Audience:
         if tail > self.position:
             self._last_flush = float("-inf")
             await self.reached(tail)
+
+    def count_frame(self, wire: Wire) -> bytes:
+        """The viewer count as it stands, for one who just came: the next change may be long in coming."""
+        return wire.event("viewers", {"count": self.pulse.viewers, "approximate": False})
 
     def count_viewers(self, count: int) -> None:
         """Note the viewers over all gateways."""

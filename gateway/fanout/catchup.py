@@ -49,6 +49,7 @@ class Catchup:
         if last_id == 0 or (last_id <= audience.position and audience.covers(last_id)):
             self.queue(viewer)
         else:
+            viewer.begin()
             self._spawn(self._backlog.check(viewer, audience))
 
     def queue(self, viewer: Viewer) -> None:
@@ -85,14 +86,17 @@ class Catchup:
             _write(viewer, windows)
             self._queue.append(viewer)
         else:
+            viewer.begin()
             self._backlog.need(viewer, audience)
 
     def _arrive(self, viewer: Viewer, audience: Audience) -> None:
         if not viewer.greeted:
             # The next change of the count may be long in coming.
             viewer.greeted = True
-            if not viewer.comments_only:
-                viewer.send(audience.pulse.viewers_frame())
+            if viewer.comments_only:
+                viewer.begin()
+            else:
+                viewer.send(audience.count_frame(viewer.wire))
         viewer.busy = False
         if not viewer.paused:
             audience.go_live(viewer)

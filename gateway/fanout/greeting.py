@@ -56,12 +56,14 @@ class Greetings:
             if count:
                 items, previous = await audience.history.newest(audience.record, until, count, audience.windower.removals)
             found[count] = audience.as_decided(items), previous if items else until
-        frames: dict[tuple[int, Wire], bytes] = {}
+        frames: dict[tuple[int, Wire, bool, bool], bytes] = {}
         for viewer, count in coming:
-            key = count, viewer.wire
+            key = count, viewer.wire, viewer.comments_only, viewer.gzip
             if key not in frames:
                 items, previous = found[count]
-                frames[key] = viewer.wire.comments(previous, until, (item.data for item in items), backfill=True)
-            viewer.send(frames[key])
+                frame = viewer.wire.comments(previous, until, (item.data for item in items), backfill=True)
+                frames[key] = viewer.encoded(frame if viewer.comments_only else frame + audience.count_frame(viewer.wire))
+            viewer.greeted = True
+            viewer.write(frames[key])
             viewer.position = until
             self._done(viewer)
