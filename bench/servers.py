@@ -22,7 +22,7 @@ from tests.processes import Process, free_port
 
 START_S = 30.0
 #: Settings of later versions that would leave comments out or slow them down; those this version has are set.
-WHOLE: dict[str, object] = {}
+WHOLE: dict[str, object] = {"policy": "0:0:1000000:1.0:0", "sample_from": 10**9}
 
 
 class NotReady(Exception):
