@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from bench import corpus, peers
 from bench.client import Client, write_lines
-from bench.cpu import cost, write_calls
+from bench.cpu import cost, write_calls_per_s
 from bench.options import Options, parse, parser
 from bench.peers import Peer
 from bench.results import Plot, Result, Table, begin
@@ -90,12 +90,12 @@ def measure(variant: str, options: Options) -> Run:
         time.sleep(options.seconds)
         report, spent = client.report(), cost(peer.pid).since(before)
         client.tell("mark")
-        calls, counted = write_calls(peer.pid, COUNT_S), client.report()
+        calls, counted = write_calls_per_s(peer.pid, COUNT_S), client.report()
         end = client.settle()
     return Run(
         us=spent.seconds * 1e6 / report.windows,
         windows_per_s=report.windows / report.seconds,
-        calls=calls / counted.windows if calls else None,
+        calls=calls * counted.seconds / counted.windows if calls else None,
         many=report.many / report.receives,
         items_per_window=report.items / report.windows,
         server_cpu=spent.seconds / report.seconds,
