@@ -26,6 +26,8 @@ static int64_t cpu_us(void)
 
 static void audience_opened(struct audience *a)
 {
+	if (!a->announce)
+		return;
 	printf("{\"event\":\"opened\",\"open\":%u,\"seconds\":%.6f,\"refused\":%llu,\"first_status\":%d}\n", a->open, a->opened_s,
 	       (unsigned long long)a->wrong.refused, a->wrong.first_status);
 	fflush(stdout);
@@ -33,6 +35,7 @@ static void audience_opened(struct audience *a)
 
 static void open_all(struct audience *a, bool only_b)
 {
+	a->announce = !only_b;
 	a->queue_n = a->queue_at = 0;
 	for (uint32_t i = 0; i < a->n; i++)
 		if (a->viewers[i].state == VIEWER_CLOSED && (!only_b || a->viewers[i].b))

@@ -3,9 +3,9 @@
  *
  * Comments come in as lines on one port, viewers are served on another. A window leaves at once when the last one is
  * *interval* ms ago, otherwise as soon as it is. It checks no credential and has no catch-up, compression or policy for
- * slow viewers: one that cannot take a whole window is dropped and counted.
+ * slow viewers: one that cannot take a whole window is dropped.
  *
- *     csend INTERVAL_MS      prints {"port":..,"feed_port":..}; GET /stats answers its counters
+ *     csend INTERVAL_MS      prints {"port":..,"feed_port":..}
  */
 #include "sockets.h"
 
@@ -30,7 +30,6 @@ struct client {
 static int epoll;
 static struct client **viewers;
 static uint32_t n_viewers, room_viewers;
-static uint64_t sends, shorts, windows;
 static char *pending, *frame;
 static size_t pending_len, pending_room, frame_room;
 static int64_t seq, flushed_to;
@@ -88,17 +87,13 @@ static void flush(void)
 	len += 4;
 	flushed_to = seq;
 	pending_len = 0;
-	windows++;
 	last_flush = now_ms();
 	for (uint32_t i = 0; i < n_viewers;) {
 		ssize_t sent = send(viewers[i]->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		sends++;
-		if (sent == (ssize_t)len) {
+		if (sent == (ssize_t)len)
 			i++;
-		} else {
-			shorts++;
+		else
 			drop(viewers[i]);
-		}
 	}
 }
 
@@ -117,15 +112,6 @@ static void client_ready(struct source *source, uint32_t events)
 	c->in[c->len] = 0;
 	if (!strstr(c->in, "\r\n\r\n"))
 		return;
-	if (STARTS(c->in, c->len, "GET /stats")) {
-		char body[200], text[400];
-		int b = snprintf(body, sizeof body, "{\"sends\":%llu,\"shorts\":%llu,\"windows\":%llu,\"viewers\":%u}", (unsigned long long)sends,
-				 (unsigned long long)shorts, (unsigned long long)windows, n_viewers);
-		int t = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s", b, body);
-		send(c->fd, text, (size_t)t, MSG_NOSIGNAL);
-		drop(c);
-		return;
-	}
 	if (n_viewers == room_viewers)
 		viewers = realloc(viewers, (room_viewers = 2 * room_viewers + 1024) * sizeof *viewers);
 	c->at = n_viewers;

@@ -16,6 +16,7 @@ class Options:
     rounds: int
     server_core: int
     client_core: int
+    query: str = "backfill=0"
     settings: dict[str, str] = field(default_factory=dict)
     more: argparse.Namespace = field(default_factory=argparse.Namespace)
 
@@ -31,6 +32,7 @@ def parser(name: str, doc: str | None, *, viewers: int, seconds: float, rounds: 
     made.add_argument("--server-core", type=int, default=0, help="core of the server under test (default %(default)s)")
     made.add_argument("--client-core", type=int, default=1, help="core of everything else (default %(default)s)")
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a gateway setting: window_ms=50")
+    made.add_argument("--query", default="backfill=0", help="what viewers ask with (default %(default)s)")
     return made
 
 
@@ -38,7 +40,7 @@ def parse(made: argparse.ArgumentParser) -> Options:
     """Read the command line."""
     got = made.parse_args()
     settings = dict(each.split("=", 1) for each in got.set)
-    return Options(got.viewers, got.seconds, got.rounds, got.server_core, got.client_core, settings, got)
+    return Options(got.viewers, got.seconds, got.rounds, got.server_core, got.client_core, got.query, settings, got)
 
 
 def command(name: str) -> str:

@@ -1,19 +1,18 @@
 """What the fan-out is compared with: programs that take comments on one socket and send them to viewers on another."""
 
+import dataclasses
 import json
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-
-import httpx
 
 from bench.build import program
 from bench.cpu import on_core, raise_file_limit
 from bench.options import Options
-from bench.servers import NotReady
+from bench.servers import WHOLE, NotReady, known
 from tests.processes import environment
 
 
@@ -25,12 +24,6 @@ class Peer:
     port: int
     client: dict[str, object]
     positions: bool = True
-    #: Where it tells its own count of send calls, for a server whose calls the kernel counts nowhere (send, not write).
-    stats: str | None = None
-
-    def sends(self) -> int:
-        """Send calls so far, by its own count; 0 where it has none."""
-        return int(httpx.get(self.stats).json()["sends"]) if self.stats else 0
 
 
 @contextmanager
@@ -38,7 +31,7 @@ def c_loop(options: Options, interval_ms: float) -> Iterator[Peer]:
     """The limit: `csend.c`."""
     with _program([str(program("csend")), str(interval_ms)], options, {}) as (pid, told):
         client: dict[str, object] = {"path": "/events", "feed": "line", "feed_port": told["feed_port"]}
-        yield Peer(pid, told["port"], client, positions=False, stats=f"http://127.0.0.1:{told['port']}/stats")
+        yield Peer(pid, told["port"], client, positions=False)
 
 
 @contextmanager
@@ -47,12 +40,18 @@ def fanout(options: Options, interval_ms: float) -> Iterator[Peer]:
     settings = {
         "jwt_secret": secrets.token_hex(32),
         "window_ms": max(1, int(interval_ms)),
+        **known(**WHOLE),
         **options.settings,
     }
     command = [sys.executable, "-m", "bench.fanout_server"]
     with _program(command, options, environment(**settings)) as (pid, told):
         path = f"/api/v1/streams/{told['stream_id']}/events?backfill=0&only=comments"
         yield Peer(pid, told["port"], {"path": path, "feed": "line", "feed_port": told["feed_port"]})
+
+
+def fanout_python(options: Options, interval_ms: float) -> AbstractContextManager[Peer]:
+    """Ours without its optional part in C."""
+    return fanout(dataclasses.replace(options, settings={"writer": "python"} | options.settings), interval_ms)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tests.processes import Process, free_port
 
 START_S = 30.0
 #: Settings of later versions that would leave comments out or slow them down; those this version has are set.
-WHOLE: dict[str, object] = {}
+WHOLE: dict[str, object] = {"policy": "0:0:1000000:1.0:0", "sample_from": 10**9}
 
 
 class NotReady(Exception):
@@ -39,12 +39,13 @@ class Site:
     port: int
     secret: str
     stream_id: str
+    query: str
     settings: dict[str, object] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
-        """The stream's events, from its end on."""
-        return f"/api/v1/streams/{self.stream_id}/events?backfill=0"
+        """The stream's events."""
+        return events(self.stream_id, self.query)
 
     @property
     def posts(self) -> str:
@@ -78,6 +79,11 @@ class Site:
             "tokens": write_lines(self.folder / "tokens", tokens(self.secret, users)),
             "pool": pool,
         }
+
+
+def events(stream_id: str, query: str) -> str:
+    """The path of a stream's events."""
+    return f"/api/v1/streams/{stream_id}/events?{query}"
 
 
 def tokens(secret: str, count: int) -> list[str]:
@@ -131,7 +137,7 @@ def site(options: Options, **settings: object) -> Iterator[Site]:
         ends.callback(gateway.kill)
         wait_ready(gateway)
         port = int(str(chosen["http_port"]))
-        yield Site(folder, nats, gateway, port, secret, start_stream(port, secret), chosen)
+        yield Site(folder, nats, gateway, port, secret, start_stream(port, secret), options.query, chosen)
 
 
 def wait_ready(process: Process) -> None:

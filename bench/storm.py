@@ -40,7 +40,7 @@ class Run(Struct, frozen=True):
     @property
     def complete(self) -> bool:
         """Whether everybody, cut or not, has everything once and in order."""
-        return self.end.complete == self.end.viewers and self.end.violations.total == 0
+        return self.end.whole
 
 
 def measure(options: Options) -> Run:

@@ -73,7 +73,7 @@ struct audience {
 	uint32_t open, listening;
 	int64_t opening_since;
 	double opened_s;
-	bool opening;
+	bool opening, announce;
 	int64_t max_to, witness_at;
 	char *work, *plain;
 #ifdef WITH_TLS

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from bench import corpus, peers
 from bench.client import Client, write_lines
-from bench.cpu import cost
+from bench.cpu import cost, write_calls_per_s
 from bench.options import Options, parse, parser
 from bench.peers import Peer
 from bench.results import Plot, Result, Table, begin
@@ -26,16 +26,20 @@ Start = Callable[[Options, float], AbstractContextManager[Peer]]
 VARIANTS: dict[str, Start] = {
     "c": peers.c_loop,
     "ovation": peers.fanout,
+    "ovation-python": peers.fanout_python,
     "starlette": peers.starlette,
 }
 NAMES = {
     "c": "C send() loop",
     "ovation": "Ovation",
+    "ovation-python": "Ovation, no C",
     "nchan-raw": "nchan http-raw-stream",
     "nchan-sse": "nchan eventsource",
     "starlette": "Starlette, queue per viewer",
 }
 WARM_S = 1.0
+#: Write calls are counted for so long, after the CPU was measured.
+COUNT_S = 1.0
 
 
 class Run(Struct, frozen=True):
@@ -43,7 +47,7 @@ class Run(Struct, frozen=True):
 
     us: float
     windows_per_s: float
-    calls: float
+    calls: float | None
     many: float
     items_per_window: float
     server_cpu: float
@@ -81,16 +85,17 @@ def measure(variant: str, options: Options) -> Run:
         joined = cost(peer.pid).since(idle)
         client.tell(f"closed {more.outstanding}")
         time.sleep(WARM_S)
-        sends = peer.sends()
         client.tell("mark")
         before = cost(peer.pid)
         time.sleep(options.seconds)
-        report, spent, sends = client.report(), cost(peer.pid).since(before), peer.sends() - sends
+        report, spent = client.report(), cost(peer.pid).since(before)
+        client.tell("mark")
+        calls, counted = write_calls_per_s(peer.pid, COUNT_S), client.report()
         end = client.settle()
     return Run(
         us=spent.seconds * 1e6 / report.windows,
         windows_per_s=report.windows / report.seconds,
-        calls=(spent.writes + sends) / report.windows,
+        calls=calls * counted.seconds / counted.windows if calls else None,
         many=report.many / report.receives,
         items_per_window=report.items / report.windows,
         server_cpu=spent.seconds / report.seconds,
@@ -113,7 +118,7 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
         cells += [_against(runs, other, variant) for other in ("c", "nchan-raw", "nchan-sse", "starlette")]
         cells += [
             spread([r.windows_per_s / 1000 for r in own]).text(1),
-            f"{spread([r.calls for r in own]).median:.3f}",
+            _calls(own),
             f"{spread([r.items_per_window for r in own]).median:.2f}",
             f"{spread([r.many for r in own]).median:.4f}",
             f"{spread([r.server_cpu for r in own]).median:.2f} / {spread([r.client_cpu for r in own]).median:.2f}",
@@ -144,6 +149,11 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
         beaten = _best_ratio(runs, other)
         if beaten is not None:
             result.want(f"CPU per write: {NAMES.get(other, 'best nchan mode')} / Ovation", beaten, at_least=least)
+
+
+def _calls(own: list[Run]) -> str:
+    counted = [run.calls for run in own if run.calls is not None]
+    return f"{spread(counted).median:.3f}" if counted else "-"
 
 
 def _against(runs: dict[str, list[Run]], other: str, variant: str) -> str:
