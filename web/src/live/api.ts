@@ -4,6 +4,8 @@ import type { PostedComment, Problem, ReactionType, StartedStream, Stream } from
 
 const API = "/api/v1";
 const KEPT = "ovation.session";
+/** Whoever only taps was never asked for a name, and is asked when there is something to say. */
+const KEPT_UNNAMED = "ovation.unnamed";
 
 export class ApiError extends Error {
   constructor(readonly problem: Problem) {
@@ -36,23 +38,29 @@ async function call<T>(method: string, path: string, body?: unknown, headers: Re
 }
 
 export function session(): Session | null {
-  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null") as Session | null;
+  return held(KEPT);
+}
+
+function held(under: string): Session | null {
+  const kept = JSON.parse(localStorage.getItem(under) ?? "null") as Session | null;
   return kept !== null && Date.parse(kept.expires_at) > Date.now() + 60_000 ? kept : null;
 }
 
-export async function signIn(name: string): Promise<Session> {
+async function mint(name: string, under: string): Promise<Session> {
   const minted = await call<Session>("POST", "/session", { name });
-  localStorage.setItem(KEPT, JSON.stringify(minted));
+  localStorage.setItem(under, JSON.stringify(minted));
   return minted;
 }
 
+export const signIn = (name: string) => mint(name, KEPT);
+
 export function forget(): void {
   localStorage.removeItem(KEPT);
+  localStorage.removeItem(KEPT_UNNAMED);
 }
 
-function credential(): Record<string, string> {
-  const held = session();
-  return held === null ? {} : { Authorization: `Bearer ${held.token}` };
+function credential(as: Session | null = session()): Record<string, string> {
+  return as === null ? {} : { Authorization: `Bearer ${as.token}` };
 }
 
 export const liveStreams = () => call<{ streams: Stream[] }>("GET", "/streams?status=live&limit=50");
@@ -61,8 +69,15 @@ export const start = (title: string) =>
   call<StartedStream>("POST", "/streams/start", { title, privacy: "public" }, credential());
 export const remove = (id: string, comment: string) =>
   call<undefined>("DELETE", `/streams/${id}/comments/${comment}`, undefined, credential());
-export const react = (id: string, reaction_type: ReactionType) =>
-  call<{ total_reactions: Record<string, number> }>("POST", `/streams/${id}/reactions`, { reaction_type }, credential());
+export const react = async (id: string, reaction_type: ReactionType) => {
+  const as = session() ?? held(KEPT_UNNAMED) ?? (await mint("Guest", KEPT_UNNAMED));
+  return call<{ total_reactions: Record<string, number> }>(
+    "POST",
+    `/streams/${id}/reactions`,
+    { reaction_type },
+    credential(as),
+  );
+};
 export const post = (id: string, text: string, key: string, parent: string | null) =>
   call<PostedComment>(
     "POST",

@@ -7,6 +7,7 @@ import { ApiError } from "./api";
 import { dropped, EMPTY, posted, refused, sending, take, type CommentList } from "./comments";
 import { Connection, type ConnectionState, type Source, type Surroundings } from "./connection";
 import type { Item, ReactionType, Stream, VideoState } from "./contract";
+import { newKey } from "./keys";
 
 export interface Notice {
   id: number;
@@ -21,6 +22,7 @@ interface Watching {
   ended: boolean;
   list: CommentList;
   viewers: number | null;
+  approximate: boolean;
   totals: Record<string, number>;
   bursts: { id: number; type: string }[];
   connection: ConnectionState;
@@ -38,6 +40,7 @@ const START: Watching = {
   ended: false,
   list: EMPTY,
   viewers: null,
+  approximate: false,
   totals: {},
   bursts: [],
   connection: "connecting",
@@ -141,7 +144,8 @@ function heed(item: Item, backfill: boolean): void {
 }
 
 function count(data: unknown): void {
-  set({ viewers: (data as { count: number }).count });
+  const { count: viewers, approximate } = data as { count: number; approximate: boolean };
+  set({ viewers, approximate });
 }
 
 function burst(data: unknown): void {
@@ -176,7 +180,7 @@ export function reply(comment: { comment_id: string; name: string } | null): voi
 export async function say(text: string): Promise<void> {
   const parent = useWatching.getState().replyTo?.comment_id ?? null;
   set({ replyTo: null });
-  await send(crypto.randomUUID(), text, parent);
+  await send(newKey(), text, parent);
 }
 
 export async function again(key: string): Promise<void> {

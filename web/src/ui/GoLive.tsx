@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "react";
 
 import * as api from "../live/api";
 import type { StartedStream } from "../live/contract";
+import { copy } from "../live/copy";
 import type { Go } from "./App";
 
 /** Start a stream, and show what OBS needs. The key is shown here once and kept nowhere. */
@@ -68,7 +69,7 @@ function Copied({ label, value, secret = false }: { label: string; value: string
         <button
           type="button"
           onClick={() => {
-            void navigator.clipboard.writeText(value).then(() => setCopied(true));
+            void copy(value).then(setCopied);
           }}
         >
           {copied ? "Copied" : "Copy"}

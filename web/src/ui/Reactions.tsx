@@ -1,6 +1,5 @@
 import { useState } from "react";
 
-import * as api from "../live/api";
 import { REACTIONS, type ReactionType } from "../live/contract";
 import { react, useWatching } from "../live/store";
 
@@ -14,7 +13,6 @@ export function Reactions() {
   const tap = async (type: ReactionType) => {
     setTapped(type);
     setTimeout(() => setTapped(""), 200);
-    if (api.session() === null) await api.signIn("Guest");
     await react(type);
   };
   return (

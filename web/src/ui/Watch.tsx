@@ -13,6 +13,7 @@ export function Watch({ id, go }: { id: string; go: Go }) {
   const stream = useWatching((now) => now.stream);
   const missing = useWatching((now) => now.missing);
   const viewers = useWatching((now) => now.viewers);
+  const approximate = useWatching((now) => now.approximate);
   useEffect(() => {
     document.title = stream ? `${stream.title} · Ovation` : "Ovation";
   }, [stream]);
@@ -43,7 +44,8 @@ export function Watch({ id, go }: { id: string; go: Go }) {
                 {stream?.broadcaster.name}
                 {viewers !== null && (
                   <span className="viewers" data-testid="viewer-count">
-                    <span aria-hidden="true">●</span> {viewers.toLocaleString()} watching
+                    <span aria-hidden="true">●</span> {approximate && "about "}
+                    {viewers.toLocaleString()} watching
                   </span>
                 )}
               </p>
