@@ -77,6 +77,7 @@ class Audience:
         self._news_since: float | None = None
         self._slowest_s = 0.0
         self._came = 0
+        self._left_over = False
         self._flushed = asyncio.Event()
 
     @property
@@ -242,6 +243,7 @@ class Audience:
         policy = self.degradation.in_force
         window = windower.flush(now, policy.items)
         self._came += len(window.items)
+        self._left_over = windower.dirty
         if policy.samples:
             most = max(1, int(policy.per_s * self._interval * BURST)) if policy.per_s else policy.items
             window = cut(window, policy.share, most)
@@ -259,6 +261,9 @@ class Audience:
             self._news_since = None
         base = self.degradation.in_force.interval_ms / 1000
         self._interval = max(base, min(took * STRETCH, self._settings.window_max_ms / 1000))
+        if self._left_over:
+            # More was waiting than one window takes: the stream is behind.
+            self._interval, self._left_over = 0.0, False
         self._beaten()
 
     def _beaten(self) -> None:

@@ -14,8 +14,10 @@ from infra.policy import Weights
 from schemas.codec import decode_item
 from schemas.items import Item
 
-#: Items of one window: a frame of about 250 kB.
+#: Items of one window, and about their bytes: what a viewer's socket takes in one write. Larger ones would make everybody slow
+#: at once, exactly when a gateway is behind.
 MOST = 1000
+MOST_BYTES = 64 * 1024
 
 
 class Windower:
@@ -72,7 +74,8 @@ class Windower:
         self.wanted = max(self.wanted, self.last)
 
     def flush(self, now: float, most: int = MOST) -> Window:
-        """Make the window of what was taken since the last one, at most *most* items of it."""
+        """Make the window of what was taken since the last one, at most *most* items and about `MOST_BYTES` of it."""
+        most = _fitting(self._pending, most)
         taken, self._pending = self._pending[:most], self._pending[most:]
         to = taken[-1].seq if self._pending else self.last
         made = Window(self.position, to, tuple(taken), now)
@@ -108,3 +111,13 @@ class Windower:
         self.removals.learn(item, seq)
         self.hide()
         self.rewrite_due = True
+
+
+def _fitting(items: list[Shown], most: int) -> int:
+    """How many of the first *most* items go into a window by their bytes; at least one."""
+    size = 0
+    for index, item in enumerate(items[:most]):
+        size += len(item.data)
+        if size > MOST_BYTES:
+            return max(1, index)
+    return most

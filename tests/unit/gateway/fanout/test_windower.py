@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.fanout import sse
 from gateway.fanout.window import Window
-from gateway.fanout.windower import Windower
+from gateway.fanout.windower import MOST_BYTES, Windower
 from gateway.removals import Removals
 from tests.factories import STREAM, comment, fed, logged, removed
 
@@ -44,6 +44,21 @@ def test_windows_chain() -> None:
     second = windower.flush(0.0)
 
     assert first.to == second.prev == 3
+
+
+def test_a_window_is_no_larger_than_a_socket_takes() -> None:
+    """However much is waiting, windows stay near their bound in items and bytes, and chain; one huge item still goes."""
+    windower = _windower()
+    for n in range(1, 501):
+        windower.take(fed(comment(n, text="x" * 480), n, n - 1))
+    windows = []
+    while windower.dirty:
+        windows.append(windower.flush(0.0, most=200))
+
+    assert [w.prev for w in windows[1:]] == [w.to for w in windows[:-1]]
+    assert [item.seq for w in windows for item in w.items] == list(range(1, 501))
+    assert all(len(w.frame(sse)) < MOST_BYTES + 1000 and len(w.items) <= 200 for w in windows)
+    assert len(windows) < 10
 
 
 def test_a_repeated_message_is_taken_once() -> None:
