@@ -44,8 +44,10 @@ class Viewer(asyncio.Protocol):
         "fd",
         "greeted",
         "gzip",
+        "named",
         "paused",
         "person",
+        "place",
         "position",
         "roll",
         "transport",
@@ -63,6 +65,9 @@ class Viewer(asyncio.Protocol):
         self.comments_only = False
         #: Who it is counted as; several connections of one person are one viewer.
         self.person = 0
+        #: Whether a credential says who it is, and what its address is counted as: `gateway.edge.quotas`.
+        self.named = False
+        self.place = ""
         self.expires_at: float | None = None
         #: Whether it knows the viewer count.
         self.greeted = False
@@ -79,6 +84,10 @@ class Viewer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A viewer has nothing to say after its request."""
+
+    def eof_received(self) -> bool:
+        """A peer that stops sending has gone: one that closed says the same, and nobody watches half a connection."""
+        return False
 
     def pause_writing(self) -> None:
         """Something waits in user space."""
@@ -123,4 +132,6 @@ class Viewer(asyncio.Protocol):
             self.roll.discard(self)
         if come_back:
             self.send(self.wire.retry(come_back_ms()))
+        # What is buffered may be long in going: until then nothing may be written to it, and nobody may make it live again.
+        self.closed = True
         self.transport.close()
