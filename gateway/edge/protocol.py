@@ -136,8 +136,13 @@ class EdgeProtocol(HttpToolsProtocol):
         """A client that has sent a whole request and then stops sending gets its answer; any other has gone."""
         if not self._asked or self.cycle.more_body:
             return False
-        self.cycle.keep_alive = False
+        self.answer_last()
         return True
+
+    def answer_last(self) -> None:
+        """Let the answer in work, if any, end the connection."""
+        if self._asked:
+            self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """The server ends: answer what was asked, wait a little for what may be on its way, and close."""

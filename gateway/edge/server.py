@@ -45,7 +45,7 @@ async def serve(
     lifecycle.update()
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    edge.draining = True
+    server.begin_end()
     if shared:
         server.stop_accepting()
     if not serving.done():
@@ -58,6 +58,7 @@ async def serve(
 def _config(app: ASGIApp, protocol: type[EdgeProtocol], edge: Edge) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         http=protocol,
         ws="none",
         lifespan="off",
@@ -83,6 +84,13 @@ class Server(uvicorn.Server):
     def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own signature
         """Leave signals to the lifecycle."""
         yield
+
+    def begin_end(self) -> None:
+        """From now on every answer is its connection's last: of requests in work, and of those that come."""
+        self._edge.draining = True
+        for connection in self.server_state.connections:
+            if isinstance(connection, EdgeProtocol):
+                connection.answer_last()
 
     def stop_accepting(self) -> None:
         """Close the listening socket here; what waits in a shared queue is another process's."""
