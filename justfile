@@ -25,7 +25,7 @@ ovation *args: setup
 
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
-test: setup chromium check web
+test: setup chromium proxies check web
     pytest
 
 [group("check")]
@@ -43,7 +43,7 @@ unit *args: setup
 
 [group("check")]
 [doc("tests against a real nats-server, SQLite and FFmpeg")]
-integration *args: setup
+integration *args: setup proxies
     pytest tests/contract tests/integration "$@"
 
 [group("check")]
@@ -73,6 +73,11 @@ schemas: setup
 [doc("install Chromium for the browser tests where it is missing")]
 chromium:
     @sh scripts/chromium.sh
+
+[group("tidy")]
+[doc("unpack nginx and HAProxy for the tests behind them where they are missing")]
+proxies:
+    @sh scripts/proxies.sh
 
 [group("tidy")]
 [doc("remove what set-up and tests made; Ovation's data in .ovation stays")]

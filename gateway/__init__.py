@@ -25,5 +25,6 @@ Refuses to write to the store (the archive does) and to know which store it is (
     middleware.py   one log line and one measurement per request
     hls.py          playlists and segments
     pages.py        the web pages
+    edge/           connections: who they are for, how many, how long, and how they end
     fanout/         viewers, windows, rings, catch-up
 """

@@ -6,11 +6,12 @@ import os
 import secrets
 import socket
 
-import uvicorn
-
 from gateway.app import Deps, create_app
 from gateway.auth import Authenticator
 from gateway.directory import StreamDirectory
+from gateway.edge import descriptors
+from gateway.edge.protocol import Edge
+from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
@@ -47,6 +48,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
         StoreTooNew: the store was written by a newer version.
         Unavailable: the broker did not answer for 30 s.
     """
+    settings = descriptors.fitted(settings)
     clock = SystemClock()
     authenticator = Authenticator(settings, clock)
     listening = _listen(settings, listen_fd)
@@ -87,8 +89,8 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
                 reaction_totals=hub.reaction_totals,
             )
         )
-        admission = Admission(hub, directory, authenticator)
-        await _serve(app, admission, hub, listening, settings, lifecycle)
+        protocol = protocol_with(Admission(hub, directory, authenticator), Edge(settings))
+        await serve(app, protocol, listening, lifecycle, hub.drain, shared=listen_fd is not None)
     finally:
         await lease.stop()
         await hub.stop()
@@ -141,50 +143,3 @@ def _follow_connection(connection: Connection, lifecycle: Lifecycle) -> None:
     connection.on_down(down)
     connection.on_up(up)
     lifecycle.readiness.met("nats")
-
-
-async def _serve(
-    app: object,
-    admission: Admission,
-    hub: Hub,
-    listening: socket.socket,
-    settings: Settings,
-    lifecycle: Lifecycle,
-) -> None:
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # any ASGI application
-        http=protocol_with(admission),
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=max(1, int(settings.drain_s) + 1),
-    )
-    server = Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    stopping = asyncio.create_task(lifecycle.stopping.wait())
-    lifecycle.update()
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    server.stop_accepting()
-    if not serving.done():
-        await hub.drain(settings.drain_s)
-        server.should_exit = True
-    await serving
-
-
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which the lifecycle has, and with a way to stop accepting first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own signature
-        """Leave signals to the lifecycle."""
-        yield
-
-    def stop_accepting(self) -> None:
-        """Close the listening socket here; what waits in a shared queue is another process's."""
-        for each in getattr(self, "servers", []):
-            each.close()

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from infra.errors import BadSettings
+from infra.networks import Networks
 from infra.policy import Policy, Row, Weights
 
 PREFIX = "OVATION_"
@@ -120,8 +121,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     ring_s: Annotated[float, Meta(ge=0)] = 120.0
     # Bytes of windows kept per process, all streams together.
     ring_total_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024**2
-    # Viewers one gateway takes; the next one is told to come back.
+    # Viewers one gateway takes; the next one is told to come back. Fewer where the system allows fewer descriptors.
     max_viewers: Count = 50_000
+    # Connections one gateway holds besides viewers; past that a request is answered 503.
+    max_connections: Count = 10_000
+    # Viewers one person may have on one gateway, over all streams and tabs; 0 for any number.
+    viewers_per_person: Annotated[int, Meta(ge=0)] = 20
+    # Viewers one address (of IPv6: one /64) may have on one gateway; 0 for any number: thousands may share an address.
+    viewers_per_address: Annotated[int, Meta(ge=0)] = 0
+    # Seconds a request's head may take to arrive, and its body again; a connection that takes longer is closed.
+    request_head_s: Seconds = 10.0
+    # Proxies whose word about the client counts: comma separated networks (10.0.0.0/8,fd00::/8). Empty: nobody's.
+    trusted_proxies: Networks = Networks()
+    # PROXY protocol (version 2) from trusted proxies: off, optional (taken where it is sent) or required.
+    proxy_protocol: Literal["off", "optional", "required"] = "off"
     # Seconds a broken broker is waited for before a post answers 503; a leader change takes up to 7.
     publish_wait_s: Seconds = 10.0
     # The ffmpeg program. Empty: the one from the wheel.
@@ -188,11 +201,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     converted: dict[str, object] = {}
     for name, text in values.items():
         converted[name] = _convert(name, text)
-    return Settings(**converted)  # type: ignore[arg-type]  # each value was converted to its field's own type above
+    made = Settings(**converted)  # type: ignore[arg-type]  # each value was converted to its field's own type above
+    if made.proxy_protocol != "off" and not made.trusted_proxies:
+        msg = f"{PREFIX}PROXY_PROTOCOL={made.proxy_protocol!r}: set {PREFIX}TRUSTED_PROXIES to the proxies that send it"
+        raise BadSettings(msg)
+    return made
 
 
 #: Types with a way of writing of their own.
-_WRITTEN = (Limit, Policy, Weights)
+_WRITTEN = (Limit, Networks, Policy, Weights)
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
 
 

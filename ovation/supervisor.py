@@ -58,6 +58,8 @@ class Supervised:
         self._changed = changed
         self._echo = echo
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._restarting = False
         self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -80,6 +82,26 @@ class Supervised:
         self._task.cancel()
         self._set("stopped", pid=None)
 
+    async def restart(self, patience_s: float) -> None:
+        """SIGTERM, SIGKILL after *patience_s*, and start it again at once; returns when it is ready, or is being stopped."""
+        if self._child is None or self._stopping.is_set():
+            return
+        self._ended.clear()
+        self._restarting = True
+        self._child.signal(signal.SIGTERM)
+        self._child.signal(signal.SIGCONT)
+        try:
+            await asyncio.wait_for(self._ended.wait(), patience_s)
+        except TimeoutError:
+            self._child.signal(signal.SIGKILL)
+            await self._ended.wait()
+        waits = {asyncio.create_task(each.wait()) for each in (self.ready, self._stopping)}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
     def kill(self) -> None:
         """End it at once."""
         self._stopping.set()
@@ -92,12 +114,18 @@ class Supervised:
         while not self._stopping.is_set():
             began = loop.time()
             code = await self._once()
+            self.ready.clear()
+            self._ended.set()
             if self._stopping.is_set():
                 break
+            if self._restarting:
+                self._restarting = False
+                self.row.restarts += 1
+                self._set("starting", pid=None, note="restarted")
+                continue
             if code == SETTINGS_WRONG and not self.failed.done():
                 self.failed.set_result(_last_line(self._log))
             backoff = FIRST_BACKOFF_S if loop.time() - began > STABLE_S else min(backoff * 2, LAST_BACKOFF_S)
-            self.ready.clear()
             self.row.restarts += 1
             self._set("starting", pid=None, note=f"ended with {code}, again in {backoff:.1f} s")
             with contextlib.suppress(TimeoutError):

@@ -27,7 +27,8 @@ from ovation.screen import Screen
 from ovation.supervisor import Program, Row, Supervised
 
 OVATION = [sys.executable, "-m", "ovation"]
-PATIENCE_S = 10.0
+#: On top of the drain period and of the longest wait for an absent broker.
+PATIENCE_S = 8.0
 
 
 def run(settings: Settings, *, demo: bool, verbose: bool) -> int:
@@ -64,6 +65,8 @@ class Up:
         self._stopping = asyncio.Event()
         self._children: list[Supervised] = []
         self._screen = Screen("Ovation")
+        self._rolling: asyncio.Task[None] | None = None
+        self._on_terminal = os.isatty(0)
 
     @property
     def _rows(self) -> list[Row]:
@@ -74,6 +77,8 @@ class Up:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._ops.start()
         failure = ""
         try:
@@ -96,6 +101,23 @@ class Up:
             self._screen.close()
             os._exit(1)
         self._stopping.set()
+
+    def _hang_up(self) -> None:
+        """SIGHUP: our terminal was closed, which ends us; otherwise somebody asks for a rolling restart of the gateways."""
+        if self._on_terminal and not os.isatty(0):
+            self._stop()
+        elif self._rolling is None or self._rolling.done():
+            self._rolling = asyncio.create_task(self._roll())
+
+    async def _roll(self) -> None:
+        """Restart the gateways, each once the one before is ready again: one that does not come back ends it there."""
+        for child in [c for c in self._children if c.row.name.startswith("gateway")]:
+            await child.ready.wait()
+            await child.restart(self._patience)
+
+    @property
+    def _patience(self) -> float:
+        return self._settings.drain_s + self._settings.publish_wait_s + PATIENCE_S
 
     async def _until_stopped(self, work: Coroutine[Any, Any, object]) -> str:
         """Run *work* until it ends, a signal comes, or a child says that a setting is wrong: then its words."""
@@ -156,7 +178,8 @@ class Up:
 
     async def _drain(self) -> None:
         """The guests first, then who takes from outside, then who writes down, and the log last."""
-        patience = self._settings.drain_s + PATIENCE_S
+        if self._rolling is not None:
+            self._rolling.cancel()
         order = [
             [c for c in self._children if c.row.name == "demo"],
             [c for c in self._children if c.row.name == "worker media" or c.row.name.startswith("gateway")],
@@ -164,7 +187,7 @@ class Up:
             [c for c in self._children if c.row.name == "nats"],
         ]
         for group in order:
-            await asyncio.gather(*(child.stop(patience) for child in group))
+            await asyncio.gather(*(child.stop(self._patience) for child in group))
         self._changed()
 
     def _add(self, program: Program) -> Supervised:

@@ -165,7 +165,7 @@ BUGS = [
         "the rest of a write that fell short is thrown away: half a frame, then the next",
         "gateway/fanout/audience.py",
         "viewer.write(memoryview(data)[took:] if took else data)",
-        "viewer.write(b\":\\n\\n\")",
+        'viewer.write(b":\\n\\n")',
         "tests/integration/test_fanout.py",
     ),
     Bug(

@@ -25,6 +25,8 @@ def pytest_report_header() -> list[str]:
         f"ffmpeg:   {programs.described(programs.ffmpeg(), '-version')}",
         f"browser:  {programs.described(programs.chromium(), '--version', missing='no Chromium: browser tests will fail')}",
         f"node:     {programs.described(programs.node(), '--version', missing='none on the PATH')}",
+        f"nginx:    {programs.described(programs.nginx(), '-v', missing='none: proxy tests will fail')}",
+        f"haproxy:  {programs.described(programs.haproxy(), '-v', missing='none: proxy tests will fail')}",
     ]
 
 
@@ -53,6 +55,18 @@ def chromium() -> str:
     if found is None:
         pytest.fail("no Chromium: run ./just chromium, or name one with CHROMIUM=/path/to/it")
     return found
+
+
+@pytest.fixture
+def nginx() -> str:
+    """The path of nginx; without one the test fails."""
+    return programs.nginx() or pytest.fail("no nginx: run ./just proxies, or name one with NGINX=/path/to/it")
+
+
+@pytest.fixture
+def haproxy() -> str:
+    """The path of HAProxy; without one the test fails."""
+    return programs.haproxy() or pytest.fail("no HAProxy: run ./just proxies, or name one with HAPROXY=/path/to/it")
 
 
 def _started(folder: Path) -> Iterator[NatsServer]:

@@ -53,6 +53,33 @@ class SseParser:
         return events
 
 
+class Chunks:
+    """RFC 9112 7.1, as a proxy frames a body that has no length. `feed` takes bytes cut anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._left = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The payload in *data*."""
+        self._rest += data
+        out = b""
+        while self._rest:
+            if self._left > 2:
+                part = self._rest[: self._left - 2]
+                out, self._rest, self._left = out + part, self._rest[len(part) :], self._left - len(part)
+            elif self._left:
+                # The line break that ends a chunk, which may come in two pieces.
+                cut = min(self._left, len(self._rest))
+                self._rest, self._left = self._rest[cut:], self._left - cut
+            else:
+                size, line, rest = self._rest.partition(b"\r\n")
+                if not line:
+                    break
+                self._rest, self._left = rest, int(size, 16) + 2
+        return out
+
+
 #: Viewers with a connection; whoever runs the gateways closes them at the end.
 OPEN: "set[Viewer]" = set()
 
@@ -186,8 +213,11 @@ class Viewer:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         parser = SseParser()
         unzip = zlib.decompressobj(31) if self.response_headers.get("content-encoding") == "gzip" else None
+        chunks = Chunks() if self.response_headers.get("transfer-encoding") == "chunked" else None
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(65536):
+                if chunks is not None:
+                    chunk = chunks.feed(chunk)
                 data = unzip.decompress(chunk) if unzip else chunk
                 if self.status != 200:
                     self.body += data

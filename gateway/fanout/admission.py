@@ -47,11 +47,13 @@ class EventsRequest(Struct, frozen=True):
     stream_id: str
     query: dict[str, list[str]]
     headers: dict[bytes, bytes]
+    #: Of the client, as far as trusted proxies tell.
+    address: str = ""
 
     @classmethod
-    def read(cls, stream_id: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> "EventsRequest":
+    def read(cls, stream_id: str, query: bytes, headers: list[tuple[bytes, bytes]], address: str = "") -> "EventsRequest":
         """Take the parts of a parsed request; of repeated headers the last one counts."""
-        return cls(stream_id, parse_qs(query.decode("latin-1"), keep_blank_values=True), dict(headers))
+        return cls(stream_id, parse_qs(query.decode("latin-1"), keep_blank_values=True), dict(headers), address)
 
     def header(self, name: bytes) -> str | None:
         """A header's text."""
@@ -179,6 +181,8 @@ class Admission:
         viewer.expires_at = principal.expires_at if principal else None
         # A connection without a credential is a person of its own.
         viewer.person = person(principal.id) if principal else getrandbits(64)
+        viewer.named = principal is not None
+        viewer.place = self._hub.quotas.place(request.address)
         return last_id, backfill
 
     def _serve(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:

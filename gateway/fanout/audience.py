@@ -66,7 +66,7 @@ class Audience:
         self.on_returned: Callable[[Viewer], None] = lambda _: None
         #: Whether a tail check has covered it.
         self.checked = False
-        self.on_left: Callable[[], None] = lambda: None
+        self.on_left: Callable[[Viewer], None] = lambda _: None
         self._settings = settings
         self._lanes: dict[LaneKey, Lane] = {}
         self._sampled = False
@@ -131,7 +131,7 @@ class Audience:
         if not self.viewers:
             self.idle_since = self.clock.monotonic()
         metrics.VIEWERS.dec()
-        self.on_left()
+        self.on_left(viewer)
 
     def go_live(self, viewer: Viewer) -> None:
         """Put a viewer that has reached `position` into its lane."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
+from gateway.edge.quotas import Quotas
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
@@ -19,7 +20,7 @@ from infra.jetstream.counters import Counters
 from infra.jetstream.feed import Feed, Subscription
 from infra.jetstream.reader import Reader
 from infra.settings import Settings
-from infra.telemetry import logs
+from infra.telemetry import logs, metrics
 from schemas import subjects
 from schemas.records import StreamRecord
 
@@ -30,10 +31,17 @@ TICK_S = 1.0
 PAUSED_S = 3.0
 #: An audience without viewers keeps following for this long: a reload finds its ring warm.
 IDLE_S = 30.0
+#: Viewers that were sent away get this long to take what is buffered for them.
+LEAVE_S = 2.0
 
 
 class Busy(Exception):
-    """No room, or draining: come back later."""
+    """No room for one more viewer, or for one more of this person or address, or draining: come back later."""
+
+    def __init__(self, reason: str) -> None:
+        """*reason* is one of those of `metrics.REFUSED`."""
+        super().__init__(reason)
+        metrics.REFUSED.labels(reason).inc()
 
 
 class Hub:
@@ -69,6 +77,8 @@ class Hub:
         self._arrival_batch = 0
         self._counting: asyncio.Task[None] | None = None
         self._viewers = 0
+        self.quotas = Quotas(settings.viewers_per_person, settings.viewers_per_address)
+        self._emptied = asyncio.Event()
         self.draining = False
 
     @property
@@ -106,12 +116,14 @@ class Hub:
             Busy: full, or draining.
             Unavailable: broker or store is away and the stream is not watched here yet.
         """
-        self._room()
+        self._room(viewer)
         if self._clock.monotonic() - self._ticked > PAUSED_S:
             await self.check_all()
         audience = await self._audience(record)
         if viewer.closed:
-            raise Busy
+            raise Busy("gone")
+        # Others came meanwhile.
+        self._room(viewer)
         self._join(viewer, audience)
         return audience
 
@@ -121,23 +133,31 @@ class Hub:
         Raises:
             Busy: full, or draining.
         """
-        self._room()
+        self._room(viewer)
         audience = self._audiences.get(record.stream_id)
         if audience is None or self._clock.monotonic() - self._ticked > PAUSED_S:
             return None
         self._join(viewer, audience)
         return audience
 
-    def _room(self) -> None:
-        if self.draining or self._viewers >= self._settings.max_viewers:
-            raise Busy
+    def _room(self, viewer: Viewer) -> None:
+        if self.draining:
+            raise Busy("draining")
+        if self._viewers >= self._settings.max_viewers:
+            raise Busy("viewers")
+        if reason := self.quotas.exceeded(viewer):
+            raise Busy(reason)
 
     def _join(self, viewer: Viewer, audience: Audience) -> None:
         audience.join(viewer)
+        self.quotas.take(viewer)
         self._viewers += 1
 
-    def _left(self) -> None:
+    def _left(self, viewer: Viewer) -> None:
+        self.quotas.give_back(viewer)
         self._viewers -= 1
+        if not self._viewers:
+            self._emptied.set()
 
     def serve(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
         """Bring an admitted viewer to the live edge, in the background."""
@@ -182,7 +202,10 @@ class Hub:
         self._ticked = self._clock.monotonic()
 
     async def drain(self, seconds: float) -> None:
-        """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames."""
+        """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames.
+
+        Returns once they have taken what was theirs, or have had `LEAVE_S` for it.
+        """
         self.draining = True
         viewers = [viewer for audience in self._audiences.values() for viewer in audience.viewers]
         if not viewers:
@@ -194,6 +217,10 @@ class Hub:
                 viewer.end()
             if step < steps - 1:
                 await asyncio.sleep(seconds / steps)
+        if self._viewers:
+            self._emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), LEAVE_S)
 
     async def _audience(self, record: StreamRecord) -> Audience:
         stream_id = record.stream_id

@@ -6,18 +6,20 @@ An ASGI response per viewer costs a task, a queue and 28 kB; a protocol of our o
 import re
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.edge.protocol import Edge, EdgeProtocol
 from gateway.fanout.admission import Admission, EventsRequest
 
 EVENTS = re.compile(rb"/api/v1/streams/([^/?]+)/events")
 
 
-def protocol_with(admission: Admission) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn's `http` option, bound to one gateway's *admission*."""
+def protocol_with(admission: Admission, bounds: Edge) -> type[EdgeProtocol]:
+    """The protocol class for uvicorn's `http` option, bound to one gateway's *admission* and its connections' *bounds*."""
 
-    class EventsProtocol(HttpToolsProtocol):
+    class EventsProtocol(EdgeProtocol):
         """Leaves `connections` when it hands over, so that uvicorn's shutdown does not wait for viewers."""
+
+        edge = bounds
 
         def on_headers_complete(self) -> None:
             match = EVENTS.fullmatch(self.url.partition(b"?")[0])
@@ -26,7 +28,9 @@ def protocol_with(admission: Admission) -> type[HttpToolsProtocol]:
                 super().on_headers_complete()
                 return
             query = httptools.parse_url(self.url).query or b""
-            request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers)
+            self.know_client()
+            request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers, self.address)
+            self.arrived()
             self.connections.discard(self)
             self._unset_keepalive_if_required()
             # From here on the parser's remaining callbacks belong to nobody.

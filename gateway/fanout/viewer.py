@@ -45,8 +45,10 @@ class Viewer(asyncio.Protocol):
         "greeted",
         "gzip",
         "head",
+        "named",
         "paused",
         "person",
+        "place",
         "position",
         "roll",
         "transport",
@@ -64,6 +66,9 @@ class Viewer(asyncio.Protocol):
         self.comments_only = False
         #: Who it is counted as; several connections of one person are one viewer.
         self.person = 0
+        #: Whether a credential says who it is, and what its address is counted as: `gateway.edge.quotas`.
+        self.named = False
+        self.place = ""
         self.expires_at: float | None = None
         #: What its first write begins with: one write for head and first delivery halves the cost of a storm's.
         self.head = b""
@@ -82,6 +87,10 @@ class Viewer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A viewer has nothing to say after its request."""
+
+    def eof_received(self) -> bool:
+        """A peer that stops sending has gone: one that closed says the same, and nobody watches half a connection."""
+        return False
 
     def pause_writing(self) -> None:
         """Something waits in user space."""
@@ -133,4 +142,6 @@ class Viewer(asyncio.Protocol):
             self.roll.discard(self)
         if come_back:
             self.send(self.wire.retry(come_back_ms()))
+        # What is buffered may be long in going: until then nothing may be written to it, and nobody may make it live again.
+        self.closed = True
         self.transport.close()

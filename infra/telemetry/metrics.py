@@ -26,6 +26,11 @@ def _histogram(name: str, meaning: str, *labels: str) -> Histogram:
 # gateway
 VIEWERS = _gauge("ovation_viewers", "Connections that receive events")
 WINDOWS = _counter("ovation_windows", "Windows flushed")
+REFUSED = _counter(
+    "ovation_connections_refused",
+    "Connections turned away, by reason: viewers, person, address, draining, gone, connections, slow, proxy",
+    "reason",
+)
 SKIPPED = _counter("ovation_viewers_skipped", "Times a slow viewer was skipped and brought back from the ring")
 RESUMED = _counter("ovation_catchup_reads", "Reads that brought viewers forward, by source: ring or history", "source")
 GAPS = _counter("ovation_gaps", "Gaps told to viewers, by reason", "reason")

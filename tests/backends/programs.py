@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no types
@@ -21,6 +22,22 @@ def chromium() -> str | None:
 def node() -> str | None:
     """The Node on the PATH."""
     return shutil.which("node")
+
+
+def nginx() -> str | None:
+    """nginx: the one that NGINX names, on the PATH, or unpacked by `./just proxies`; None when there is none."""
+    return _proxy("nginx")
+
+
+def haproxy() -> str | None:
+    """HAProxy: the one that HAPROXY names, on the PATH, or unpacked by `./just proxies`; None when there is none."""
+    return _proxy("haproxy")
+
+
+def _proxy(name: str) -> str | None:
+    # Debian keeps them where only root's PATH leads.
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", f"{sys.prefix}/proxies/bin"])
+    return shutil.which(os.environ.get(name.upper()) or name, path=path)
 
 
 def described(program: str | None, *arguments: str, missing: str = "MISSING") -> str:

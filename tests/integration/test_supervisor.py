@@ -98,3 +98,33 @@ async def test_its_log_is_kept_and_bounded(tmp_path: Path, monkeypatch: pytest.M
 
 def _older(folder: Path) -> str:
     return (folder / "child.log.1").read_text()
+
+
+async def test_a_restart_waits_for_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM, and at once again, whatever the backoff; it returns when the new one is ready. A deaf one is killed."""
+    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 60.0)
+    async with supervised(tmp_path, TELLS + WAITS) as made:
+        await asyncio.wait_for(made.ready.wait(), 10)
+        first = made.row.pid
+        await asyncio.wait_for(made.restart(10), 10)
+        assert (made.row.state, made.row.restarts) == ("ready", 1)
+        assert made.row.pid not in (None, first)
+        assert made.ready.is_set()
+    deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {TELLS}{WAITS}"
+    async with supervised(tmp_path, f"{deaf}; {WAITS}") as made:
+        await asyncio.wait_for(made.ready.wait(), 10)
+        await asyncio.wait_for(made.restart(0.2), 10)
+        assert (made.row.state, made.row.restarts) == ("ready", 1)
+
+
+async def test_a_restart_that_never_becomes_ready_can_be_stopped(tmp_path: Path) -> None:
+    """The one who restarts is let go when everything ends."""
+    again = f"import os, signal\nif os.path.exists({str(tmp_path / 'seen')!r}): signal.pause()\n"
+    once = f"{again}open({str(tmp_path / 'seen')!r}, 'w').close()\n{TELLS}{WAITS}"
+    async with supervised(tmp_path, once) as made:
+        await asyncio.wait_for(made.ready.wait(), 10)
+        restarting = asyncio.create_task(made.restart(10))
+        await eventually(lambda: made.row.restarts == 1 and made.row.pid is not None)
+        assert not restarting.done()
+        await made.stop(10)
+        await asyncio.wait_for(restarting, 2)

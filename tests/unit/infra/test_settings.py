@@ -27,6 +27,9 @@ def test_defaults_and_values() -> None:
         ("OVATION_REPLICAS", "2", "OVATION_REPLICAS='2'"),
         ("OVATION_CREATORS", "nobody", "OVATION_CREATORS='nobody'"),
         ("OVATION_GATEWAYS", "0", "OVATION_GATEWAYS='0'"),
+        ("OVATION_TRUSTED_PROXIES", "10.0.0.1/8", "OVATION_TRUSTED_PROXIES='10.0.0.1/8'"),
+        ("OVATION_TRUSTED_PROXIES", "proxy.example", "OVATION_TRUSTED_PROXIES='proxy.example'"),
+        ("OVATION_PROXY_PROTOCOL", "optional", "set OVATION_TRUSTED_PROXIES"),
         ("ovation_http_port", "1", ""),
     ],
 )
@@ -37,6 +40,18 @@ def test_what_is_wrong_is_named(variable: str, value: str, says: str) -> None:
         return
     with pytest.raises(BadSettings, match=says):
         load({variable: value})
+
+
+def test_trusted_proxies_are_networks() -> None:
+    """Of both kinds, and single addresses; nobody by default; what is no address is in none of them."""
+    trusted = load({"OVATION_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1,fd00::/8"}).trusted_proxies
+
+    for address in ("10.255.0.1", "192.0.2.1", "fd00::1", "::ffff:10.0.0.1"):
+        assert address in trusted
+    for address in ("11.0.0.1", "192.0.2.2", "fe80::1", "", "localhost"):
+        assert address not in trusted
+    assert str(trusted) == "10.0.0.0/8,192.0.2.1/32,fd00::/8"
+    assert not load({}).trusted_proxies
 
 
 @pytest.mark.parametrize(("url", "path"), [("sqlite:///data/x.db", "/data/x.db"), ("sqlite:////data/x.db", "/data/x.db")])

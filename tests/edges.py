@@ -1,0 +1,133 @@
+"""The edge of a gateway with a small application behind it: real sockets, and nothing that needs a broker."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from gateway.edge.protocol import Edge, EdgeProtocol
+from gateway.edge.server import serve
+from infra.lifecycle import Lifecycle
+from infra.settings import load
+from infra.telemetry import metrics
+
+
+class Edged:
+    """A running edge."""
+
+    def __init__(self, **settings: object) -> None:
+        self.settings = load({f"OVATION_{name.upper()}": str(value) for name, value in settings.items()})
+        self.lifecycle = Lifecycle("edge", self.settings)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listening.getsockname()[1]
+        #: Requests that wait at /slow go on when this is set.
+        self.go = asyncio.Event()
+        #: Requests that have arrived at /slow.
+        self.waiting = 0
+        self.drains: list[float] = []
+        self._lines: list[Line] = []
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Answer with the client, the scheme and the body; at /slow when told."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message.get("body", b""), message["more_body"]
+        if scope["path"] == "/slow":
+            self.waiting += 1
+            await self.go.wait()
+        answer = json.dumps({"client": scope["client"], "scheme": scope["scheme"], "body": body.decode()}).encode()
+        headers = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def drain(self, seconds: float) -> None:
+        """Stand in for the viewers' drain: none are here."""
+        self.drains.append(seconds)
+
+    async def run(self, *, shared: bool) -> None:
+        """Serve until `lifecycle.stopping`."""
+
+        class Bounded(EdgeProtocol):
+            """Bound to this one."""
+
+            edge = Edge(self.settings)
+
+        await serve(self.app, Bounded, self.listening, self.lifecycle, self.drain, shared=shared)
+
+    async def open(self, source: str = "127.0.0.1") -> "Line":
+        """Connect from *source*."""
+        self._lines.append(Line(*await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0))))
+        return self._lines[-1]
+
+    async def close(self) -> None:
+        """Hang up all that was opened."""
+        for line in self._lines:
+            await line.close()
+
+
+class Line:
+    """A client's connection, byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def say(self, *parts: bytes) -> "Line":
+        """Send bytes."""
+        self.writer.write(b"".join(parts))
+        return self
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Read one answer: status, headers, body."""
+        async with asyncio.timeout(10):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            first, *rest = head.decode().split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest if line)}
+            body = await self.reader.readexactly(int(headers["content-length"]))
+        return int(first.split(" ")[1]), headers, body
+
+    async def told(self) -> dict[str, Any]:
+        """Read one answer of the application."""
+        status, _, body = await self.answer()
+        assert status == 200, body
+        told: dict[str, Any] = json.loads(body)
+        return told
+
+    async def rest(self) -> bytes:
+        """Everything until the other side closes; a reset counts as closing."""
+        async with asyncio.timeout(10):
+            try:
+                return await self.reader.read()
+            except ConnectionResetError:
+                return b""
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+@asynccontextmanager
+async def edge(*, shared: bool = False, **settings: object) -> AsyncIterator[Edged]:
+    """A running edge, ended as a gateway is."""
+    made = Edged(**settings)
+    running = asyncio.create_task(made.run(shared=shared))
+    try:
+        yield made
+    finally:
+        await made.close()
+        made.go.set()
+        if not made.lifecycle.stopping.is_set():
+            made.lifecycle.stop()
+        await asyncio.wait_for(running, 20)
+
+
+def refused(reason: str) -> float:
+    """How many connections this process has turned away for *reason*."""
+    return metrics.REGISTRY.get_sample_value("ovation_connections_refused_total", {"reason": reason}) or 0.0
