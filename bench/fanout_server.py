@@ -21,6 +21,7 @@ import uvloop
 from gateway.auth import Authenticator
 from gateway.edge.protocol import Edge
 from gateway.fanout.admission import Admission
+from gateway.fanout.doorway import doorway_with
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
 from gateway.removals import Removals
@@ -145,7 +146,7 @@ async def main() -> None:
     await _feed(log, comments)
     print(json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}), flush=True)
     config = uvicorn.Config(
-        _nothing, http=protocol_with(admission, Edge(settings)), ws="none", lifespan="off", access_log=False, log_config=None
+        _nothing, http=doorway_with(admission, protocol_with(admission, Edge(settings))), ws="none", lifespan="off", access_log=False, log_config=None
     )
     await uvicorn.Server(config).serve(sockets=[public])
     os._exit(0)

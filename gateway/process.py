@@ -13,6 +13,7 @@ from gateway.edge import descriptors
 from gateway.edge.protocol import Edge
 from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
+from gateway.fanout.doorway import doorway_with
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
 from gateway.history import History
@@ -89,8 +90,9 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
                 reaction_totals=hub.reaction_totals,
             )
         )
-        protocol = protocol_with(Admission(hub, directory, authenticator), Edge(settings))
-        await serve(app, protocol, listening, lifecycle, hub.drain, shared=listen_fd is not None)
+        admission, edge = Admission(hub, directory, authenticator), Edge(settings)
+        door = doorway_with(admission, protocol_with(admission, edge))
+        await serve(app, door, edge, listening, lifecycle, hub.drain, shared=listen_fd is not None)
     finally:
         await lease.stop()
         await hub.stop()

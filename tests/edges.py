@@ -5,10 +5,12 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from gateway.edge.protocol import Edge, EdgeProtocol
 from gateway.edge.server import serve
+from gateway.fanout.admission import Admission
+from gateway.fanout.doorway import doorway_with
 from infra.lifecycle import Lifecycle
 from infra.settings import load
 from infra.telemetry import metrics
@@ -57,7 +59,9 @@ class Edged:
 
             edge = Edge(self.settings)
 
-        await serve(self.app, Bounded, self.listening, self.lifecycle, self.drain, shared=shared)
+        # No events are asked for here: everything goes through to the protocol behind.
+        door = doorway_with(cast("Admission", None), Bounded)
+        await serve(self.app, door, Bounded.edge, self.listening, self.lifecycle, self.drain, shared=shared)
 
     async def open(self, source: str = "127.0.0.1") -> "Line":
         """Connect from *source*."""

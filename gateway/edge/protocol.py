@@ -6,7 +6,7 @@ request, stays for ever, and past its `limit_concurrency` it answers in plain te
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -51,6 +51,19 @@ class Edge:
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+class Bounded(Protocol):
+    """A connection whose silence and whose end are looked after."""
+
+    def answer_last(self) -> None:
+        """Let the answer in work, if any, end the connection."""
+
+    def late(self, now: float) -> bool:
+        """Whether it was waited for long enough."""
+
+    def end_late(self) -> None:
+        """Close it."""
 
 
 class EdgeProtocol(HttpToolsProtocol):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.edge.protocol import LINGER_S, Edge, EdgeProtocol
+from gateway.edge.protocol import LINGER_S, Bounded, Edge
 from infra.lifecycle import Lifecycle
 
 #: Seconds between two looks for connections that take too long.
@@ -23,7 +23,8 @@ Drain = Callable[[float], Awaitable[None]]
 
 async def serve(
     app: ASGIApp,
-    protocol: type[EdgeProtocol],
+    protocol: type[asyncio.Protocol],
+    edge: Edge,
     listening: socket.socket,
     lifecycle: Lifecycle,
     drain: Drain,
@@ -36,7 +37,6 @@ async def serve(
     listening socket, which other processes accept from, is let go at once, and what waits in its queue is theirs; one of
     our own goes on accepting meanwhile, because whoever sends us connections needs time to see that we are not ready.
     """
-    edge = protocol.edge
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     server = Server(_config(app, protocol, edge), edge)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -55,7 +55,7 @@ async def serve(
     looking.cancel()
 
 
-def _config(app: ASGIApp, protocol: type[EdgeProtocol], edge: Edge) -> uvicorn.Config:
+def _config(app: ASGIApp, protocol: type[asyncio.Protocol], edge: Edge) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         interface="asgi3",
@@ -88,9 +88,8 @@ class Server(uvicorn.Server):
     def begin_end(self) -> None:
         """From now on every answer is its connection's last: of requests in work, and of those that come."""
         self._edge.draining = True
-        for connection in self.server_state.connections:
-            if isinstance(connection, EdgeProtocol):
-                connection.answer_last()
+        for connection in self._connections():
+            connection.answer_last()
 
     def stop_accepting(self) -> None:
         """Close the listening socket here; what waits in a shared queue is another process's."""
@@ -103,6 +102,10 @@ class Server(uvicorn.Server):
         while True:
             await asyncio.sleep(min(LOOK_S, self._edge.settings.request_head_s / 2))
             now = loop.time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol) and connection.late(now):
+            for connection in self._connections():
+                if connection.late(now):
                     connection.end_late()
+
+    def _connections(self) -> list[Bounded]:
+        """Those that are not viewers; all are of classes of ours."""
+        return list(self.server_state.connections)  # type: ignore[arg-type]  # uvicorn names its own classes only

@@ -53,7 +53,8 @@ class EventsRequest(Struct, frozen=True):
     @classmethod
     def read(cls, stream_id: str, query: bytes, headers: list[tuple[bytes, bytes]], address: str = "") -> "EventsRequest":
         """Take the parts of a parsed request; of repeated headers the last one counts."""
-        return cls(stream_id, parse_qs(query.decode("latin-1"), keep_blank_values=True), dict(headers), address)
+        parameters = parse_qs(query.decode("latin-1"), keep_blank_values=True) if query else {}
+        return cls(stream_id, parameters, dict(headers), address)
 
     def header(self, name: bytes) -> str | None:
         """A header's text."""

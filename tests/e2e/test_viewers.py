@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -252,3 +254,29 @@ async def test_a_draining_gateway_sends_everyone_away_between_frames(nats_server
 async def _post_all_to(client: Client, stream_id: str, count: int) -> None:
     for n in range(count):
         assert (await client.post(stream_id, f"c{n}")).status_code == 201
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 400])
+async def test_a_request_may_come_in_pieces(nats_server: NatsServer, tmp_path: Path, pieces: int) -> None:
+    """However the network cuts the head, and after an ordinary request on the same connection, a viewer gets its events."""
+    async with cluster(nats_server, tmp_path, gateways=1) as c, await Client(c.url(0)).guest() as host:
+        stream_id = (await host.start())["stream_id"]
+        await host.post(stream_id, "hello")
+        parts = urlsplit(c.events(0, stream_id))
+        head = f"GET {parts.path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode()
+        for first in (b"", f"GET /api/v1/streams/{stream_id} HTTP/1.1\r\nHost: x\r\n\r\n".encode()):
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if first:
+                writer.write(first)
+                assert b"200" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            size = -(-len(head) // pieces)
+            for start in range(0, len(head), size):
+                writer.write(head[start : start + size])
+                await writer.drain()
+                await asyncio.sleep(0)
+            answer = await asyncio.wait_for(reader.readuntil(b'"text":"hello"'), 10)
+
+            assert b"event-stream" in answer
+            writer.close()
+            await writer.wait_closed()
