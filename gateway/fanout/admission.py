@@ -53,8 +53,7 @@ class EventsRequest(Struct, frozen=True):
     @classmethod
     def read(cls, stream_id: str, query: bytes, headers: list[tuple[bytes, bytes]], address: str = "") -> "EventsRequest":
         """Take the parts of a parsed request; of repeated headers the last one counts."""
-        parameters = parse_qs(query.decode("latin-1"), keep_blank_values=True) if query else {}
-        return cls(stream_id, parameters, dict(headers), address)
+        return cls(stream_id, _parameters(query.decode("latin-1")), dict(headers), address)
 
     def header(self, name: bytes) -> str | None:
         """A header's text."""
@@ -121,6 +120,16 @@ class EventsRequest(Struct, frozen=True):
         if text not in (None, "comments"):
             raise Problem("VALIDATION", f"only must be comments, not {text[:40]!r}", field="only")
         return text == "comments"
+
+
+def _parameters(query: str) -> dict[str, list[str]]:
+    """The query's parameters; one plain parameter, the usual case, without the standard library's 30 us."""
+    if not query:
+        return {}
+    name, found, value = query.partition("=")
+    if found and query.replace("=", "", 1).replace("_", "").isalnum():
+        return {name: [value]}
+    return parse_qs(query, keep_blank_values=True)
 
 
 class Admission:
