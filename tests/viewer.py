@@ -107,6 +107,8 @@ class Viewer:
     response_headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     connections: int = 0
+    #: Milliseconds after which it was last told to come back.
+    retry: int | None = None
     _prev: int | None = None
     _task: asyncio.Task[None] | None = None
     _writer: asyncio.StreamWriter | None = None
@@ -223,11 +225,13 @@ class Viewer:
                     self.body += data
                     continue
                 for event in parser.feed(data):
-                    self._take(event)
+                    self.take(event)
+                self.retry = parser.retry
                 self._moved.set()
         self._moved.set()
 
-    def _take(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
+        """Keep one event, and note what is wrong with it."""
         self.events.append(event)
         if event.name == "gap":
             self.gaps.append(event.data)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.crowd import side_by_side
 from tests.ups import Up, running
 from tests.viewer import Viewer, close_all
 from tests.waits import eventually
@@ -20,8 +21,9 @@ VIEWERS = 200
 AUTHORS = 6
 #: Seconds between two comments of one author.
 PACE_S = 0.15
-#: A viewer that was sent away comes back within this, or when it was told to, whichever is sooner.
+#: A viewer that was sent away comes back after this.
 BACK_S = 0.5
+NAMES = ["gateway-0", "gateway-1"]
 
 
 class Load:
@@ -37,7 +39,7 @@ class Load:
         self._leaving = asyncio.Event()
 
     async def post(self, number: int) -> None:
-        """Post until `leave`, each comment once and with a key."""
+        """Post until `stop_posting`, each comment once and with a key."""
         async with await self.up.client().guest(f"Author {number}") as guest:
             token = guest.http.headers["Authorization"]
         kept = AUTHORS if number % 2 else 0
@@ -59,14 +61,14 @@ class Load:
                         self.seqs.append(answer.json()["seq"])
                     else:
                         self.failures.append(f"post: {answer.status_code} {answer.text}")
-                if await self._left(PACE_S):
+                if await _within(PACE_S, self._leaving):
                     return
 
     async def watch(self, number: int) -> None:
-        """Watch until `leave`, coming back with the last id whenever the connection ends."""
+        """Watch for ever, coming back with the last id whenever the connection ends."""
         viewer = Viewer(f"{self.up.url}/api/v1/streams/{self.stream_id}/events", gzip=bool(number % 2), backfill=0)
         self.viewers.append(viewer)
-        while not self._leaving.is_set():
+        while True:
             try:
                 await viewer.open()
             except (OSError, EOFError) as error:
@@ -75,18 +77,20 @@ class Load:
                 if viewer.status != 200:
                     self.failures.append(f"events: {viewer.status}")
                 await viewer.ended(timeout_s=3600)
-            await self._left(BACK_S)
-
-    async def _left(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._leaving.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+            await _within(BACK_S, asyncio.Event())
 
     def stop_posting(self) -> None:
-        """Authors finish; viewers stay until they are closed."""
+        """Authors finish the comment they are at."""
         self._leaving.set()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for *event*, at most *seconds*; whether it came."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _restarted(up: Up, names: list[str], before: dict[str, int]) -> None:
@@ -97,7 +101,23 @@ async def _restarted(up: Up, names: list[str], before: dict[str, int]) -> None:
     )
 
 
-@pytest.mark.timeout(180)
+async def _restart_all(up: Up, load: Load) -> None:
+    """SIGTERM to one gateway after the other, which `up` starts again; then SIGHUP, and comments after the last of it."""
+    for name in NAMES:
+        pids = _pids(up)
+        os.kill(pids[name], signal.SIGTERM)
+        await _restarted(up, [name], pids)
+    pids = _pids(up)
+    up.signal(signal.SIGHUP)
+    await _restarted(up, NAMES, pids)
+    after = len(load.seqs)
+    await eventually(lambda: len(load.seqs) > after + 20)
+
+
+def _pids(up: Up) -> dict[str, int]:
+    return {name: int(up.row(name)["pid"]) for name in NAMES}
+
+
 async def test_a_rolling_restart_refuses_nobody_and_loses_nothing(tmp_path: Path) -> None:
     """200 viewers, authors without pause, and each of two gateways ended by SIGTERM in turn; then SIGHUP, which does both.
 
@@ -109,34 +129,22 @@ async def test_a_rolling_restart_refuses_nobody_and_loses_nothing(tmp_path: Path
             stream_id = (await host.start())["stream_id"]
         load = Load(up, stream_id)
         watching = [asyncio.create_task(load.watch(n)) for n in range(VIEWERS)]
-        await eventually(lambda: sum(bool(v.events) for v in load.viewers) == VIEWERS, timeout=30)
         posting = [asyncio.create_task(load.post(n)) for n in range(AUTHORS)]
-        await eventually(lambda: len(load.seqs) > 20)
-        names = ["gateway-0", "gateway-1"]
-        for name in names:
-            pids = {each: int(up.row(each)["pid"]) for each in names}
-            os.kill(pids[name], signal.SIGTERM)
-            await _restarted(up, [name], pids)
-        pids = {each: int(up.row(each)["pid"]) for each in names}
-        up.signal(signal.SIGHUP)
-        await _restarted(up, names, pids)
-        after = len(load.seqs)
-        await eventually(lambda: len(load.seqs) > after + 20)
-        load.stop_posting()
-        await asyncio.gather(*posting)
-        for viewer in load.viewers:
-            await viewer.until(lambda v: len(v.items) >= len(load.seqs), timeout_s=30)
-        await close_all()
-        for each in watching:
-            each.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        async with asyncio.timeout(150), side_by_side(*watching, *posting):
+            await eventually(lambda: sum(bool(v.events) for v in load.viewers) == VIEWERS, timeout=30)
+            await _restart_all(up, load)
+            load.stop_posting()
+            await asyncio.gather(*posting)
+            for viewer in load.viewers:
+                await viewer.until(lambda v: len(v.items) >= len(load.seqs), timeout_s=30)
 
+        await close_all()
         assert load.failures == []
         assert sum(viewer.connections for viewer in load.viewers) > 2 * VIEWERS
         for viewer in load.viewers:
             assert (viewer.faults, viewer.gaps) == ([], [])
             assert viewer.seqs == sorted(load.seqs)
-        for name in names:
+        for name in NAMES:
             assert "Traceback" not in (up.data / "log" / f"{name}.log").read_text()
 
 
