@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -111,6 +111,7 @@ def create_app(deps: Deps) -> Starlette:
             Problem: _problem,
             OvationError: _adapter,
             HTTPException: _http,
+            ClientDisconnect: _gone,
             Exception: _bug,
         },
     )
@@ -143,6 +144,11 @@ async def _http(request: Request, error: Any) -> Response:  # noqa: ANN401 - Sta
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+async def _gone(_request: Request, _error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
+    """Nobody is there to read it: who sent half a body hung up, or took too long."""
+    return Response(status_code=400)
 
 
 async def _bug(request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature

@@ -80,6 +80,8 @@ class Chunks:
         return out
 
 
+#: A head that takes longer does not come any more: a gateway that starts again takes a few seconds.
+HEAD_S = 20.0
 #: Viewers with a connection; whoever runs the gateways closes them at the end.
 OPEN: "set[Viewer]" = set()
 
@@ -129,7 +131,8 @@ class Viewer:
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         try:
-            await self._read_head(reader)
+            async with asyncio.timeout(HEAD_S):
+                await self._read_head(reader)
         except (OSError, EOFError):
             self._writer.close()
             with contextlib.suppress(OSError):

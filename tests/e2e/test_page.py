@@ -182,6 +182,25 @@ async def test_a_plain_address_of_a_local_network(browser: Browser, url: str) ->
     await context.close()
 
 
+async def test_the_page_reads_compressed_events(browser: Browser, url: str) -> None:
+    """Chromium's EventSource asks for gzip, gets it, and shows what is said in the middle of it; the chain holds."""
+    context, page = await _watch(browser, url)
+    async with page.expect_response(lambda answer: "/events" in answer.url) as found:
+        await page.reload()
+    answer = await found.value
+    stream_id = await _live(url)
+    for guest in range(4):
+        async with await Client(url).guest(f"Gina {guest}") as client:
+            for n in range(5):
+                assert (await client.post(stream_id, f"packed {guest}{n} well")).status_code == 201
+        await expect(page.get_by_test_id("comment").filter(has_text=f"packed {guest}4 well")).to_have_count(1)
+    proof = await page.evaluate("window.__ovation()")
+
+    assert (answer.status, answer.headers["content-encoding"]) == (200, "gzip")
+    assert (0, []) == (proof["breaks"], proof["gaps"])
+    await context.close()
+
+
 async def test_fourteen_seconds_offline_are_told_and_caught_up(browser: Browser, url: str) -> None:
     """Comments posted meanwhile arrive, each once, in order; the page says how long it was away; the chain is unbroken."""
     context, page = await _watch(browser, url)

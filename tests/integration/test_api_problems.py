@@ -152,3 +152,22 @@ async def test_what_is_not_there_yet_is_refused(c: Cluster) -> None:
         async with await Client(c.url(0)).guest() as eve:
             assert (403, "FORBIDDEN") == _problem(await eve.http.patch(f"/streams/{stream_id}", json={"title": "x"}))[:2]
             assert (403, "FORBIDDEN") == _problem(await eve.http.post(f"/streams/{stream_id}/end"))[:2]
+
+
+async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(c: Cluster) -> None:
+    """Half a body, then nobody, or nothing for too long: no answer, no line of complaint, and the gateway goes on."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+        authorization = ada.http.headers["Authorization"]
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", c.ports[0])
+            lines = [f"POST /api/v1/streams/{stream_id}/comments HTTP/1.1", "Host: x", f"Authorization: {authorization}"]
+            writer.write("\r\n".join([*lines, "Content-Length: 100", "", '{"text": "half']).encode())
+            await writer.drain()
+            assert (await ada.http.get(f"/streams/{stream_id}")).status_code == 200
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+        assert (await ada.post(stream_id, "whole")).status_code == 201
+    assert "Traceback" not in c.gateways[0].text
+    assert '"level":"error"' not in c.gateways[0].text.replace(" ", "")
