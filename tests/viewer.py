@@ -9,7 +9,7 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 
@@ -80,8 +80,15 @@ class Chunks:
         return out
 
 
+class Cuttable(Protocol):
+    """A viewer of either protocol."""
+
+    async def cut(self) -> None:
+        """Lose the network: no goodbye."""
+
+
 #: Viewers with a connection; whoever runs the gateways closes them at the end.
-OPEN: "set[Viewer]" = set()
+OPEN: set[Cuttable] = set()
 
 
 async def close_all() -> None:
