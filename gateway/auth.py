@@ -104,6 +104,24 @@ class Authenticator:
                 return None
         return None
 
+    def authenticate_socket(self, *, authorization: str | None, cookie: str | None, ticket: str | None) -> Principal | None:
+        """Who opens a WebSocket; `None` without a credential. The header wins, then the ticket, then the cookie.
+
+        A script cannot set headers on a WebSocket and no page elsewhere can know a ticket: here it stands for its holder in
+        its stream (`Principal.stream_id`), for writing too. The cookie only reads, since a page elsewhere can make a browser
+        send it.
+
+        Raises:
+            Problem: UNAUTHORIZED, for a credential that does not hold.
+        """
+        if authorization is not None or ticket is None:
+            return self.authenticate(authorization=authorization, cookie=cookie, ticket=None, method="GET", stream_id=None)
+        claims = self._verify(ticket, TICKET_AUDIENCE)
+        stream_id = claims.get("stream_id")
+        if not isinstance(stream_id, str):
+            raise Problem("UNAUTHORIZED", "This ticket names no stream; ask for one of this stream.")
+        return msgspec.structs.replace(self._principal(claims), read_only=claims.get("anonymous") is True, stream_id=stream_id)
+
     def mint_guest(self, name: str) -> Minted:
         """A new guest's token."""
         guest_id = f"guest-{secrets.token_hex(8)}"
@@ -112,7 +130,9 @@ class Authenticator:
     def mint_ticket(self, principal: Principal | None, stream_id: str) -> Minted:
         """A read-only credential for one stream, which lives as long as the caller's token, 12 h at most."""
         longest = self._now() + TICKET_MAX_S
-        holder = principal or Principal(id=f"anonymous-{secrets.token_hex(8)}", name="Anonymous", expires_at=longest)
+        holder = principal or Principal(
+            id=f"anonymous-{secrets.token_hex(8)}", name="Anonymous", expires_at=longest, read_only=True
+        )
         return self.mint(
             msgspec.structs.replace(holder, expires_at=min(holder.expires_at, longest), stream_id=stream_id),
             TICKET_AUDIENCE,
@@ -134,6 +154,8 @@ class Authenticator:
             claims["guest"] = True
         if principal.stream_id:
             claims["stream_id"] = principal.stream_id
+        if principal.read_only:
+            claims["anonymous"] = True
         return Minted(jwt.encode(claims, self._secret, algorithm="HS256"), principal.expires_at, principal)
 
     def _now(self) -> int:

@@ -19,10 +19,17 @@ async def read(request: Request, kind: type[T]) -> T:
     """Read and decode a JSON body.
 
     Raises:
-        Problem: PAYLOAD_TOO_LARGE above 16 kB, without reading the rest; VALIDATION with status 400 for what is no JSON,
-            and 422 for what does not fit *kind*, naming the field.
+        Problem: PAYLOAD_TOO_LARGE above 16 kB, without reading the rest; VALIDATION as `decode`.
     """
-    body = await _bounded(request)
+    return decode(await _bounded(request), kind)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Decode a JSON body.
+
+    Raises:
+        Problem: VALIDATION with status 400 for what is no JSON, and 422 for what does not fit *kind*, naming the field.
+    """
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

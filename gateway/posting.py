@@ -7,6 +7,7 @@ within the duplicate window the log itself knows the key, after it the store doe
 import asyncio
 import re
 import uuid
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,12 +30,29 @@ _KEY = re.compile(r"[\x20-\x7e]{1,128}")
 
 async def create(request: Request) -> Response:
     """`POST /streams/{id}/comments`."""
-    who = requests.user(request)
-    deps = requests.deps(request)
+    who, key = requests.user(request), request.headers.get("idempotency-key")
+    stream_id: str = request.path_params["stream_id"]
+    status, comment = await post(requests.deps(request), who, stream_id, key, lambda: body.read(request, NewComment))
+    return requests.answer(comment, status)
+
+
+async def post(
+    deps: Deps, who: Principal, stream_id: str, key: str | None, read: Callable[[], Awaitable[NewComment]]
+) -> tuple[int, PostedComment]:
+    """Post what *read* gives, once under *key*: 201 and the comment, or 200 and the one that is there already.
+
+    *read* is called when all that needs no text has been checked.
+
+    Raises:
+        Problem: it is refused; nothing was posted.
+        LimitReached: says for how long.
+        Unavailable: nobody knows; posting again with the same key is safe.
+    """
     try:
-        record = await deps.directory.get(request.path_params["stream_id"])
+        record = await deps.directory.get(stream_id)
         access.require_watch(who, record)
-        status, comment = await _create(deps, request, who, record)
+        _check(key)
+        status, comment = await _create(deps, who, record, key, await read())
     except LimitReached as error:
         metrics.POSTS.labels("RATE_LIMITED").inc()
         raise from_error(error) from None
@@ -42,12 +60,12 @@ async def create(request: Request) -> Response:
         metrics.POSTS.labels(problem.code).inc()
         raise
     metrics.POSTS.labels("created" if status == 201 else "repeated").inc()
-    return requests.answer(comment, status)
+    return status, comment
 
 
-async def _create(deps: Deps, request: Request, who: Principal, record: StreamRecord) -> tuple[int, PostedComment]:
-    key = _key(request)
-    wanted = await body.read(request, NewComment)
+async def _create(
+    deps: Deps, who: Principal, record: StreamRecord, key: str | None, wanted: NewComment
+) -> tuple[int, PostedComment]:
     said = text.normalised(wanted.text, field="text", longest=text.MAX_COMMENT)
     msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or uuid.uuid4().hex)
     if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
@@ -181,8 +199,6 @@ def _subject(record: StreamRecord) -> str:
     return subjects.live(record.shard, record.stream_id)
 
 
-def _key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
+def _check(key: str | None) -> None:
     if key is not None and _KEY.fullmatch(key) is None:
         raise Problem("VALIDATION", "Idempotency-Key must be 1-128 printable ASCII characters.", field="Idempotency-Key")
-    return key

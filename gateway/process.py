@@ -8,6 +8,7 @@ import socket
 
 from gateway.app import Deps, create_app
 from gateway.auth import Authenticator
+from gateway.commands import Commands
 from gateway.directory import StreamDirectory
 from gateway.edge import descriptors
 from gateway.edge.protocol import Edge
@@ -15,7 +16,9 @@ from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import doorway_with
 from gateway.fanout.hub import Hub
+from gateway.fanout.office import Office
 from gateway.fanout.protocol import protocol_with
+from gateway.fanout.sockets import Sockets
 from gateway.history import History
 from infra.clock import SystemClock
 from infra.errors import BadSettings, Unavailable
@@ -72,27 +75,35 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
             await _patiently(start, lifecycle)
         lifecycle.readiness.met("streams")
         _follow_connection(connection, lifecycle)
-        app = create_app(
-            Deps(
-                settings=settings,
-                clock=clock,
-                authenticator=authenticator,
-                directory=directory,
-                records=records,
-                history=history,
-                publisher=publisher,
-                reader=reader,
-                limits=Limits(publisher, reader, clock),
-                counters=counters,
-                feed=feed,
-                lease=lease,
-                viewer_count=hub.count,
-                reaction_totals=hub.reaction_totals,
-            )
+        deps = Deps(
+            settings=settings,
+            clock=clock,
+            authenticator=authenticator,
+            directory=directory,
+            records=records,
+            history=history,
+            publisher=publisher,
+            reader=reader,
+            limits=Limits(publisher, reader, clock),
+            counters=counters,
+            feed=feed,
+            lease=lease,
+            viewer_count=hub.count,
+            reaction_totals=hub.reaction_totals,
         )
+        sockets = Sockets(hub, authenticator, Office(hub, directory, Commands(deps)), clock)
+        sockets.start()
         admission, edge = Admission(hub, directory, authenticator), Edge(settings)
-        door = doorway_with(admission, protocol_with(admission, edge))
-        await serve(app, door, edge, listening, lifecycle, hub.drain, shared=listen_fd is not None)
+        door = doorway_with(admission, protocol_with(admission, edge, sockets))
+
+        async def drain(seconds: float) -> None:
+            await asyncio.gather(hub.drain(seconds), sockets.drain(seconds))
+            await sockets.goodbye()
+
+        try:
+            await serve(create_app(deps), door, edge, listening, lifecycle, drain, shared=listen_fd is not None)
+        finally:
+            await sockets.stop()
     finally:
         await lease.stop()
         await hub.stop()

@@ -7,38 +7,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import body, requests
+from gateway.app import Deps
+from gateway.auth import Principal
 from gateway.problems import Problem
 from infra.errors import Unavailable
 from schemas import subjects
 from schemas.api import CountedReaction, NewReaction
-from schemas.items import REACTIONS
+from schemas.items import REACTIONS, ReactionType
+from schemas.records import StreamRecord
 
 
 async def create(request: Request) -> Response:
     """`POST /streams/{id}/reactions`."""
     who = requests.user(request)
-    deps = requests.deps(request)
     record = await requests.stream(request, who)
     wanted = await body.read(request, NewReaction)
+    return requests.answer(await react(requests.deps(request), who, record, wanted.reaction_type))
+
+
+async def react(deps: Deps, who: Principal, record: StreamRecord, reaction_type: ReactionType) -> CountedReaction:
+    """Count one reaction of *who*, who may watch.
+
+    Raises:
+        Problem: the stream is not live.
+        LimitReached: says for how long.
+        Unavailable: it may or may not have been counted.
+    """
     if record.status != "live":
         code = "STREAM_ENDED" if record.status == "ended" else "CONFLICT"
         raise Problem(code, "Reactions are open while the stream is live.")
     reaction_id = uuid.uuid4().hex
     await deps.limits.take("reactions", deps.settings.limit_reactions, (record.stream_id, who.id), reaction_id)
-    total = await deps.counters.add(record.shard, record.stream_id, wanted.reaction_type, 1, reaction_id)
+    total = await deps.counters.add(record.shard, record.stream_id, reaction_type, 1, reaction_id)
     try:
         totals = await deps.reaction_totals(record)
     except Unavailable:
         # It is counted; a 503 would make the viewer tap again.
         totals = {}
     if total is not None:
-        totals[wanted.reaction_type] = max(total, totals.get(wanted.reaction_type, 0))
-    pulse = {"reactions": {wanted.reaction_type: 1}, "totals": totals}
+        totals[reaction_type] = max(total, totals.get(reaction_type, 0))
+    pulse = {"reactions": {reaction_type: 1}, "totals": totals}
     await deps.feed.tell(subjects.pulse(record.shard, record.stream_id), msgspec.json.encode(pulse))
-    return requests.answer(
-        CountedReaction(
-            reaction_id=reaction_id,
-            reaction_type=wanted.reaction_type,
-            total_reactions={name: totals.get(name, 0) for name in REACTIONS},
-        )
+    return CountedReaction(
+        reaction_id=reaction_id,
+        reaction_type=reaction_type,
+        total_reactions={name: totals.get(name, 0) for name in REACTIONS},
     )

@@ -9,7 +9,7 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 
@@ -82,8 +82,17 @@ class Chunks:
 
 #: A head that takes longer does not come any more: a gateway that starts again takes a few seconds.
 HEAD_S = 20.0
+
+
+class Cuttable(Protocol):
+    """A viewer of either protocol."""
+
+    async def cut(self) -> None:
+        """Lose the network: no goodbye."""
+
+
 #: Viewers with a connection; whoever runs the gateways closes them at the end.
-OPEN: "set[Viewer]" = set()
+OPEN: set[Cuttable] = set()
 
 
 async def close_all() -> None:

@@ -1,4 +1,4 @@
-"""How many viewers one person, and one address, may have on this gateway."""
+"""How many viewers there may be on this gateway, and how many of them one person, and one address, may have."""
 
 from collections.abc import Hashable
 from typing import Protocol, TypeVar
@@ -22,9 +22,11 @@ class Counted(Protocol):
 
 
 class Quotas:
-    """Counts; 0 counts nothing and allows any number."""
+    """Counts; 0 allows any number."""
 
-    def __init__(self, per_person: int, per_address: int) -> None:
+    def __init__(self, per_person: int, per_address: int, in_total: int = 0) -> None:
+        self.taken = 0
+        self._in_total = in_total
         self._per_person = per_person
         self._per_address = per_address
         self._people: dict[int, int] = {}
@@ -41,7 +43,9 @@ class Quotas:
         return str(found) if found.version == 4 else f"{int(found) >> (128 - IPV6_PREFIX):x}/{IPV6_PREFIX}"
 
     def exceeded(self, viewer: Counted) -> str:
-        """Which limit one more viewer would break: `person`, `address`, or an empty string."""
+        """Which limit one more viewer would break: `viewers`, `person`, `address`, or an empty string."""
+        if self._in_total and self.taken >= self._in_total:
+            return "viewers"
         if self._per_person and viewer.named and self._people.get(viewer.person, 0) >= self._per_person:
             return "person"
         if self._per_address and self._places.get(viewer.place, 0) >= self._per_address:
@@ -50,6 +54,7 @@ class Quotas:
 
     def take(self, viewer: Counted) -> None:
         """Count a viewer, until `give_back`; ask `exceeded` in the same turn of the loop."""
+        self.taken += 1
         if self._per_person and viewer.named:
             self._people[viewer.person] = self._people.get(viewer.person, 0) + 1
         if self._per_address:
@@ -57,6 +62,7 @@ class Quotas:
 
     def give_back(self, viewer: Counted) -> None:
         """Count it no more; what it is counted as must not have changed."""
+        self.taken -= 1
         if self._per_person and viewer.named:
             _less(self._people, viewer.person)
         if self._per_address:

@@ -15,6 +15,7 @@ from gateway.fanout import sse
 from gateway.fanout.audience import Audience
 from gateway.fanout.deflate import GZIP_HEADER, packed
 from gateway.fanout.hub import Busy, Hub
+from gateway.fanout.refusal import refuse
 from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
 from infra.errors import OvationError, Unavailable
@@ -209,25 +210,14 @@ def person(user_id: str) -> int:
 def _answer_failure(viewer: Viewer, error: Exception) -> None:
     match error:
         case Problem():
-            _refuse(viewer, error)
+            refuse(viewer.transport, error)
         case Busy() | Unavailable():
             # EventSource gives up for good on anything but 200.
             viewer.head = b""
             viewer.transport.write(HEAD + b"\r\n" + sse.retry(come_back_ms()) + b"event: busy\ndata: {}\n\n")
             viewer.transport.close()
         case OvationError():
-            _refuse(viewer, problems.from_error(error))
+            refuse(viewer.transport, problems.from_error(error))
         case _:
             log.error("events request failed", exc_info=error)
-            _refuse(viewer, Problem("INTERNAL", "The request failed; it is in the log."))
-
-
-def _refuse(viewer: Viewer, problem: Problem) -> None:
-    if viewer.closed:
-        return
-    status, headers, body = problems.render(problem)
-    head = b"HTTP/1.1 %d Refused\r\n" % status + b"".join(b"%b: %b\r\n" % pair for pair in headers)
-    viewer.transport.write(
-        head + b"access-control-allow-origin: *\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body
-    )
-    viewer.transport.close()
+            refuse(viewer.transport, Problem("INTERNAL", "The request failed; it is in the log."))

@@ -72,6 +72,8 @@ class Audience:
         self._sampled = False
         self._sender = Sender(writer(settings.writer), self._fell_short)
         self._last_flush = float("-inf")
+        #: The position of live viewers whom the flush on its way has not reached yet.
+        self._flushed_from = 0
         self._interval = settings.window_ms / 1000
         self._timer: asyncio.TimerHandle | None = None
         self._news_since: float | None = None
@@ -142,6 +144,14 @@ class Audience:
             lane = self._lanes[key] = Lane(key, self.clock.monotonic())
         lane.add(viewer)
 
+    def stand_back(self, viewer: Viewer) -> None:
+        """Take a live viewer off its roll: something of its own waits in user space, and shared frames must not pass it."""
+        if viewer.roll is None:
+            return
+        metrics.SKIPPED.inc()
+        viewer.position = self._flushed_from if self._sender.awaits(viewer) else self.position
+        viewer.roll.discard(viewer)
+
     def covers(self, position: int) -> bool:
         """Whether the ring leads from *position* to the live edge."""
         return position == self.position or bool(self.ring.after(position, 1))
@@ -178,7 +188,7 @@ class Audience:
 
     def count_frame(self, wire: Wire) -> bytes:
         """The viewer count as it stands, for one who just came: the next change may be long in coming."""
-        return wire.event("viewers", {"count": self.pulse.viewers, "approximate": False})
+        return wire.event(*self.pulse.viewers_news())
 
     def count_viewers(self, count: int) -> None:
         """Note the viewers over all gateways."""
@@ -202,9 +212,10 @@ class Audience:
             lane.rest(now)
             if not len(lane):
                 del self._lanes[key]
-            elif now - lane.last_write >= HEARTBEAT_S:
+            elif key.wire.HEARTBEAT and now - lane.last_write >= HEARTBEAT_S:
                 beats += lane.bytes_for(None, key.wire.HEARTBEAT, now)
         if beats:
+            self._flushed_from = self.position
             self._sender.send(beats, self._beaten)
 
     def _take_pulse(self, _subject: str, payload: bytes) -> None:
@@ -222,13 +233,18 @@ class Audience:
 
     def _flush(self) -> None:
         self._timer = None
+        if self._sender.busy:
+            # Heartbeats are on their way; what is due is looked at when they are done.
+            return
         self._last_flush = now = self.clock.monotonic()
+        self._flushed_from = self.position
         window = self._window(now)
         rolls: list[tuple[Roll, bytes]] = []
         self._regroup()
-        pulse = self.pulse.frame()
+        news = self.pulse.news()
+        pulse = {wire: b"".join(wire.event(*each) for each in news) for wire in {key.wire for key in self._lanes}}
         for key, lane in self._lanes.items():
-            extra = b"" if key.comments_only else pulse
+            extra = b"" if key.comments_only else pulse[key.wire]
             if (window is not None or extra) and len(lane):
                 rolls += lane.bytes_for(window, extra, now)
         self._sender.send(rolls, self._sent)

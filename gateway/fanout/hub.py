@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
-from gateway.edge.quotas import Quotas
+from gateway.edge.quotas import Counted, Quotas
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
@@ -77,13 +77,13 @@ class Hub:
         self._arrival_batch = 0
         self._counting: asyncio.Task[None] | None = None
         self._viewers = 0
-        self.quotas = Quotas(settings.viewers_per_person, settings.viewers_per_address)
+        self.quotas = Quotas(settings.viewers_per_person, settings.viewers_per_address, settings.max_viewers)
         self._emptied = asyncio.Event()
         self.draining = False
 
     @property
     def viewers(self) -> int:
-        """Connections this process serves."""
+        """Viewers this process serves."""
         return self._viewers
 
     def audience(self, stream_id: str) -> Audience | None:
@@ -140,21 +140,32 @@ class Hub:
         self._join(viewer, audience)
         return audience
 
-    def _room(self, viewer: Viewer) -> None:
+    def room(self, counted: Counted) -> None:
+        """Whether there is room for one more connection; take it from `quotas` in the same turn of the loop.
+
+        Raises:
+            Busy: full, or draining.
+        """
         if self.draining:
             raise Busy("draining")
-        if self._viewers >= self._settings.max_viewers:
-            raise Busy("viewers")
-        if reason := self.quotas.exceeded(viewer):
+        if reason := self.quotas.exceeded(counted):
             raise Busy(reason)
+
+    def _room(self, viewer: Viewer) -> None:
+        if viewer.takes_room:
+            self.room(viewer)
+        elif self.draining:
+            raise Busy("draining")
 
     def _join(self, viewer: Viewer, audience: Audience) -> None:
         audience.join(viewer)
-        self.quotas.take(viewer)
+        if viewer.takes_room:
+            self.quotas.take(viewer)
         self._viewers += 1
 
     def _left(self, viewer: Viewer) -> None:
-        self.quotas.give_back(viewer)
+        if viewer.takes_room:
+            self.quotas.give_back(viewer)
         self._viewers -= 1
         if not self._viewers:
             self._emptied.set()

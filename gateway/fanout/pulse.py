@@ -2,12 +2,14 @@
 
 import msgspec
 
-from gateway.fanout import sse
 from infra.clock import Clock
 from infra.telemetry import logs
 from schemas.times import rfc3339
 
 log = logs.get(__name__)
+
+#: The name of an event, and its data: each wire has its own frame for them.
+News = tuple[str, dict[str, object]]
 
 
 class PulseMessage(msgspec.Struct):
@@ -49,18 +51,18 @@ class Pulse:
         """Whether there is something to tell."""
         return bool(self._counts) or self.viewers != self._told_viewers
 
-    def frame(self) -> bytes:
+    def news(self) -> list[News]:
         """The events since the last call, possibly none."""
-        parts = b""
+        found: list[News] = []
         if self._counts:
-            burst = {"counts": self._counts, "totals": self.totals, "at": rfc3339(self._clock.now_ms())}
-            parts += sse.event("reactions", burst)
+            burst: dict[str, object] = {"counts": self._counts, "totals": self.totals, "at": rfc3339(self._clock.now_ms())}
+            found.append(("reactions", burst))
             self._counts = {}
         if self.viewers != self._told_viewers:
-            parts += self.viewers_frame()
+            found.append(self.viewers_news())
             self._told_viewers = self.viewers
-        return parts
+        return found
 
-    def viewers_frame(self) -> bytes:
+    def viewers_news(self) -> News:
         """The viewer count as it stands, for one who just came."""
-        return sse.event("viewers", {"count": self.viewers, "approximate": False})
+        return "viewers", {"count": self.viewers, "approximate": False}

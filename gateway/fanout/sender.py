@@ -41,6 +41,13 @@ class Sender:
             self._parts.append((roll, array("i", roll.viewers), data))
         self._slice()
 
+    def awaits(self, viewer: Viewer) -> bool:
+        """Whether the flush on its way has yet to reach *viewer*."""
+        for n, (roll, everyone, _) in enumerate(self._parts):
+            if roll is viewer.roll:
+                return viewer.fd not in roll.gone and viewer.fd in everyone[self._next if n == 0 else 0 :]
+        return False
+
     def _slice(self) -> None:
         until = perf_counter() + SLICE_S
         while self._parts:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gateway.fanout import sse
 from gateway.fanout.deflate import packed
@@ -27,6 +27,18 @@ def come_back_ms() -> int:
     return random.randint(*COME_BACK_MS)  # noqa: S311 - jitter, not secrecy
 
 
+def bounded(transport: asyncio.Transport) -> int:
+    """Bound what waits for a peer, in the kernel and in user space; the descriptor to write to."""
+    # Paused means "anything at all waits in user space".
+    transport.set_write_buffer_limits(high=0)
+    sock = transport.get_extra_info("socket")
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    fd: int = sock.fileno()
+    return fd
+
+
 class Viewer(asyncio.Protocol):
     """Takes over a connection after its request; the hub writes to its socket.
 
@@ -34,6 +46,9 @@ class Viewer(asyncio.Protocol):
     buffer is empty (`paused`). While it is not paused nothing of its own waits in user space, so that a shared frame may
     be written to the socket directly.
     """
+
+    #: Whether it takes a connection's room: a seat's connection has it already.
+    takes_room: ClassVar[bool] = True
 
     __slots__ = (
         "audience",
@@ -77,13 +92,7 @@ class Viewer(asyncio.Protocol):
         self.busy = False
         self.paused = False
         self.closed = False
-        # Paused means "anything at all waits in user space".
-        transport.set_write_buffer_limits(high=0)
-        sock = transport.get_extra_info("socket")
-        self.fd: int = sock.fileno()
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        self.fd = bounded(transport)
 
     def data_received(self, data: bytes) -> None:
         """A viewer has nothing to say after its request."""
@@ -95,6 +104,9 @@ class Viewer(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Something waits in user space."""
         self.paused = True
+        if self.roll is not None and self.audience is not None:
+            # It was this viewer's own: a shared frame that falls short takes it off the roll first.
+            self.audience.stand_back(self)
 
     def resume_writing(self) -> None:
         """The buffer is empty again."""

@@ -5,11 +5,11 @@ from typing import Protocol
 
 
 class Wire(Protocol):
-    """Encodes deliveries. Every frame is complete, and the same bytes for all viewers of one protocol."""
+    """Encodes deliveries. Every frame is complete, and the same bytes for all viewers with an equal wire."""
 
     @property
     def HEARTBEAT(self) -> bytes:  # noqa: N802 - a module's constant
-        """What keeps a silent connection open."""
+        """What keeps a silent connection open; empty where its protocol sees to that for each connection."""
 
     def comments(
         self, prev: int, to: int, items: Iterable[bytes], *, backfill: bool = False, sampled: tuple[int, int] | None = None

@@ -25,6 +25,8 @@ def _histogram(name: str, meaning: str, *labels: str) -> Histogram:
 
 # gateway
 VIEWERS = _gauge("ovation_viewers", "Connections that receive events")
+SOCKETS = _gauge("ovation_sockets", "WebSocket connections open, whether they watch a stream or not")
+COMMANDS = _counter("ovation_socket_commands", "Commands that came over WebSockets, by type", "type")
 WINDOWS = _counter("ovation_windows", "Windows flushed")
 REFUSED = _counter(
     "ovation_connections_refused",
