@@ -147,6 +147,9 @@ class Viewer:
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
             raise
+        except asyncio.CancelledError:
+            self._writer.transport.abort()
+            raise
         self.connections += 1
         OPEN.add(self)
         self._prev = self.last_id
