@@ -137,6 +137,22 @@ BUGS = [
         "tests/e2e/test_viewers.py",
     ),
     Bug(
+        "unasked-cut",
+        "at the end a connection is closed although its request is on its way",
+        "gateway/edge/protocol.py",
+        "elif self.since is not None or self._answered_just_now():",
+        "elif False:",
+        "tests/integration/test_edge.py",
+    ),
+    Bug(
+        "left-most",
+        "the client is whoever stands first in X-Forwarded-For, which the client wrote itself",
+        "gateway/edge/forwarded.py",
+        'reversed(said.split(","))',
+        'said.split(",")',
+        "tests/unit/gateway/edge",
+    ),
+    Bug(
         "type-3-delta",
         "an RTMP type 3 chunk that begins a message does not repeat the delta: audio runs slow",
         "workers/media/rtmp/chunks.py",

@@ -2,10 +2,12 @@
 
 import asyncio
 import ctypes
+import fcntl
 import json
 import os
 import signal
 import subprocess
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,17 +52,23 @@ class Up:
         """What it printed."""
         return self.log.read_text()
 
-    def start(self) -> "Up":
-        """Start it, or start it again on the same ports and data."""
+    def start(self, terminal: int = -1) -> "Up":
+        """Start it, or start it again on the same ports and data; with the slave end of a *terminal*, as its own."""
+
+        def prepare() -> None:
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if terminal >= 0:
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
         with self.log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [str(OVATION), "up", *self.arguments],
                 env=environment(**self.settings),
-                stdin=subprocess.DEVNULL,
+                stdin=terminal if terminal >= 0 else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - one libc call
+                preexec_fn=prepare,  # noqa: PLW1509 - two system calls
             )
         return self
 

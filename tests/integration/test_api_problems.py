@@ -171,3 +171,21 @@ async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(c: Cluster) -> Non
         assert (await ada.post(stream_id, "whole")).status_code == 201
     assert "Traceback" not in c.gateways[0].text
     assert '"level":"error"' not in c.gateways[0].text.replace(" ", "")
+
+
+async def test_who_stops_sending_after_a_request_is_answered(c: Cluster) -> None:
+    """A client that shuts its sending side down, as `nc -N` does, gets its answer; one that watches has gone with that."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+    for path, status, whole in (("", b"200", True), ("/nothing", b"404", True), ("/events", b"200", False)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", c.ports[0])
+        writer.write(f"GET /api/v1/streams/{stream_id}{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        if not whole:
+            await reader.readuntil(b"event: comments")
+        writer.write_eof()
+        async with asyncio.timeout(5):
+            rest = await reader.read()
+        if whole:
+            assert rest.startswith(b"HTTP/1.1 " + status)
+            assert rest.endswith(b"}")
+        writer.close()

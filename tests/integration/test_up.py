@@ -212,3 +212,22 @@ async def _plays(http: httpx.AsyncClient, stream_id: str) -> bool:
 
 async def _is_said_in(http: httpx.AsyncClient, stream_id: str) -> bool:
     return bool((await http.get(f"/streams/{stream_id}/comments")).json()["comments"])
+
+
+async def test_closing_its_terminal_ends_it(tmp_path: Path) -> None:
+    """SIGHUP asks for a rolling restart; from a terminal that is no more it means what Ctrl-C does, and all of it drains."""
+    ours, theirs = os.openpty()
+    up = Up(tmp_path).start(theirs)
+    os.close(theirs)
+    try:
+        await up.ready()
+        first = up.row("gateway-0")["pid"]
+        up.signal(signal.SIGHUP)
+        await eventually(lambda: up.row("gateway-0")["state"] == "ready" and up.row("gateway-0")["pid"] != first, timeout=30)
+        family = descendants(up.pid)
+        os.close(ours)
+        assert await up.ended() == 0
+        assert alive(family) == []
+        assert {"stopped"} == {row["state"] for row in up.kept_rows()}
+    finally:
+        up.kill()
