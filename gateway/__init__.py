@@ -13,6 +13,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
     reactions.py    taps, counted durably
+    commands.py     the commands of a WebSocket, through the same functions as the HTTP calls
     text.py         what a comment's text may be
     history.py      store and log as one history
     unarchived.py   what the log has and the store does not have yet

@@ -1,4 +1,4 @@
-"""The wire contract: what is said on the logs, over HTTP and over SSE, and nothing else.
+"""The wire contract: what is said on the logs, over HTTP, SSE and WebSocket, and nothing else.
 
 Owns the shapes, their names and their encoding.
 Refuses every socket, clock and setting: importing this package does no I/O, and it imports msgspec alone.
@@ -7,6 +7,7 @@ Refuses every socket, clock and setting: importing this package does no I/O, and
     records.py    the stream record kept in KV, and what is derived from it
     api.py        requests and answers of the HTTP API
     delivery.py   what one SSE `comments` event carries
+    socket.py     the WebSocket's commands and messages
     problems.py   RFC 9457 problem documents and their codes
     subjects.py   the subject grammar: one function per subject, shards
     snowflake.py  64-bit comment ids: packing and the pure generator

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import items, openapi
+from schemas import items, openapi, socket
 
 ROOT = Path(__file__).resolve().parents[1]
 _REF = "#/components/schemas/"
@@ -27,9 +27,9 @@ def files() -> dict[str, str]:
     document = openapi.document()
     return {
         "docs/openapi.json": _json(document),
-        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"])),
+        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"] | _over_sockets())),
         "docs/schemas/items.json": _json(msgspec.json.schema(items.Item)),
-        "web/src/generated.ts": typescript(document["components"]["schemas"]),
+        "web/src/generated.ts": typescript(document["components"]["schemas"] | _over_sockets()),
     }
 
 
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The AsyncAPI 3.0 document: what travels on NATS and on the events route."""
+    """The AsyncAPI 3.0 document: what travels on NATS, on the events route and over WebSockets."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     for name, address, payload, summary in (
@@ -74,6 +74,8 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
             "channel": {"$ref": f"#/channels/{name}"},
             "summary": summary,
         }
+    channels["socket"], over_sockets = _socket()
+    operations |= over_sockets
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Ovation", "version": openapi.VERSION},
@@ -90,7 +92,38 @@ def typescript(schemas: dict[str, Any]) -> str:
         parts.append(f"export interface {name} {_object(schema, '')}\n")
     names = " | ".join(entry["$ref"].removeprefix(_REF) for entry in _items(schemas))
     parts.append(f"export type Item = {names};\n")
+    for name, union in (("SocketCommand", socket.Command), ("SocketMessage", socket.Message)):
+        parts.append(f"export type {name} = {' | '.join(kind.__name__ for kind in union.__args__)};\n")
     return "\n".join(parts)
+
+
+def _over_sockets() -> dict[str, Any]:
+    """The messages of a WebSocket, which HTTP does not have."""
+    kinds = [*socket.Command.__args__, *socket.Message.__args__]
+    return msgspec.json.schema_components(kinds, ref_template=f"{_REF}{{name}}")[1]
+
+
+def _socket() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The WebSocket's channel, and what a client does on it."""
+    commands, messages = ([kind.__name__ for kind in union.__args__] for union in (socket.Command, socket.Message))
+    channel = {
+        "address": "/ws",
+        "description": "Viewing, posting and reacting over one WebSocket; `?ticket=` or an Authorization header",
+        "parameters": {},
+        "messages": {
+            name: {"contentType": "application/json", "payload": {"$ref": f"{_REF}{name}"}} for name in [*commands, *messages]
+        },
+    }
+    operations = {
+        f"{action}_socket": {
+            "action": action,
+            "channel": {"$ref": "#/channels/socket"},
+            "summary": summary,
+            "messages": [{"$ref": f"#/channels/socket/messages/{name}"} for name in names],
+        }
+        for action, summary, names in (("send", "Commands", commands), ("receive", "What a gateway says", messages))
+    }
+    return channel, operations
 
 
 def _items(schemas: dict[str, Any]) -> Iterator[dict[str, str]]:

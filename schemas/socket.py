@@ -95,7 +95,7 @@ class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ack"):
     message: str | None = None
 
 
-class Error(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
+class Refused(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
     """A command was refused, and the connection stays. `command` is the type of the command, where it could be read."""
 
     code: str
@@ -112,4 +112,4 @@ class Reconnect(Struct, frozen=True, kw_only=True, tag="reconnect"):
     retry_ms: int
 
 
-Message = CommentsBatch | GapTold | ReactionsBatch | ViewerCountTold | Ack | Error | Reconnect
+Message = CommentsBatch | GapTold | ReactionsBatch | ViewerCountTold | Ack | Refused | Reconnect

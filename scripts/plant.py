@@ -153,6 +153,32 @@ BUGS = [
         "tests/unit/gateway/edge",
     ),
     Bug(
+        "own-frame",
+        "a viewer whose own frame has to wait in the middle of a flush goes on after the window it was not written",
+        "gateway/fanout/audience.py",
+        "self._flushed_from if self._sender.awaits(viewer) else self.position",
+        "self.position",
+        "tests/integration/test_sockets.py",
+    ),
+    Bug(
+        "stale-join",
+        "a WebSocket's earlier join, which took longer, is carried out after a later one",
+        "gateway/fanout/office.py",
+        "if connection.joins != join or connection.lost or connection.closing:",
+        "if connection.lost:",
+        "tests/e2e/test_sockets.py",
+    ),
+    Bug(
+        "early-ack",
+        "a post over WebSocket is acknowledged before it is durable",
+        "gateway/fanout/office.py",
+        "            comment = await self._commands.post(connection.principal, command)\n",
+        '            early = Ack(idempotency_key=command.idempotency_key, comment_id=None, seq=None, status="accepted")\n'
+        "            connection.say(early)\n"
+        "            comment = await self._commands.post(connection.principal, command)\n",
+        "tests/e2e/test_sockets.py",
+    ),
+    Bug(
         "type-3-delta",
         "an RTMP type 3 chunk that begins a message does not repeat the delta: audio runs slow",
         "workers/media/rtmp/chunks.py",

@@ -6,6 +6,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     window.py      a window as a value: a range of the log, its items and its encoded frames
     wire.py        what a protocol has to be able to say to a viewer
     sse.py         the frames of Server-Sent Events
+    ws.py          the frames of WebSocket
     deflate.py     compression shared by all viewers of a stream, in epochs
     windower.py    turns a feed that may lose into an unbroken run of windows (pure)
     follower.py    follows one stream: feed, repairs from the log, pulse
@@ -13,6 +14,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     degradation.py the row of the policy that is in force for a stream
     ring.py        the newest windows of a stream, bounded (pure)
     viewer.py      one connection: a transport and a position
+    seat.py        a WebSocket connection's place in one stream's audience
     lane.py        the viewers that get the same bytes, and their epoch
     sender.py      the same bytes to many sockets, a slice of the loop's time after the other
     writing.py     one frame to many sockets, in Python and in C (writing.c)
@@ -25,6 +27,11 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     tailcheck.py   asks the logs for the tails of watched streams
     hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
     admission.py   an events request checked and turned into a viewer, or into a problem
+    connection.py  one WebSocket: bytes in, messages out, its own frames between the shared ones
+    pace.py        how much a client may say (pure)
+    office.py      what is said over WebSockets: understood, done, answered
+    sockets.py     all WebSockets of the process: accepted, pinged, expired, drained
+    refusal.py     a problem document on a connection that is no longer uvicorn's
     doorway.py     where connections come in: viewers to admission, everything else to the protocol
-    protocol.py    uvicorn's HTTP protocol, which hands the events route to admission
+    protocol.py    uvicorn's HTTP protocol, which hands events to admission and upgrades to the sockets
 """

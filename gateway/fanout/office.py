@@ -21,7 +21,7 @@ from infra.telemetry import logs, metrics
 from schemas.api import PostedComment
 from schemas.problems import CODES
 from schemas.records import StreamRecord
-from schemas.socket import Ack, Command, Error, JoinStream, LeaveStream, PostComment, React
+from schemas.socket import Ack, Command, JoinStream, LeaveStream, PostComment, React, Refused
 
 log = logs.get(__name__)
 
@@ -213,10 +213,10 @@ def refusal(command: Command, problem: Problem) -> Struct:
     )
 
 
-def error(problem: Problem, command: str | None = None) -> Error:
+def error(problem: Problem, command: str | None = None) -> Refused:
     """A problem as a message."""
     metrics.PROBLEMS.labels(problem.code).inc()
-    return Error(
+    return Refused(
         code=problem.code,
         message=problem.detail,
         retryable=CODES[problem.code][2],

@@ -305,4 +305,93 @@ export interface CountedReaction {
   total_reactions?: Record<string, number>;
 }
 
+export interface JoinStream {
+  type: "join_stream";
+  stream_id: string;
+  last_seen_seq?: number | null;
+}
+
+export interface LeaveStream {
+  type: "leave_stream";
+}
+
+export interface PostComment {
+  type: "post_comment";
+  stream_id: string;
+  content: string;
+  idempotency_key: string;
+  parent_id?: string | null;
+}
+
+export interface React {
+  type: "react";
+  stream_id: string;
+  reaction_type: "angry" | "haha" | "like" | "love" | "sad" | "wow";
+  comment_id?: string | null;
+}
+
+export interface CommentsBatch {
+  type: "comments_batch";
+  stream_id: string;
+  prev: number;
+  from: number;
+  to: number;
+  comments: (Comment | Removed | Restored | Purged | Pinned | Unpinned | Highlighted | Settings | Live | Interrupted | Ended | Recording)[];
+  is_backfill: boolean;
+  sampled?: Sampled | null;
+}
+
+export interface GapTold {
+  type: "gap";
+  stream_id: string;
+  from: number;
+  to: number;
+  reason: "expired" | "reset" | "unavailable";
+}
+
+export interface ReactionsBatch {
+  type: "reactions_batch";
+  stream_id: string;
+  counts: Record<string, number>;
+  totals: Record<string, number>;
+  at: string;
+}
+
+export interface ViewerCountTold {
+  type: "viewer_count";
+  stream_id: string;
+  count: number;
+  approximate: boolean;
+}
+
+export interface Ack {
+  type: "ack";
+  idempotency_key: string;
+  comment_id: string | null;
+  seq: number | null;
+  status: "accepted" | "held" | "rate_limited" | "rejected";
+  code?: string | null;
+  retry_after?: number | null;
+  message?: string | null;
+}
+
+export interface Refused {
+  type: "error";
+  code: string;
+  message: string;
+  retryable: boolean;
+  command?: string | null;
+  field?: string | null;
+  retry_after?: number | null;
+}
+
+export interface Reconnect {
+  type: "reconnect";
+  retry_ms: number;
+}
+
 export type Item = Comment | Removed | Restored | Purged | Pinned | Unpinned | Highlighted | Settings | Live | Interrupted | Ended | Recording;
+
+export type SocketCommand = JoinStream | LeaveStream | PostComment | React;
+
+export type SocketMessage = CommentsBatch | GapTold | ReactionsBatch | ViewerCountTold | Ack | Refused | Reconnect;
