@@ -73,7 +73,7 @@ class Report(Struct, frozen=True):
     """What the client counted since the last mark. `a` and `b` are the groups' latencies, `interval` one viewer's windows.
 
     `windows` are deliveries, `many` receives that held more than one; `complete` viewers are without a violation and at the
-    newest sequence anybody has.
+    newest sequence anybody has, `max_to`; `oldest` is where the last of them is.
     """
 
     seconds: float
@@ -85,6 +85,7 @@ class Report(Struct, frozen=True):
     bad: int
     compressed: int
     inflating: int
+    oldest: int
     max_to: int
     windows: int
     items: int

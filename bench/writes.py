@@ -27,6 +27,8 @@ VARIANTS: dict[str, Start] = {
     "c": peers.c_loop,
     "ovation": peers.fanout,
     "ovation-python": peers.fanout_python,
+    "nchan-raw": peers.nchan_raw,
+    "nchan-sse": peers.nchan_sse,
     "starlette": peers.starlette,
 }
 NAMES = {
