@@ -55,10 +55,10 @@ class Cost:
 def cost(*pids: int) -> Cost:
     """Read the cost of *pids* with their descendants."""
     seconds, rss = 0.0, 0
-    for pid in {member for pid in pids for member in family(pid)}:
-        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+    for member in {member for pid in pids for member in family(pid)}:
+        for task in Path(f"/proc/{member}/task").glob("*/schedstat"):
             seconds += int(task.read_text().split()[0]) / 1e9
-        rss += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+        rss += int(Path(f"/proc/{member}/statm").read_text().split()[1]) * PAGE
     return Cost(seconds, rss)
 
 
@@ -72,7 +72,10 @@ def write_calls_per_s(pid: int, seconds: float) -> float | None:
     events = ",".join(f"syscalls:sys_enter_{name}" for name in ("sendto", "sendmsg", "write", "writev"))
     pids = ",".join(str(each) for each in family(pid))
     done = subprocess.run(
-        ["perf", "stat", "-x,", "-e", events, "-p", pids, "--", "sleep", str(seconds)], capture_output=True, text=True, check=False
+        ["perf", "stat", "-x,", "-e", events, "-p", pids, "--", "sleep", str(seconds)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     counted = parse_perf(done.stderr) if done.returncode == 0 else None
     return counted / seconds if counted is not None else None

@@ -135,7 +135,11 @@ async def main() -> None:
     settings, clock = load(), SystemClock()
     now = clock.now_ms()
     record = StreamRecord(
-        stream_id=new_stream_id(now), broadcaster=Broadcaster(id="bench", name="Bench"), title="Bench", key_sha256="", created_at=now
+        stream_id=new_stream_id(now),
+        broadcaster=Broadcaster(id="bench", name="Bench"),
+        title="Bench",
+        key_sha256="",
+        created_at=now,
     )
     log: Any = Log(record, clock)
     hub = Hub(settings, clock, log, log, log, log, "bench")
@@ -143,7 +147,10 @@ async def main() -> None:
     admission = Admission(hub, log, Authenticator(settings, clock))
     public, comments = _listening(), _listening()
     await _feed(log, comments)
-    print(json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}), flush=True)
+    print(
+        json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}),
+        flush=True,
+    )
     config = uvicorn.Config(
         _nothing, http=protocol_with(admission, Edge(settings)), ws="none", lifespan="off", access_log=False, log_config=None
     )

@@ -1,6 +1,6 @@
 """Debian's nginx: as the proxy in front of a gateway, with and without TLS, and with nchan.
 
-Where it is not installed its packages are downloaded with apt-get and unpacked into `.build`; nothing is installed, but nchan needs /var/lib/nginx.
+Its packages are downloaded with apt-get and unpacked into `.build`; nothing is installed, but nchan needs /var/lib/nginx.
 """
 
 import subprocess

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from bench.build import program
 from bench.cpu import on_core, raise_file_limit
@@ -17,7 +18,6 @@ from bench.nginx import nginx
 from bench.options import Options
 from bench.servers import WHOLE, NotReady, known
 from tests.processes import environment, free_port
-
 
 #: One channel that keeps a few messages, as a feed without catch-up needs.
 NCHAN = """
@@ -85,12 +85,12 @@ def _nchan(options: Options, subscriber: str, feed: str) -> Iterator[Peer]:
 
 
 def nchan_raw(options: Options, _interval_ms: float) -> AbstractContextManager[Peer]:
-    """nchan's cheapest mode: the publisher posts frames, which are passed on as they are."""
+    """The cheapest mode of nchan: the publisher posts frames, which are passed on as they are."""
     return _nchan(options, "http-raw-stream", "frame")
 
 
 def nchan_sse(options: Options, _interval_ms: float) -> AbstractContextManager[Peer]:
-    """nchan's Server-Sent Events, with ids of its own."""
+    """Server-Sent Events of nchan, with ids of its own."""
     return _nchan(options, "eventsource", "data")
 
 
@@ -100,8 +100,7 @@ def _program(command: list[str], options: Options, env: dict[str, str]) -> Itera
     with on_core(options.server_core):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env or None, text=True)
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = cast("IO[str]", process.stdout).readline()
         if not line:
             msg = f"{command} ended with {process.wait()}"
             raise NotReady(msg)

@@ -15,7 +15,7 @@ from bench.nginx import proxy
 from bench.options import Options, parse, parser
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import interleaved, ratios, spread
-from bench.servers import site
+from bench.servers import Site, site
 
 VARIANTS = ("nobody slow", "slow")
 WARM_S = 3.0
@@ -49,36 +49,30 @@ def measure(variant: str, options: Options) -> Run:
     """Run one variant on a fresh gateway."""
     more: argparse.Namespace = options.more
     slow = int(options.viewers * more.share)
-    with site(options) as place, proxy(place.folder / "nginx", options.client_core, place.port) as (via, _):
-        with Client(
-            options.client_core,
-            port=place.port,
-            path=place.path,
-            viewers=options.viewers,
-            group_b=slow,
-            via_port=via,
-            dense=True,
-            **place.log_options(corpus.plain()),
-        ) as client:
-            client.open()
-            client.tell(f"uniform {more.rate}")
-            time.sleep(WARM_S)
-            machine, metrics = tcp_memory(), place.metrics()
-            if variant == "slow":
-                client.tell("stall")
-            time.sleep(FILL_S)
-            client.tell("mark")
-            before = cost(place.gateway.pid)
-            time.sleep(options.seconds)
-            report, now = client.report(), cost(place.gateway.pid)
-            _, kernel = socket_memory(place.port)
-            taken = tcp_memory() - machine
-            client.tell("wake")
-            woken, newest = time.monotonic(), report.max_to
-            client.until(lambda r: r.oldest >= newest, "the slow viewers have what they missed", 60)
-            resumed = time.monotonic() - woken
-            end = client.settle()
-            skipped = place.metrics().get("ovation_viewers_skipped_total", 0) - metrics.get("ovation_viewers_skipped_total", 0)
+    with (
+        site(options) as place,
+        proxy(place.folder / "nginx", options.client_core, place.port) as (via, _),
+        _client(options, place, via, slow) as client,
+    ):
+        client.open()
+        client.tell(f"uniform {more.rate}")
+        time.sleep(WARM_S)
+        machine, metrics = tcp_memory(), place.metrics()
+        if variant == "slow":
+            client.tell("stall")
+        time.sleep(FILL_S)
+        client.tell("mark")
+        before = cost(place.gateway.pid)
+        time.sleep(options.seconds)
+        report, now = client.report(), cost(place.gateway.pid)
+        _, kernel = socket_memory(place.port)
+        taken = tcp_memory() - machine
+        client.tell("wake")
+        woken, newest = time.monotonic(), report.max_to
+        client.until(lambda r: r.oldest >= newest, "the slow viewers have what they missed", 60)
+        resumed = time.monotonic() - woken
+        end = client.settle()
+        skipped = place.metrics().get("ovation_viewers_skipped_total", 0) - metrics.get("ovation_viewers_skipped_total", 0)
     return Run(
         p50=report.a.p50 or 0,
         p99=report.a.p99 or 0,
@@ -94,9 +88,29 @@ def measure(variant: str, options: Options) -> Run:
     )
 
 
+def _client(options: Options, place: Site, via: int, slow: int) -> Client:
+    return Client(
+        options.client_core,
+        port=place.port,
+        path=place.path,
+        viewers=options.viewers,
+        group_b=slow,
+        via_port=via,
+        dense=True,
+        **place.log_options(corpus.plain()),
+    )
+
+
 def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     """Fill in the tables, the plot and the criteria."""
-    columns = ["variant", "others' p50 ms", "others' p99 ms", "p99 of nobody slow", "core", "kernel MB per slow viewer, gateway's end"]
+    columns = [
+        "variant",
+        "others' p50 ms",
+        "others' p99 ms",
+        "p99 of nobody slow",
+        "core",
+        "kernel MB per slow viewer, gateway's end",
+    ]
     columns += ["MB per slow viewer, all TCP of the machine", "gateway RSS MB", "skipped", "whole after s", "all complete"]
     calm = runs.get("nobody slow", [])
     rows = []
@@ -119,12 +133,15 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
         )
     result.tables.append(Table("A fifth of the viewers stops reading", columns, rows))
     series: dict[str, list[tuple[str | float, float]]] = {
-        variant: [(what, spread([getattr(run, what) for run in own]).median) for what in ("p50", "p99")] for variant, own in runs.items()
+        variant: [(what, spread([getattr(run, what) for run in own]).median) for what in ("p50", "p99")]
+        for variant, own in runs.items()
     }
     result.plots.append(Plot("slow", "bars", "The others' latency", "", "ms", series))
     result.rounds = runs
     if calm and (slow := runs.get("slow")):
-        result.want("the others' p99, slow / nobody slow", ratios([r.p99 for r in slow], [r.p99 for r in calm]).median, at_most=1.10)
+        result.want(
+            "the others' p99, slow / nobody slow", ratios([r.p99 for r in slow], [r.p99 for r in calm]).median, at_most=1.10
+        )
         result.want("kernel MB per slow viewer", spread([run.kernel_per_slow / 1e6 for run in slow]).median, at_most=0.3)
         result.want("runs after which everybody is complete", sum(run.complete for run in slow), at_least=len(slow))
 

@@ -69,7 +69,9 @@ def measure(options: Options) -> Run:
         after = place.metrics()
     reads = {name: after[name] - metrics.get(name, 0) for name in after if name.startswith(tuple(more.metrics.split(",")))}
     again = stormy.recovery
-    return Run(again.whole_s, again.connected_s, again.whole, again.wanted, calm, stormy, end, again.retries, reads, spent.seconds)
+    return Run(
+        again.whole_s, again.connected_s, again.whole, again.wanted, calm, stormy, end, again.retries, reads, spent.seconds
+    )
 
 
 def _client(options: Options, place: Site) -> Client:
@@ -87,7 +89,17 @@ def _client(options: Options, place: Site) -> Client:
 
 def tell(result: Result, runs: list[Run]) -> None:
     """Fill in the tables, the plot and the criteria."""
-    columns = ["storm", "came back", "tried again", "connected after s", "whole after s", "CPU s", "others' p50 / p99 ms before", "during", "p99 ratio"]
+    columns = [
+        "storm",
+        "came back",
+        "tried again",
+        "connected after s",
+        "whole after s",
+        "CPU s",
+        "others' p50 / p99 ms before",
+        "during",
+        "p99 ratio",
+    ]
     columns += ["all complete", "violations"]
     rows = []
     for number, run in enumerate(runs, 1):
@@ -133,7 +145,9 @@ def main() -> None:
     made.add_argument("--others", type=int, default=1000, help="viewers who are left alone (default %(default)s)")
     made.add_argument("--old", type=int, default=1000, help="last ids are up to so many comments old (default %(default)s)")
     made.add_argument("--rate", type=float, default=20, help="comments/s all the while (default %(default)s)")
-    made.add_argument("--fill-rate", type=float, default=100, help="comments/s before, until there are enough (default %(default)s)")
+    made.add_argument(
+        "--fill-rate", type=float, default=100, help="comments/s before, until there are enough (default %(default)s)"
+    )
     made.add_argument("--in-flight", type=int, default=10_000, help="connects on their way at once (default %(default)s)")
     made.add_argument("--ring-bytes", type=int, help="a smaller ring, so that the log has to be read")
     made.add_argument("--metrics", default=READS, help="prefixes of the metrics shown, comma separated (default %(default)s)")
@@ -142,7 +156,10 @@ def main() -> None:
     runs = []
     for number in range(options.rounds):
         run = measure(options)
-        print(f"storm {number + 1}/{options.rounds}: {run.whole:,} whole after {run.whole_s:.2f} s, complete {run.complete}", flush=True)
+        print(
+            f"storm {number + 1}/{options.rounds}: {run.whole:,} whole after {run.whole_s:.2f} s, complete {run.complete}",
+            flush=True,
+        )
         runs.append(run)
     tell(result, runs)
     result.finish()

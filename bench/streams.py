@@ -49,6 +49,9 @@ class Run(Struct, frozen=True):
         """Whether every comment that the log took came to its one viewer."""
         return self.delivered == self.end.acked == self.end.published and self.end.violations.total == 0
 
+    def __str__(self) -> str:
+        return f"core {self.server_cpu:.3f}, {self.watched / 1000:.1f} kB/stream, complete {self.complete}"
+
 
 async def create(url: str, count: int) -> list[str]:
     """Write the records of *count* live streams straight into the bucket; their ids."""
@@ -122,7 +125,16 @@ def _client(options: Options, place: Site, ids: list[str]) -> Client:
 
 def tell(result: Result, runs: list[Run]) -> None:
     """Fill in the table and the criteria."""
-    columns = ["run", "streams", "core", "core of nats-server", "kB/stream known", "kB/stream watched", "p50 / p99 ms", "opened in s"]
+    columns = [
+        "run",
+        "streams",
+        "core",
+        "core of nats-server",
+        "kB/stream known",
+        "kB/stream watched",
+        "p50 / p99 ms",
+        "opened in s",
+    ]
     columns += ["comments delivered", "violations"]
     rows = [
         [
@@ -157,7 +169,7 @@ def main() -> None:
     runs = []
     for number in range(options.rounds):
         run = measure(options, streams)
-        print(f"run {number + 1}/{options.rounds}: core {run.server_cpu:.3f}, {run.watched / 1000:.1f} kB/stream, complete {run.complete}", flush=True)
+        print(f"run {number + 1}/{options.rounds}: {run}", flush=True)
         runs.append(run)
     tell(result, runs)
     result.finish()

@@ -93,7 +93,16 @@ def measure(variant: str, options: Options) -> Run:
 
 def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     """Fill in the table and the plot."""
-    columns = ["variant", "CPU us/window", "of direct", "gateway's part", "nginx's part", "core", "p50 / p99 ms", "connections/s"]
+    columns = [
+        "variant",
+        "CPU us/window",
+        "of direct",
+        "gateway's part",
+        "nginx's part",
+        "core",
+        "p50 / p99 ms",
+        "connections/s",
+    ]
     columns += ["CPU us/connection", "nginx RSS kB/viewer", "all complete"]
     direct = [run.gateway_us + run.nginx_us for run in runs.get("direct", [])]
     rows = []
@@ -121,7 +130,11 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     }
     result.plots.append(Plot("tls", "bars", "CPU per delivered window", "", "microseconds", series))
     result.rounds = runs
-    result.want("rounds in which every viewer is complete", sum(r.complete for own in runs.values() for r in own), at_least=len(runs) * len(own))
+    result.want(
+        "rounds in which every viewer is complete",
+        sum(r.complete for own in runs.values() for r in own),
+        at_least=len(runs) * len(own),
+    )
 
 
 def main() -> None:
@@ -133,7 +146,9 @@ def main() -> None:
     variants = VARIANTS if has_tls() else VARIANTS[:2]
     result = begin("tls", "Behind nginx with TLS", options, viewers=options.viewers, rate=options.more.rate)
     if not has_tls():
-        result.notes.append("No OpenSSL headers on this machine: the load generator cannot speak TLS, and that variant is left out.")
+        result.notes.append(
+            "No OpenSSL headers on this machine: the load generator cannot speak TLS, and that variant is left out."
+        )
     runs = interleaved(variants, options.rounds, lambda variant: measure(variant, options))
     tell(result, runs)
     result.finish()

@@ -63,7 +63,9 @@ class Run(Struct, frozen=True):
     violations: int
 
     def __str__(self) -> str:
-        return f"{self.us:.2f} us/write, {self.windows_per_s:,.0f} writes/s, core {self.server_cpu:.2f}, {self.complete} complete"
+        return (
+            f"{self.us:.2f} us/write, {self.windows_per_s:,.0f} writes/s, core {self.server_cpu:.2f}, {self.complete} complete"
+        )
 
 
 def measure(variant: str, options: Options) -> Run:
@@ -129,7 +131,15 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
             f"{min(r.complete for r in own)}",
         ]
         rows.append(cells)
-    columns = ["server", "CPU us/write", "C / this", "nchan raw / this", "nchan sse / this", "Starlette / this", "writes/s, thousands"]
+    columns = [
+        "server",
+        "CPU us/write",
+        "C / this",
+        "nchan raw / this",
+        "nchan sse / this",
+        "Starlette / this",
+        "writes/s, thousands",
+    ]
     columns += ["write calls/window", "comments/window", "receives with several windows", "core: server / client"]
     columns += ["p50 / p99 ms", "connections/s", "complete viewers"]
     result.tables.append(Table("CPU per socket write, one comment per write", columns, rows))
