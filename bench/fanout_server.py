@@ -8,24 +8,24 @@ keep the log in memory and hand lines of the feed's socket to whoever follows th
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import uvicorn
 import uvloop
 
 from gateway.auth import Authenticator
 from gateway.edge.protocol import Edge
+from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
 from gateway.removals import Removals
 from infra.clock import SystemClock
 from infra.jetstream.reader import LogMessage, LogState
+from infra.lifecycle import Lifecycle
 from infra.settings import load
 from infra.telemetry import logs
 from schemas.records import Broadcaster, StreamRecord
@@ -71,9 +71,10 @@ class Log:
         """The newest message."""
         return self.messages[-1] if self.messages else None
 
-    async def tails(self, _log: str, wanted: list[str]) -> dict[str, LogMessage]:
-        """The newest message by subject."""
-        return {subject: self.messages[-1] for subject in wanted if self.messages}
+    async def tails_after(self, _log: str, wanted: list[str], after: int) -> tuple[dict[str, int], int]:
+        """The newest seq by subject, and how far that has seen."""
+        tail = len(self.messages)
+        return (dict.fromkeys(wanted, tail) if tail > after else {}), tail
 
     # History, and Reader with other arguments
     async def range(self, *arguments: Any) -> Any:  # noqa: ANN401 - two classes have a method of this name
@@ -144,18 +145,14 @@ async def main() -> None:
     log: Any = Log(record, clock)
     hub = Hub(settings, clock, log, log, log, log, "bench")
     await hub.start()
-    admission = Admission(hub, log, Authenticator(settings, clock))
     public, comments = _listening(), _listening()
     await _feed(log, comments)
     print(
         json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}),
         flush=True,
     )
-    config = uvicorn.Config(
-        _nothing, http=protocol_with(admission, Edge(settings)), ws="none", lifespan="off", access_log=False, log_config=None
-    )
-    await uvicorn.Server(config).serve(sockets=[public])
-    os._exit(0)
+    protocol = protocol_with(Admission(hub, log, Authenticator(settings, clock)), Edge(settings))
+    await serve(_nothing, protocol, public, Lifecycle("fanout", settings), hub.drain, shared=False)
 
 
 async def _nothing(scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI

@@ -18,8 +18,10 @@ from bench.results import Plot, Result, Table, begin
 from bench.rounds import spread
 from bench.servers import Site, site
 
+#: Connections besides viewers that the gateway keeps descriptors for: those on their way at once, and half as many again.
+CONNECTIONS = 256
 #: Descriptors the gateway and the load generator need for other things than viewers.
-SPARE_FILES = 300
+SPARE_FILES = CONNECTIONS * 3 // 2 + 200
 WARM_S = 2.0
 STEP_S = 30.0
 
@@ -62,7 +64,7 @@ class Run(Struct, frozen=True):
 def measure(options: Options, viewers: int, seconds: float) -> Run:
     """Open *viewers* on a fresh gateway, give them traffic for *seconds*, and look at them now and then."""
     more: argparse.Namespace = options.more
-    with site(options) as place, _client(options, place, viewers) as client:
+    with site(options, max_connections=CONNECTIONS) as place, _client(options, place, viewers) as client:
         structures, idle = slab_memory(), cost(place.gateway.pid)
         opened = client.open()
         joined = cost(place.gateway.pid).since(idle)
@@ -180,7 +182,7 @@ def main() -> None:
     )
     made.add_argument("--sweep-seconds", type=float, default=8, help="measured for each of them (default %(default)s)")
     made.add_argument("--rate", type=float, default=10, help="comments/s, at random moments (default %(default)s)")
-    made.add_argument("--in-flight", type=int, default=256, help="connects on their way at once (default %(default)s)")
+    made.add_argument("--in-flight", type=int, default=CONNECTIONS, help="connects on their way at once (default %(default)s)")
     options = parse(made)
     files = raise_file_limit()
     viewers = min(options.viewers, files - SPARE_FILES)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bench import corpus
 from bench.client import Client, Report, write_lines
 from bench.cpu import cost, raise_file_limit
-from bench.memory import SPARE_FILES
+from bench.memory import CONNECTIONS, SPARE_FILES
 from bench.options import Options, parse, parser
 from bench.results import Result, Table, begin
 from bench.rounds import spread
@@ -80,7 +80,7 @@ async def create(url: str, count: int) -> list[str]:
 
 def measure(options: Options, streams: int) -> Run:
     """One run on a fresh gateway."""
-    with site(options) as place:
+    with site(options, max_connections=CONNECTIONS) as place:
         bare = cost(place.gateway.pid)
         ids = asyncio.run(create(place.nats.url, streams))
         print(f"{streams:,} streams written", flush=True)
