@@ -42,24 +42,26 @@ def family(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Cost:
-    """A process tree at one moment: `seconds` of CPU, `rss` in bytes."""
+    """A process tree at one moment: `seconds` of CPU, those it `waited` for a core that others had, `rss` in bytes."""
 
     seconds: float
+    waited: float
     rss: int
 
     def since(self, before: "Cost") -> "Cost":
         """What was spent since *before*; `rss` is the growth."""
-        return Cost(self.seconds - before.seconds, self.rss - before.rss)
+        return Cost(self.seconds - before.seconds, self.waited - before.waited, self.rss - before.rss)
 
 
 def cost(*pids: int) -> Cost:
     """Read the cost of *pids* with their descendants."""
-    seconds, rss = 0.0, 0
+    seconds, waited, rss = 0.0, 0.0, 0
     for member in {member for pid in pids for member in family(pid)}:
         for task in Path(f"/proc/{member}/task").glob("*/schedstat"):
-            seconds += int(task.read_text().split()[0]) / 1e9
+            ran, queued, _ = task.read_text().split()
+            seconds, waited = seconds + int(ran) / 1e9, waited + int(queued) / 1e9
         rss += int(Path(f"/proc/{member}/statm").read_text().split()[1]) * PAGE
-    return Cost(seconds, rss)
+    return Cost(seconds, waited, rss)
 
 
 def write_calls_per_s(pid: int, seconds: float) -> float | None:

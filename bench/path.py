@@ -15,7 +15,7 @@ from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import spread
-from bench.servers import Site, site
+from bench.servers import Site, second_gateway, site
 
 WARM_S = 3.0
 
@@ -28,6 +28,7 @@ class Run(Struct, frozen=True):
     report: Report
     end: Report
     server_cpu: float
+    waited: float
     us_per_window: float
 
     @property
@@ -61,6 +62,7 @@ def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict
         report=report,
         end=end,
         server_cpu=spent.seconds / report.seconds,
+        waited=spent.waited / report.seconds,
         us_per_window=spent.seconds * 1e6 / max(1, report.windows),
     )
 
@@ -68,8 +70,9 @@ def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict
 def posts(options: Options) -> Run:
     """Comments posted over HTTP."""
     more = options.more
-    with site(options) as place:
-        feed = place.post_options(corpus.post(), more.users)
+    with site(options) as place, contextlib.ExitStack() as ends:
+        port = place.port if not more.second_gateway else ends.enter_context(second_gateway(options, place))
+        feed = place.post_options(corpus.post(), more.users) | {"feed_port": port}
         return measure(options, place, options.viewers, more.rate, feed)
 
 
@@ -92,7 +95,7 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
         "p99 ms",
         "max ms",
     ]
-    columns += ["core", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
+    columns += ["core", "waited for it", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
     rows, intervals = [], []
     for number, run in enumerate(runs, 1):
         got, a = run.report, run.report.a
@@ -108,6 +111,7 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
                 f"{a.p99}",
                 f"{a.max}",
                 f"{run.server_cpu:.2f}",
+                f"{run.waited:.2f}",
                 f"{run.us_per_window:.2f}",
                 f"{run.end.complete:,}",
                 f"{run.end.violations.total}",
@@ -148,6 +152,7 @@ def main() -> None:
     )
     made.add_argument("--log-viewers", type=int, default=10_000, help="viewers of the log run (default %(default)s)")
     made.add_argument("--log-rate", type=float, default=1000, help="comments/s of the log run (default %(default)s)")
+    made.add_argument("--second-gateway", action="store_true", help="post to another gateway, on the client's core")
     options = parse(made)
     result = begin("path", "The whole path", options, viewers=options.viewers, rate=options.more.rate, users=options.more.users)
     ways = {"posts": posts, "log": log}
