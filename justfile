@@ -57,6 +57,12 @@ web: setup
     python -m scripts.web check
     python -m scripts.web test
 
+[group("check")]
+[doc("a benchmark by its name: writes, path, storm ...; see bench/README.md")]
+bench name *args: setup
+    @[ "$1" != report ] || uv sync --frozen --inexact --quiet --group bench
+    @name="bench.$1"; shift; exec python -m "$name" "$@"
+
 [group("change")]
 [doc("format, and mend what the linter can mend")]
 fmt: setup

@@ -106,11 +106,14 @@ static void report_feed(void)
 
 static void report(struct audience *a)
 {
+	int64_t oldest = INT64_MAX;
 	uint32_t positioned = 0, bad = 0, complete = 0, inflating = 0, compressed = 0;
 	for (uint32_t i = 0; i < a->n; i++) {
 		struct viewer *v = &a->viewers[i];
 		positioned += v->state == VIEWER_BODY && v->to >= 0;
 		bad += v->bad;
+		if (v->state == VIEWER_BODY && (!v->gzip || v->z) && v->to < oldest)
+			oldest = v->to;
 		complete += v->state == VIEWER_BODY && !v->bad && v->to == a->max_to;
 		inflating += v->z != NULL;
 		compressed += v->state == VIEWER_BODY && v->gzip;
@@ -119,9 +122,9 @@ static void report(struct audience *a)
 	const struct violations *w = &a->wrong;
 #define U(x) (unsigned long long)(x)
 	printf("{\"event\":\"report\",\"seconds\":%.6f,\"client_cpu_s\":%.6f,\"viewers\":%u,\"open\":%u,\"positioned\":%u,"
-	       "\"complete\":%u,\"bad\":%u,\"compressed\":%u,\"inflating\":%u,\"max_to\":%lld,",
+	       "\"complete\":%u,\"bad\":%u,\"compressed\":%u,\"inflating\":%u,\"oldest\":%lld,\"max_to\":%lld,",
 	       (double)(now_us() - c->since) / 1e6, (double)(cpu_us() - c->cpu_since) / 1e6, a->n, a->open, positioned, complete, bad,
-	       compressed, inflating, (long long)a->max_to);
+	       compressed, inflating, (long long)oldest, (long long)a->max_to);
 	printf("\"windows\":%llu,\"items\":%llu,\"receives\":%llu,\"many\":%llu,\"bytes\":%llu,\"plain_bytes\":%llu,\"frames\":%llu,"
 	       "\"sampled_windows\":%llu,\"frames_parsed\":%llu,\"frames_recognised\":%llu,",
 	       U(c->windows), U(c->items), U(c->receives), U(c->many), U(c->bytes), U(c->plain_bytes), U(c->frames),

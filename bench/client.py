@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 import msgspec
 from msgspec import Struct
 
 from bench.build import program
 from bench.cpu import on_core
-
 
 #: Nothing came in for so long: the end, for viewers who have everything, and for others.
 STILL_S = 0.3
@@ -55,7 +54,8 @@ class Violations(Struct, frozen=True):
     @property
     def total(self) -> int:
         """All of them; `gap_seqs` says how large the gaps were and is none itself."""
-        return sum(msgspec.structs.astuple(self)) - self.gap_seqs
+        kinds: tuple[int, ...] = msgspec.structs.astuple(self)
+        return sum(kinds) - self.gap_seqs
 
 
 class Recovery(Struct, frozen=True):
@@ -73,7 +73,7 @@ class Report(Struct, frozen=True):
     """What the client counted since the last mark. `a` and `b` are the groups' latencies, `interval` one viewer's windows.
 
     `windows` are deliveries, `many` receives that held more than one; `complete` viewers are without a violation and at the
-    newest sequence anybody has.
+    newest sequence anybody has, `max_to`; `oldest` is where the last of them is.
     """
 
     seconds: float
@@ -85,6 +85,7 @@ class Report(Struct, frozen=True):
     bad: int
     compressed: int
     inflating: int
+    oldest: int
     max_to: int
     windows: int
     items: int
@@ -141,6 +142,7 @@ class Client:
             self._process = subprocess.Popen(
                 [str(program("client")), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
+        self._stdin, self._stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
 
     @property
     def pid(self) -> int:
@@ -208,17 +210,15 @@ class Client:
         self._process.communicate()
 
     def _write(self, command: str) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(command + "\n")
-            self._process.stdin.flush()
+            self._stdin.write(command + "\n")
+            self._stdin.flush()
         except BrokenPipeError:
             msg = f"the load generator is gone before {command!r}"
             raise ClientFailed(msg) from None
 
     def _answer(self, event: str) -> dict[str, object]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._stdout.readline()
         answer: dict[str, object] = json.loads(line) if line else {}
         if answer.get("event") != event:
             msg = f"the load generator said {line!r} where {event!r} was expected"

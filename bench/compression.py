@@ -78,7 +78,16 @@ def measure(variant: str, options: Options) -> Run:
 
 def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     """Fill in the tables, the plot and the criteria."""
-    columns = ["variant", "bytes/comment", "of plain", "core", "of plain", "p50 / p99 ms", "inflated and verified", "all of them complete"]
+    columns = [
+        "variant",
+        "bytes/comment",
+        "of plain",
+        "core",
+        "of plain",
+        "p50 / p99 ms",
+        "inflated and verified",
+        "all of them complete",
+    ]
     rows = []
     for variant, own in runs.items():
         plain = runs.get(variant.replace("gzip", "plain"), own)
@@ -108,26 +117,33 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     )
     result.rounds = runs
     if "plain" in runs and "gzip" in runs:
-        size = ratios([r.bytes for r in runs["gzip"]], [r.bytes for r in runs["plain"]])
-        cpu = ratios([r.server_cpu for r in runs["gzip"]], [r.server_cpu for r in runs["plain"]])
-        result.want("wire bytes, gzip / plain", size.median, at_most=0.35)
-        result.want("whole-process CPU, gzip / plain", cpu.median, at_most=1.0)
+        shrunk = ratios([r.bytes for r in runs["gzip"]], [r.bytes for r in runs["plain"]])
+        spent = ratios([r.server_cpu for r in runs["gzip"]], [r.server_cpu for r in runs["plain"]])
+        result.want("wire bytes, gzip / plain", shrunk.median, at_most=0.35)
+        result.want("whole-process CPU, gzip / plain", spent.median, at_most=1.0)
     for kind in ("plain", "gzip"):
         if (joins := runs.get(f"{kind}, joins")) and kind in runs:
-            own = ratios([r.server_cpu for r in joins], [r.server_cpu for r in runs[kind]])
-            more = ratios([r.bytes for r in joins], [r.bytes for r in runs[kind]])
-            result.notes.append(f"{kind}: joins of a tenth of the viewers per second cost {own.text()} x the CPU, {more.text()} x the bytes.")
+            dearer = ratios([r.server_cpu for r in joins], [r.server_cpu for r in runs[kind]])
+            larger = ratios([r.bytes for r in joins], [r.bytes for r in runs[kind]])
+            price = f"{dearer.text()} x the CPU, {larger.text()} x the bytes"
+            result.notes.append(f"{kind}: joins of a tenth of the viewers per second cost {price}.")
 
 
 def main() -> None:
     """Run it."""
     made = parser("compression", __doc__, viewers=1000, seconds=10, rounds=5)
     made.add_argument("--rate", type=float, default=100, help="comments/s (default %(default)s)")
-    made.add_argument("--joins", type=float, default=0.1, help="share of the viewers that changes per second (default %(default)s)")
-    made.add_argument("--inflate", type=float, default=0.05, help="share of connections inflated and verified (default %(default)s)")
+    made.add_argument(
+        "--joins", type=float, default=0.1, help="share of the viewers that changes per second (default %(default)s)"
+    )
+    made.add_argument(
+        "--inflate", type=float, default=0.05, help="share of connections inflated and verified (default %(default)s)"
+    )
     made.add_argument("--variants", default=";".join(VARIANTS), help="which, semicolon separated (default %(default)s)")
     options = parse(made)
-    result = begin("compression", "Compression", options, viewers=options.viewers, rate=options.more.rate, joins=options.more.joins)
+    result = begin(
+        "compression", "Compression", options, viewers=options.viewers, rate=options.more.rate, joins=options.more.joins
+    )
     runs = interleaved(options.more.variants.split(";"), options.rounds, lambda variant: measure(variant, options))
     tell(result, runs)
     result.finish()

@@ -5,6 +5,7 @@ import json
 import random
 import uuid
 from functools import cache
+from typing import Any
 
 STAMP = "@" + "T" * 15
 NUMBER = "@" + "N" * 8
@@ -16,7 +17,7 @@ PREFIX = f"t={STAMP} n={NUMBER}"
 
 def comment(text: str, user: str = "guest-5b1f3c2d4e5f9f63", name: str = "Ada") -> str:
     """A logged comment, as `schemas.items.Comment` encodes it."""
-    item = {
+    item: dict[str, Any] = {
         "type": "comment",
         "comment_id": ID,
         "user": {"id": user, "name": name, "picture": None, "badges": []},
@@ -78,4 +79,5 @@ def _zipf(count: int, shift: float) -> list[float]:
 
 
 def _name(rng: random.Random, words: list[str]) -> str:
-    return f"{rng.choice(words).title()}{rng.choice(['', '_', ' '])}{rng.choice(words)}{rng.choice(['', str(rng.randint(1, 9999))])}"
+    number = rng.choice(["", str(rng.randint(1, 9999))])
+    return f"{rng.choice(words).title()}{rng.choice(['', '_', ' '])}{rng.choice(words)}{number}"

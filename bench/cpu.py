@@ -42,24 +42,26 @@ def family(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Cost:
-    """A process tree at one moment: `seconds` of CPU, `rss` in bytes."""
+    """A process tree at one moment: `seconds` of CPU, those it `waited` for a core that others had, `rss` in bytes."""
 
     seconds: float
+    waited: float
     rss: int
 
     def since(self, before: "Cost") -> "Cost":
         """What was spent since *before*; `rss` is the growth."""
-        return Cost(self.seconds - before.seconds, self.rss - before.rss)
+        return Cost(self.seconds - before.seconds, self.waited - before.waited, self.rss - before.rss)
 
 
 def cost(*pids: int) -> Cost:
     """Read the cost of *pids* with their descendants."""
-    seconds, rss = 0.0, 0
-    for pid in {member for pid in pids for member in family(pid)}:
-        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            seconds += int(task.read_text().split()[0]) / 1e9
-        rss += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
-    return Cost(seconds, rss)
+    seconds, waited, rss = 0.0, 0.0, 0
+    for member in {member for pid in pids for member in family(pid)}:
+        for task in Path(f"/proc/{member}/task").glob("*/schedstat"):
+            ran, queued, _ = task.read_text().split()
+            seconds, waited = seconds + int(ran) / 1e9, waited + int(queued) / 1e9
+        rss += int(Path(f"/proc/{member}/statm").read_text().split()[1]) * PAGE
+    return Cost(seconds, waited, rss)
 
 
 def write_calls_per_s(pid: int, seconds: float) -> float | None:
@@ -72,7 +74,10 @@ def write_calls_per_s(pid: int, seconds: float) -> float | None:
     events = ",".join(f"syscalls:sys_enter_{name}" for name in ("sendto", "sendmsg", "write", "writev"))
     pids = ",".join(str(each) for each in family(pid))
     done = subprocess.run(
-        ["perf", "stat", "-x,", "-e", events, "-p", pids, "--", "sleep", str(seconds)], capture_output=True, text=True, check=False
+        ["perf", "stat", "-x,", "-e", events, "-p", pids, "--", "sleep", str(seconds)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     counted = parse_perf(done.stderr) if done.returncode == 0 else None
     return counted / seconds if counted is not None else None

@@ -8,18 +8,17 @@ keep the log in memory and hand lines of the feed's socket to whoever follows th
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import uvicorn
 import uvloop
 
 from gateway.auth import Authenticator
 from gateway.edge.protocol import Edge
+from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import doorway_with
 from gateway.fanout.hub import Hub
@@ -27,6 +26,7 @@ from gateway.fanout.protocol import protocol_with
 from gateway.removals import Removals
 from infra.clock import SystemClock
 from infra.jetstream.reader import LogMessage, LogState
+from infra.lifecycle import Lifecycle
 from infra.settings import load
 from infra.telemetry import logs
 from schemas.records import Broadcaster, StreamRecord
@@ -72,9 +72,10 @@ class Log:
         """The newest message."""
         return self.messages[-1] if self.messages else None
 
-    async def tails(self, _log: str, wanted: list[str]) -> dict[str, LogMessage]:
-        """The newest message by subject."""
-        return {subject: self.messages[-1] for subject in wanted if self.messages}
+    async def tails_after(self, _log: str, wanted: list[str], after: int) -> tuple[dict[str, int], int]:
+        """The newest seq by subject, and how far that has seen."""
+        tail = len(self.messages)
+        return (dict.fromkeys(wanted, tail) if tail > after else {}), tail
 
     # History, and Reader with other arguments
     async def range(self, *arguments: Any) -> Any:  # noqa: ANN401 - two classes have a method of this name
@@ -136,20 +137,24 @@ async def main() -> None:
     settings, clock = load(), SystemClock()
     now = clock.now_ms()
     record = StreamRecord(
-        stream_id=new_stream_id(now), broadcaster=Broadcaster(id="bench", name="Bench"), title="Bench", key_sha256="", created_at=now
+        stream_id=new_stream_id(now),
+        broadcaster=Broadcaster(id="bench", name="Bench"),
+        title="Bench",
+        key_sha256="",
+        created_at=now,
     )
     log: Any = Log(record, clock)
     hub = Hub(settings, clock, log, log, log, log, "bench")
     await hub.start()
-    admission = Admission(hub, log, Authenticator(settings, clock))
     public, comments = _listening(), _listening()
     await _feed(log, comments)
-    print(json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}), flush=True)
-    config = uvicorn.Config(
-        _nothing, http=doorway_with(admission, protocol_with(admission, Edge(settings))), ws="none", lifespan="off", access_log=False, log_config=None
+    print(
+        json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}),
+        flush=True,
     )
-    await uvicorn.Server(config).serve(sockets=[public])
-    os._exit(0)
+    admission, edge = Admission(hub, log, Authenticator(settings, clock)), Edge(settings)
+    door = doorway_with(admission, protocol_with(admission, edge))
+    await serve(_nothing, door, edge, public, Lifecycle("fanout", settings), hub.drain, shared=False)
 
 
 async def _nothing(scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI

@@ -18,8 +18,10 @@ from bench.results import Plot, Result, Table, begin
 from bench.rounds import spread
 from bench.servers import Site, site
 
+#: Connections besides viewers that the gateway keeps descriptors for: those on their way at once, and half as many again.
+CONNECTIONS = 256
 #: Descriptors the gateway and the load generator need for other things than viewers.
-SPARE_FILES = 300
+SPARE_FILES = CONNECTIONS * 3 // 2 + 200
 WARM_S = 2.0
 STEP_S = 30.0
 
@@ -40,6 +42,9 @@ class Size(Struct, frozen=True):
         """Bytes of the kernel per viewer."""
         return self.buffers + self.structures
 
+    def __str__(self) -> str:
+        return f"{self.after_s:.0f} s: RSS {self.rss:,.0f} B, kernel {self.kernel:,.0f} B, {self.us_per_window:.2f} us/window"
+
 
 class Run(Struct, frozen=True):
     """One number of viewers: how they were accepted, and sizes over time."""
@@ -59,7 +64,7 @@ class Run(Struct, frozen=True):
 def measure(options: Options, viewers: int, seconds: float) -> Run:
     """Open *viewers* on a fresh gateway, give them traffic for *seconds*, and look at them now and then."""
     more: argparse.Namespace = options.more
-    with site(options) as place, _client(options, place, viewers) as client:
+    with site(options, max_connections=CONNECTIONS) as place, _client(options, place, viewers) as client:
         structures, idle = slab_memory(), cost(place.gateway.pid)
         opened = client.open()
         joined = cost(place.gateway.pid).since(idle)
@@ -82,10 +87,7 @@ def measure(options: Options, viewers: int, seconds: float) -> Run:
                 p99=report.a.p99 or 0,
             )
             sizes.append(size)
-            print(
-                f"{viewers:,} viewers, {size.after_s:.0f} s: RSS {size.rss:,.0f} B, kernel {size.kernel:,.0f} B, {size.us_per_window:.2f} us/window",
-                flush=True,
-            )
+            print(f"{viewers:,} viewers: {size}", flush=True)
         end = client.settle()
     return Run(viewers, opened.open / opened.seconds, joined.seconds * 1e6 / opened.open, sizes, end)
 
@@ -105,7 +107,16 @@ def _client(options: Options, place: Site, viewers: int) -> Client:
 
 def tell(result: Result, sweep: dict[int, list[Run]], long: Run | None) -> None:
     """Fill in the tables, the plots and the criteria."""
-    columns = ["viewers", "accepted/s", "CPU us/connection", "CPU us/window", "RSS B/viewer", "kernel B/viewer", "of it buffers", "all complete"]
+    columns = [
+        "viewers",
+        "accepted/s",
+        "CPU us/connection",
+        "CPU us/window",
+        "RSS B/viewer",
+        "kernel B/viewer",
+        "of it buffers",
+        "all complete",
+    ]
     rows = []
     for viewers, runs in sweep.items():
         last = [run.sizes[-1] for run in runs]
@@ -127,7 +138,9 @@ def tell(result: Result, sweep: dict[int, list[Run]], long: Run | None) -> None:
         result.want("CPU per window, dearest / cheapest number of viewers", max(us.values()) / min(us.values()), at_most=1.25)
         rate = max(spread([run.connections_per_s for run in runs]).median for runs in sweep.values())
         result.want("accepted connections per second", rate, at_least=15_000)
-        result.plots.append(Plot("memory", "lines", "CPU per window by number of viewers", "viewers", "us", {"us/window": [*us.items()]}))
+        result.plots.append(
+            Plot("memory", "lines", "CPU per window by number of viewers", "viewers", "us", {"us/window": [*us.items()]})
+        )
     if long is not None:
         _tell_long(result, long)
     result.rounds = {"sweep": sweep, "long": long}
@@ -136,7 +149,15 @@ def tell(result: Result, sweep: dict[int, list[Run]], long: Run | None) -> None:
 def _tell_long(result: Result, long: Run) -> None:
     columns = ["after s", "RSS B/viewer", "kernel B/viewer", "of it buffers", "of it structures", "CPU us/window", "p99 ms"]
     rows = [
-        [f"{s.after_s:.0f}", f"{s.rss:,.0f}", f"{s.kernel:,.0f}", f"{s.buffers:,.0f}", f"{s.structures:,.0f}", f"{s.us_per_window:.2f}", f"{s.p99}"]
+        [
+            f"{s.after_s:.0f}",
+            f"{s.rss:,.0f}",
+            f"{s.kernel:,.0f}",
+            f"{s.buffers:,.0f}",
+            f"{s.structures:,.0f}",
+            f"{s.us_per_window:.2f}",
+            f"{s.p99}",
+        ]
         for s in long.sizes
     ]
     result.tables.append(Table(f"{long.viewers:,} viewers over time", columns, rows))
@@ -148,22 +169,28 @@ def _tell_long(result: Result, long: Run) -> None:
         "RSS": [(s.after_s, s.rss) for s in long.sizes],
         "kernel": [(s.after_s, s.kernel) for s in long.sizes],
     }
-    result.plots.append(Plot("memory-time", "lines", f"Memory of {long.viewers:,} viewers", "seconds", "bytes per viewer", series))
+    result.plots.append(
+        Plot("memory-time", "lines", f"Memory of {long.viewers:,} viewers", "seconds", "bytes per viewer", series)
+    )
 
 
 def main() -> None:
     """Run it."""
     made = parser("memory", __doc__, viewers=25_000, seconds=600, rounds=3)
-    made.add_argument("--sweep", default="1000,2000,5000,10000", help="numbers of viewers, comma separated (default %(default)s)")
+    made.add_argument(
+        "--sweep", default="1000,2000,5000,10000", help="numbers of viewers, comma separated (default %(default)s)"
+    )
     made.add_argument("--sweep-seconds", type=float, default=8, help="measured for each of them (default %(default)s)")
     made.add_argument("--rate", type=float, default=10, help="comments/s, at random moments (default %(default)s)")
-    made.add_argument("--in-flight", type=int, default=256, help="connects on their way at once (default %(default)s)")
+    made.add_argument("--in-flight", type=int, default=CONNECTIONS, help="connects on their way at once (default %(default)s)")
     options = parse(made)
     files = raise_file_limit()
     viewers = min(options.viewers, files - SPARE_FILES)
     result = begin("memory", "Memory and accepting", options, viewers=viewers, rate=options.more.rate)
     if viewers < options.viewers:
-        result.notes.append(f"This machine allows a process {files:,} descriptors: {viewers:,} viewers instead of {options.viewers:,}.")
+        result.notes.append(
+            f"This machine allows a process {files:,} descriptors: {viewers:,} viewers instead of {options.viewers:,}."
+        )
         print(result.notes[-1])
     numbers = [int(number) for number in options.more.sweep.split(",") if number]
     sweep: dict[int, list[Run]] = {number: [] for number in numbers}

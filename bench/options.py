@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass, field
 
 
-
 @dataclass(frozen=True)
 class Options:
     """What was asked for on the command line."""

@@ -15,7 +15,7 @@ from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import spread
-from bench.servers import Site, site
+from bench.servers import Site, second_gateway, site
 
 WARM_S = 3.0
 
@@ -28,6 +28,7 @@ class Run(Struct, frozen=True):
     report: Report
     end: Report
     server_cpu: float
+    waited: float
     us_per_window: float
 
     @property
@@ -61,6 +62,7 @@ def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict
         report=report,
         end=end,
         server_cpu=spent.seconds / report.seconds,
+        waited=spent.waited / report.seconds,
         us_per_window=spent.seconds * 1e6 / max(1, report.windows),
     )
 
@@ -68,8 +70,9 @@ def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict
 def posts(options: Options) -> Run:
     """Comments posted over HTTP."""
     more = options.more
-    with site(options) as place:
-        feed = place.post_options(corpus.post(), more.users)
+    with site(options) as place, contextlib.ExitStack() as ends:
+        port = place.port if not more.second_gateway else ends.enter_context(second_gateway(options, place))
+        feed = place.post_options(corpus.post(), more.users) | {"feed_port": port}
         return measure(options, place, options.viewers, more.rate, feed)
 
 
@@ -81,8 +84,18 @@ def log(options: Options) -> Run:
 
 def tell(result: Result, variant: str, runs: list[Run]) -> None:
     """Fill in the tables."""
-    columns = ["run", "viewers", "comments/s in", "delivered/s, millions", "windows/s, thousands", "MB/s", "p50 ms", "p99 ms", "max ms"]
-    columns += ["core", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
+    columns = [
+        "run",
+        "viewers",
+        "comments/s in",
+        "delivered/s, millions",
+        "windows/s, thousands",
+        "MB/s",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+    ]
+    columns += ["core", "waited for it", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
     rows, intervals = [], []
     for number, run in enumerate(runs, 1):
         got, a = run.report, run.report.a
@@ -98,6 +111,7 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
                 f"{a.p99}",
                 f"{a.max}",
                 f"{run.server_cpu:.2f}",
+                f"{run.waited:.2f}",
                 f"{run.us_per_window:.2f}",
                 f"{run.end.complete:,}",
                 f"{run.end.violations.total}",
@@ -107,14 +121,16 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
         intervals.append([f"{variant} {number}", *latency_cells(got.interval)])
     result.tables.append(Table(f"The whole path: {variant}", columns, rows))
     result.tables.append(Table(f"Window intervals seen by one viewer, ms: {variant}", ["run", *LATENCY], intervals))
-    if any(run.report.acked for run in runs):
-        answered = [
-            [f"{variant} {n}", f"{r.end.published:,}", f"{r.end.acked:,}", f"{r.end.refused_posts} ({r.end.first_refused})", f"{r.end.late:,}"]
-            + latency_cells(r.report.ack)
-            for n, r in enumerate(runs, 1)
-        ]
+    if any(run.report.ack.count for run in runs):
         columns = ["run", "sent", "acknowledged", "refused (first status)", "waited for a connection", *LATENCY]
-        result.tables.append(Table(f"Acknowledgements, ms: {variant}", columns, answered))
+        answers = [[f"{variant} {number}", *_answers(run)] for number, run in enumerate(runs, 1)]
+        result.tables.append(Table(f"Acknowledgements, ms: {variant}", columns, answers))
+
+
+def _answers(run: Run) -> list[str]:
+    end = run.end
+    refused = f"{end.refused_posts} ({end.first_refused})"
+    return [f"{end.published:,}", f"{end.acked:,}", refused, f"{end.late:,}", *latency_cells(run.report.ack)]
 
 
 LATENCY = ["windows or answers", "p10", "p50", "p90", "p99", "p99.9", "max"]
@@ -131,9 +147,12 @@ def main() -> None:
     made = parser("path", __doc__, viewers=5000, seconds=20, rounds=3)
     made.add_argument("--runs", default="posts,log", help="which runs (default %(default)s)")
     made.add_argument("--rate", type=float, default=1000, help="posts/s (default %(default)s)")
-    made.add_argument("--users", type=int, default=8000, help="people who post, within everybody's limits (default %(default)s)")
+    made.add_argument(
+        "--users", type=int, default=8000, help="people who post, within everybody's limits (default %(default)s)"
+    )
     made.add_argument("--log-viewers", type=int, default=10_000, help="viewers of the log run (default %(default)s)")
     made.add_argument("--log-rate", type=float, default=1000, help="comments/s of the log run (default %(default)s)")
+    made.add_argument("--second-gateway", action="store_true", help="post to another gateway, on the client's core")
     options = parse(made)
     result = begin("path", "The whole path", options, viewers=options.viewers, rate=options.more.rate, users=options.more.users)
     ways = {"posts": posts, "log": log}
@@ -163,7 +182,14 @@ def criteria(result: Result, found: dict[str, list[Run]]) -> None:
     series: dict[str, list[tuple[str | float, float]]] = {}
     for variant, runs in found.items():
         middle = sorted(runs, key=lambda r: r.report.a.p50 or 0)[len(runs) // 2].report.interval
-        points = ((10, middle.p10), (50, middle.p50), (90, middle.p90), (99, middle.p99), (99.9, middle.p999), (100, middle.max))
+        points = (
+            (10, middle.p10),
+            (50, middle.p50),
+            (90, middle.p90),
+            (99, middle.p99),
+            (99.9, middle.p999),
+            (100, middle.max),
+        )
         series[variant] = [(share, value) for share, value in points if value is not None]
     result.plots.append(Plot("path", "lines", "Window intervals", "percentile", "ms", series))
 

@@ -5,15 +5,28 @@ import json
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
 
 from bench.build import program
 from bench.cpu import on_core, raise_file_limit
+from bench.nginx import nginx
 from bench.options import Options
 from bench.servers import WHOLE, NotReady, known
-from tests.processes import environment
+from tests.processes import environment, free_port
+
+#: One channel that keeps a few messages, as a feed without catch-up needs.
+NCHAN = """
+server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location = /sub {{ nchan_subscriber {subscriber}; nchan_channel_id bench; }}
+    location = /pub {{ nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 10; }}
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -62,13 +75,32 @@ def starlette(options: Options, _interval_ms: float) -> Iterator[Peer]:
 
 
 @contextmanager
+def _nchan(options: Options, subscriber: str, feed: str) -> Iterator[Peer]:
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="ovation-bench-") as folder:
+        servers = NCHAN.format(port=port, subscriber=subscriber)
+        with nginx(Path(folder), options.server_core, servers, nchan=True) as process:
+            client: dict[str, object] = {"path": "/sub", "feed": feed, "feed_port": port, "feed_path": "/pub"}
+            yield Peer(process.pid, port, client, positions=False)
+
+
+def nchan_raw(options: Options, _interval_ms: float) -> AbstractContextManager[Peer]:
+    """The cheapest mode of nchan: the publisher posts frames, which are passed on as they are."""
+    return _nchan(options, "http-raw-stream", "frame")
+
+
+def nchan_sse(options: Options, _interval_ms: float) -> AbstractContextManager[Peer]:
+    """Server-Sent Events of nchan, with ids of its own."""
+    return _nchan(options, "eventsource", "data")
+
+
+@contextmanager
 def _program(command: list[str], options: Options, env: dict[str, str]) -> Iterator[tuple[int, dict[str, int]]]:
     raise_file_limit()
     with on_core(options.server_core):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env or None, text=True)
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = cast("IO[str]", process.stdout).readline()
         if not line:
             msg = f"{command} ended with {process.wait()}"
             raise NotReady(msg)

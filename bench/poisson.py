@@ -52,7 +52,10 @@ def measure(options: Options, seed: int) -> list[Run]:
                 end = client.settle()
                 runs.append(Run(rate, report, end.whole, spent.seconds / report.seconds))
                 a = report.a
-                print(f"{rate:g}/s: p50 {a.p50} p99 {a.p99} max {a.max} ms, core {runs[-1].server_cpu:.2f}, complete {end.whole}", flush=True)
+                print(
+                    f"{rate:g}/s: p50 {a.p50} p99 {a.p99} max {a.max} ms, core {runs[-1].server_cpu:.2f}, complete {end.whole}",
+                    flush=True,
+                )
     return runs
 
 

@@ -1,6 +1,6 @@
 """A benchmark's outcome as a file: what was run, where, the tables people read and the rounds behind them."""
 
-import datetime
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def begin(name: str, title: str, options: Options, **settings: object) -> Result
     """A result that knows the circumstances; the load is that of before the run."""
     load = round(float(Path("/proc/loadavg").read_text().split()[0]), 2)
     shown = {key: str(value) for key, value in settings.items()} | options.settings
-    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    today = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Result(name, title, command(name), today, cpu.machine(), load, shown)
 
 

@@ -140,6 +140,20 @@ def site(options: Options, **settings: object) -> Iterator[Site]:
         yield Site(folder, nats, gateway, port, secret, start_stream(port, secret), options.query, chosen)
 
 
+@contextmanager
+def second_gateway(options: Options, place: Site) -> Iterator[int]:
+    """Another gateway of the same cluster, on the client's core; its port."""
+    port = free_port()
+    gateway = Process("gateway", log=place.folder / "second.log", **place.settings | {"http_port": port})
+    with on_core(options.client_core):
+        gateway.start()
+    try:
+        wait_ready(gateway)
+        yield port
+    finally:
+        gateway.kill()
+
+
 def wait_ready(process: Process) -> None:
     """Wait until a process of ours says it is ready.
 

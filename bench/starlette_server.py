@@ -1,6 +1,6 @@
 """What one writes first: Starlette, a StreamingResponse and a queue per viewer, on uvicorn with uvloop and httptools.
 
-    python -m bench.starlette_server      prints {"port":..,"feed_port":..}
+python -m bench.starlette_server      prints {"port":..,"feed_port":..}
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from gateway.fanout import sse
 from schemas.codec import splice
-
 
 _viewers: set[asyncio.Queue[bytes]] = set()
 

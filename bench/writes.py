@@ -27,6 +27,8 @@ VARIANTS: dict[str, Start] = {
     "c": peers.c_loop,
     "ovation": peers.fanout,
     "ovation-python": peers.fanout_python,
+    "nchan-raw": peers.nchan_raw,
+    "nchan-sse": peers.nchan_sse,
     "starlette": peers.starlette,
 }
 NAMES = {
@@ -51,6 +53,7 @@ class Run(Struct, frozen=True):
     many: float
     items_per_window: float
     server_cpu: float
+    waited: float
     client_cpu: float
     p50: float
     p99: float
@@ -61,7 +64,9 @@ class Run(Struct, frozen=True):
     violations: int
 
     def __str__(self) -> str:
-        return f"{self.us:.2f} us/write, {self.windows_per_s:,.0f} writes/s, core {self.server_cpu:.2f}, {self.complete} complete"
+        return (
+            f"{self.us:.2f} us/write, {self.windows_per_s:,.0f} writes/s, core {self.server_cpu:.2f}, {self.complete} complete"
+        )
 
 
 def measure(variant: str, options: Options) -> Run:
@@ -99,6 +104,7 @@ def measure(variant: str, options: Options) -> Run:
         many=report.many / report.receives,
         items_per_window=report.items / report.windows,
         server_cpu=spent.seconds / report.seconds,
+        waited=spent.waited / report.seconds,
         client_cpu=report.client_cpu_s / report.seconds,
         p50=report.a.p50 or 0,
         p99=report.a.p99 or 0,
@@ -122,13 +128,28 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
             f"{spread([r.items_per_window for r in own]).median:.2f}",
             f"{spread([r.many for r in own]).median:.4f}",
             f"{spread([r.server_cpu for r in own]).median:.2f} / {spread([r.client_cpu for r in own]).median:.2f}",
+            f"{spread([r.waited for r in own]).median:.2f}",
             f"{spread([r.p50 for r in own]).median:.1f} / {spread([r.p99 for r in own]).median:.1f}",
             f"{spread([r.connections_per_s for r in own]).median:,.0f}",
             f"{min(r.complete for r in own)}",
         ]
         rows.append(cells)
-    columns = ["server", "CPU us/write", "C / this", "nchan raw / this", "nchan sse / this", "Starlette / this", "writes/s, thousands"]
-    columns += ["write calls/window", "comments/window", "receives with several windows", "core: server / client"]
+    columns = [
+        "server",
+        "CPU us/write",
+        "C / this",
+        "nchan raw / this",
+        "nchan sse / this",
+        "Starlette / this",
+        "writes/s, thousands",
+    ]
+    columns += [
+        "write calls/window",
+        "comments/window",
+        "receives with several windows",
+        "core: server / client",
+        "server waited for its core",
+    ]
     columns += ["p50 / p99 ms", "connections/s", "complete viewers"]
     result.tables.append(Table("CPU per socket write, one comment per write", columns, rows))
     us = {NAMES[v]: spread([r.us for r in own]) for v, own in runs.items()}
