@@ -15,6 +15,7 @@ from gateway.fanout.admission import Admission
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
 from gateway.history import History
+from gateway.taps import Taps
 from infra.clock import SystemClock
 from infra.errors import BadSettings, Unavailable
 from infra.jetstream.connection import Connection
@@ -32,6 +33,7 @@ from infra.lifecycle import Lifecycle
 from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments, SqliteStreams
 from infra.telemetry import logs
+from schemas.subjects import part_of
 
 log = logs.get(__name__)
 
@@ -57,12 +59,13 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
     name = f"gateway-{secrets.token_hex(6)}"
     connection = await Connection(settings.nats_url, name, clock).open()
     publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
-    counters, feed = Counters(publisher, reader), Feed(connection)
+    counters, feed = Counters(publisher, reader, part_of(name, settings.counter_shards)), Feed(connection)
     records = StreamRecords(Bucket(STREAMS, connection, publisher, reader), publisher)
     lease = MachineLease(Bucket(LEASES, connection, publisher, reader), clock, f"{socket.gethostname()}:{os.getpid()}")
     directory = StreamDirectory(records, streams)
     history = History(comments, reader, clock)
     hub = Hub(settings, clock, connection, reader, history, counters, name)
+    taps = Taps(name, counters, feed, clock, settings.reaction_ms, hub.tally)
     directory.on_change(hub.changed)
     try:
         for start in (lambda: directory.start(feed), lease.start, hub.start):
@@ -81,7 +84,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
                 reader=reader,
                 limits=Limits(publisher, reader, clock),
                 counters=counters,
-                feed=feed,
+                taps=taps,
                 lease=lease,
                 viewer_count=hub.count,
                 reaction_totals=hub.reaction_totals,
@@ -90,6 +93,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
         admission = Admission(hub, directory, authenticator)
         await _serve(app, admission, hub, listening, settings, lifecycle)
     finally:
+        await taps.stop()
         await lease.stop()
         await hub.stop()
         await directory.stop()

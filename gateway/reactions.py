@@ -2,14 +2,11 @@
 
 import uuid
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import body, requests
 from gateway.problems import Problem
-from infra.errors import Unavailable
-from schemas import subjects
 from schemas.api import CountedReaction, NewReaction
 from schemas.items import REACTIONS
 
@@ -25,16 +22,7 @@ async def create(request: Request) -> Response:
         raise Problem(code, "Reactions are open while the stream is live.")
     reaction_id = uuid.uuid4().hex
     await deps.limits.take("reactions", deps.settings.limit_reactions, (record.stream_id, who.id), reaction_id)
-    total = await deps.counters.add(record.shard, record.stream_id, wanted.reaction_type, 1, reaction_id)
-    try:
-        totals = await deps.reaction_totals(record)
-    except Unavailable:
-        # It is counted; a 503 would make the viewer tap again.
-        totals = {}
-    if total is not None:
-        totals[wanted.reaction_type] = max(total, totals.get(wanted.reaction_type, 0))
-    pulse = {"reactions": {wanted.reaction_type: 1}, "totals": totals}
-    await deps.feed.tell(subjects.pulse(record.shard, record.stream_id), msgspec.json.encode(pulse))
+    totals = await deps.taps.count(record.shard, record.stream_id, wanted.reaction_type)
     return requests.answer(
         CountedReaction(
             reaction_id=reaction_id,

@@ -7,6 +7,7 @@ Refuses every socket, clock and setting: importing this package does no I/O, and
     records.py    the stream record kept in KV, and what is derived from it
     api.py        requests and answers of the HTTP API
     delivery.py   what one SSE `comments` event carries
+    pulse.py      what gateways tell each other, ephemeral
     problems.py   RFC 9457 problem documents and their codes
     subjects.py   the subject grammar: one function per subject, shards
     snowflake.py  64-bit comment ids: packing and the pure generator

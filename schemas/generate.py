@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import items, openapi
+from schemas import items, openapi, pulse
 
 ROOT = Path(__file__).resolve().parents[1]
 _REF = "#/components/schemas/"
@@ -27,7 +27,7 @@ def files() -> dict[str, str]:
     document = openapi.document()
     return {
         "docs/openapi.json": _json(document),
-        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"])),
+        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"] | _between_gateways())),
         "docs/schemas/items.json": _json(msgspec.json.schema(items.Item)),
         "web/src/generated.ts": typescript(document["components"]["schemas"]),
     }
@@ -59,7 +59,7 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
         ("live", "live.{shard}.{stream_id}", "Item", "The durable items of a stream, on its live log"),
         ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
-        ("pulse", "pulse.{shard}.{stream_id}", "ReactionBurst", "Reactions between gateways; ephemeral"),
+        ("pulse", "pulse.{shard}.{stream_id}", "ReactionPulse", "Reactions between gateways; ephemeral"),
     ):
         parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id") if f"{{{key}}}" in address}
         schema = {"$ref": f"{_REF}{payload}"} if payload != "Item" else {"oneOf": list(_items(schemas))}
@@ -91,6 +91,11 @@ def typescript(schemas: dict[str, Any]) -> str:
     names = " | ".join(entry["$ref"].removeprefix(_REF) for entry in _items(schemas))
     parts.append(f"export type Item = {names};\n")
     return "\n".join(parts)
+
+
+def _between_gateways() -> dict[str, Any]:
+    """What no client ever sees."""
+    return msgspec.json.schema_components([pulse.ReactionPulse], ref_template=f"{_REF}{{name}}")[1]
 
 
 def _items(schemas: dict[str, Any]) -> Iterator[dict[str, str]]:
