@@ -15,6 +15,7 @@ from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.feed import Feed, FeedMessage, Subscription
 from infra.jetstream.reader import Reader
+from infra.jetstream.tally import Parts
 from infra.telemetry import logs, metrics
 from schemas import subjects
 from schemas.records import StreamRecord
@@ -106,7 +107,7 @@ class Audience:
         """The `to` of the last window."""
         return self.windower.position
 
-    async def open(self, totals: dict[str, int]) -> None:
+    async def open(self) -> None:
         """Subscribe, then find the tail: what comes in between is held and taken after it.
 
         Raises:
@@ -120,7 +121,6 @@ class Audience:
         last = await self._reader.last(self.log, self.subject)
         base = last.seq if last else await self.history.tail(self.record)
         self._windower = Windower(self.stream_id, base, await self.history.removals(self.record))
-        self.pulse.know(totals)
         early, self._early = self._early, []
         for message in early:
             self._take(message)
@@ -180,7 +180,13 @@ class Audience:
 
     def count_viewers(self, count: int) -> None:
         """Note the viewers over all gateways."""
-        self.pulse.viewers = count
+        self.pulse.count(count, approximate=False)
+        if self.pulse.due:
+            self._schedule()
+
+    def learn(self, parts: Parts) -> None:
+        """Note what the counter log says, and tell the viewers what they have missed of it."""
+        self.pulse.know(parts, tell=True)
         if self.pulse.due:
             self._schedule()
 

@@ -17,9 +17,11 @@ from infra.jetstream.connection import Connection
 from infra.jetstream.counters import Counters
 from infra.jetstream.feed import Feed, Subscription
 from infra.jetstream.reader import Reader
+from infra.jetstream.tally import Tally
 from infra.settings import Settings
 from infra.telemetry import logs
 from schemas import subjects
+from schemas.items import REACTIONS
 from schemas.records import StreamRecord
 
 log = logs.get(__name__)
@@ -34,6 +36,10 @@ CHECK_ALL_S = 30.0
 PAUSED_S = 3.0
 #: An audience without viewers keeps following for this long: a reload finds its ring warm.
 IDLE_S = 30.0
+
+
+#: Counters read side by side after the broker's return.
+RECOUNTS = 32
 
 
 class Busy(Exception):
@@ -87,6 +93,7 @@ class Hub:
         """
         self._listening = await self._feed.listen("presence.*", lambda _, payload: self._presence.take(payload))
         self._connection.on_up(self.check_all)
+        self._connection.on_up(self._recount)
         self._spawn(self._tick())
 
     async def stop(self) -> None:
@@ -127,21 +134,25 @@ class Hub:
         own = len(audience.people) if audience else 0
         return own + self._presence.elsewhere(stream_id)
 
+    def tally(self, stream_id: str) -> Tally | None:
+        """What is known of a stream's counters, where it is watched here."""
+        audience = self._audiences.get(stream_id)
+        return audience.pulse.tally if audience else None
+
     async def reaction_totals(self, record: StreamRecord) -> dict[str, int]:
         """Durable totals by reaction type, zeros left out.
 
         Raises:
             Unavailable: the counter log does not answer and the stream is not watched here.
         """
-        audience = self._audiences.get(record.stream_id)
+        known = self.tally(record.stream_id)
+        tally = known or Tally()
         try:
-            totals = await self._counters.totals(record.shard, record.stream_id)
+            tally.know(await self._counters.parts(record.shard, record.stream_id))
         except Unavailable:
-            if audience is None:
+            if known is None:
                 raise
-            return dict(audience.pulse.totals)
-        totals.pop("arrivals", None)
-        return totals
+        return tally.totals(REACTIONS)
 
     def changed(self, record: StreamRecord) -> None:
         """A stream's record changed; its audience keeps the newest."""
@@ -156,6 +167,17 @@ class Hub:
         """
         await self._check(list(self._audiences.values()))
         self._checked_all = self._checked_young = self._ticked = self._clock.monotonic()
+
+    async def _recount(self) -> None:
+        """Read all counters again: pulses sent while the broker was away are lost."""
+        slots = asyncio.Semaphore(RECOUNTS)
+
+        async def recount(audience: Audience) -> None:
+            async with slots:
+                parts = await self._counters.parts(audience.record.shard, audience.stream_id)
+            audience.learn(parts)
+
+        await asyncio.gather(*(recount(audience) for audience in self._audiences.values()))
 
     async def drain(self, seconds: float) -> None:
         """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames."""
@@ -185,10 +207,10 @@ class Hub:
     async def _open(self, record: StreamRecord) -> Audience:
         audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history)
         audience.on_lagging = self._resynchronise
-        totals = await self._counters.totals(record.shard, record.stream_id)
-        totals.pop("arrivals", None)
         try:
-            await audience.open(totals)
+            await audience.open()
+            # Only now: what is counted from here on comes as a pulse.
+            audience.pulse.know(await self._counters.parts(record.shard, record.stream_id))
         except Unavailable:
             await audience.close()
             raise
@@ -200,7 +222,7 @@ class Hub:
             await self._catchup.start(viewer, audience, last_id, backfill)
             if not viewer.comments_only:
                 # The next change may be long in coming.
-                audience.pulse.viewers = self.count(audience.stream_id)
+                audience.pulse.count(self.count(audience.stream_id), False)
                 viewer.send(audience.pulse.viewers_frame())
         except Unavailable as error:
             log.warning("viewer sent away", stream_id=audience.stream_id, cause=str(error))
