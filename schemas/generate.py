@@ -60,14 +60,16 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
         ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
         ("pulse", "pulse.{shard}.{stream_id}", "ReactionPulse", "Reactions between gateways; ephemeral"),
+        ("presence", "presence.{gateway}", "PresenceMessage", "Viewers of one gateway; ephemeral"),
     ):
-        parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id") if f"{{{key}}}" in address}
+        parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id", "gateway") if f"{{{key}}}" in address}
+        encoding = "application/msgpack" if payload == "PresenceMessage" else "application/json"
         schema = {"$ref": f"{_REF}{payload}"} if payload != "Item" else {"oneOf": list(_items(schemas))}
         channels[name] = {
             "address": address,
             "description": summary,
             "parameters": parameters,
-            "messages": {payload: {"contentType": "application/json", "payload": schema}},
+            "messages": {payload: {"contentType": encoding, "payload": schema}},
         }
         operations[f"receive_{name}"] = {
             "action": "receive",
@@ -95,7 +97,7 @@ def typescript(schemas: dict[str, Any]) -> str:
 
 def _between_gateways() -> dict[str, Any]:
     """What no client ever sees."""
-    return msgspec.json.schema_components([pulse.ReactionPulse], ref_template=f"{_REF}{{name}}")[1]
+    return msgspec.json.schema_components([pulse.ReactionPulse, pulse.PresenceMessage], ref_template=f"{_REF}{{name}}")[1]
 
 
 def _items(schemas: dict[str, Any]) -> Iterator[dict[str, str]]:

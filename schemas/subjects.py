@@ -48,7 +48,7 @@ def pulse(shard: int, stream_id: str) -> str:
 
 
 def presence(gateway: str) -> str:
-    """`presence.<gateway>`: one gateway's viewer counts, once a second, on core NATS."""
+    """`presence.<gateway>`: one gateway's viewers, as they change, on core NATS."""
     return f"presence.{_token(gateway)}"
 
 
