@@ -10,7 +10,9 @@ from gateway import access, problems
 from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
 from gateway.fanout import sse
+from gateway.fanout.crowd import ANONYMOUS
 from gateway.fanout.hub import Busy, Hub
+from gateway.fanout.sketch import person
 from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
 from infra.errors import OvationError, Unavailable
@@ -159,7 +161,7 @@ class Admission:
         viewer.comments_only = comments_only
         viewer.gzip = request.takes_gzip
         viewer.expires_at = principal.expires_at if principal else None
-        viewer.person = principal.id if principal else f"anonymous-{id(viewer)}"
+        viewer.person = person(principal.id) if principal else ANONYMOUS
         audience = await self._hub.admit(viewer, record)
         encoding = b"content-encoding: gzip\r\n\r\n" + sse.GZIP_HEADER if viewer.gzip else b"\r\n"
         viewer.transport.write(HEAD + encoding)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.fanout import sse
+from gateway.fanout.presence import Presence
 from gateway.fanout.pulse import Pulse
 from gateway.fanout.ring import Ring
 from gateway.fanout.viewer import Viewer
@@ -52,7 +53,14 @@ class Audience:
     """
 
     def __init__(
-        self, record: StreamRecord, tuning: Tuning, clock: Clock, feed: Feed, reader: Reader, history: History
+        self,
+        record: StreamRecord,
+        tuning: Tuning,
+        clock: Clock,
+        feed: Feed,
+        reader: Reader,
+        history: History,
+        presence: Presence,
     ) -> None:
         self.record = record
         self.history = history
@@ -61,7 +69,7 @@ class Audience:
         self.pulse = Pulse(clock)
         self.viewers: set[Viewer] = set()
         self.live: set[Viewer] = set()
-        self.people: dict[str, int] = {}
+        self._presence = presence
         self.last_event = clock.monotonic()
         self.idle_since = clock.monotonic()
         #: Called with a viewer that was skipped and has drained.
@@ -138,7 +146,7 @@ class Audience:
         """Count a viewer; it is written to only once it is live."""
         viewer.audience = self
         self.viewers.add(viewer)
-        self.people[viewer.person] = self.people.get(viewer.person, 0) + 1
+        self._presence.join(self.stream_id, viewer.person)
         metrics.VIEWERS.inc()
 
     def leave(self, viewer: Viewer) -> None:
@@ -147,9 +155,7 @@ class Audience:
             return
         self.viewers.discard(viewer)
         self.live.discard(viewer)
-        self.people[viewer.person] -= 1
-        if not self.people[viewer.person]:
-            del self.people[viewer.person]
+        self._presence.leave(self.stream_id, viewer.person)
         if not self.viewers:
             self.idle_since = self.clock.monotonic()
         metrics.VIEWERS.dec()
@@ -178,9 +184,9 @@ class Audience:
             self._last_flush = float("-inf")
             await self.reached(last.seq)
 
-    def count_viewers(self, count: int) -> None:
+    def count_viewers(self, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
         """Note the viewers over all gateways."""
-        self.pulse.count(count, approximate=False)
+        self.pulse.count(count, approximate)
         if self.pulse.due:
             self._schedule()
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
+from gateway.fanout.announcer import Announcer
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
@@ -15,12 +16,11 @@ from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.connection import Connection
 from infra.jetstream.counters import Counters
-from infra.jetstream.feed import Feed, Subscription
+from infra.jetstream.feed import Feed
 from infra.jetstream.reader import Reader
 from infra.jetstream.tally import Tally
 from infra.settings import Settings
 from infra.telemetry import logs
-from schemas import subjects
 from schemas.items import REACTIONS
 from schemas.records import StreamRecord
 
@@ -67,12 +67,13 @@ class Hub:
         self._reader = reader
         self._history = history
         self._counters = counters
-        self._presence = Presence(gateway, clock)
+        self._gateway = gateway
+        self._presence = Presence(gateway, clock, settings.presence_exact)
+        self._announcer = Announcer(self._presence, self._feed, self._show)
         self._catchup = Catchup()
         self._audiences: dict[str, Audience] = {}
         self._opening: dict[str, asyncio.Task[Audience]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listening: Subscription | None = None
         self._ticked = clock.monotonic()
         self._checked_young = self._checked_all = clock.monotonic()
         self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
@@ -91,7 +92,7 @@ class Hub:
         Raises:
             Unavailable: the broker is away.
         """
-        self._listening = await self._feed.listen("presence.*", lambda _, payload: self._presence.take(payload))
+        await self._announcer.start()
         self._connection.on_up(self.check_all)
         self._connection.on_up(self._recount)
         self._spawn(self._tick())
@@ -102,8 +103,7 @@ class Hub:
             task.cancel()
         for audience in list(self._audiences.values()):
             await audience.close()
-        if self._listening:
-            await self._listening.end()
+        await self._announcer.stop()
 
     async def admit(self, viewer: Viewer, record: StreamRecord) -> Audience:
         """Make room for a viewer and find its audience.
@@ -130,9 +130,7 @@ class Hub:
 
     def count(self, stream_id: str) -> int:
         """Viewers of a stream over all gateways."""
-        audience = self._audiences.get(stream_id)
-        own = len(audience.people) if audience else 0
-        return own + self._presence.elsewhere(stream_id)
+        return self._presence.count(stream_id)[0]
 
     def tally(self, stream_id: str) -> Tally | None:
         """What is known of a stream's counters, where it is watched here."""
@@ -205,7 +203,7 @@ class Hub:
         return await asyncio.shield(task)
 
     async def _open(self, record: StreamRecord) -> Audience:
-        audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history)
+        audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence)
         audience.on_lagging = self._resynchronise
         try:
             await audience.open()
@@ -222,7 +220,7 @@ class Hub:
             await self._catchup.start(viewer, audience, last_id, backfill)
             if not viewer.comments_only:
                 # The next change may be long in coming.
-                audience.pulse.count(self.count(audience.stream_id), False)
+                audience.pulse.count(*self._presence.count(audience.stream_id))
                 viewer.send(audience.pulse.viewers_frame())
         except Unavailable as error:
             log.warning("viewer sent away", stream_id=audience.stream_id, cause=str(error))
@@ -231,6 +229,10 @@ class Hub:
     def _resynchronise(self, viewer: Viewer) -> None:
         if viewer.audience is not None and not viewer.closed:
             self._spawn(self._catchup.bring(viewer, viewer.audience))
+
+    def _show(self, stream_id: str, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
+        if (audience := self._audiences.get(stream_id)) is not None:
+            audience.count_viewers(count, approximate)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -253,11 +255,7 @@ class Hub:
             if self._counting is None or self._counting.done():
                 # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
                 self._counting = self._spawn(self._count_arrivals())
-            self._presence.expire()
-            counts = {stream_id: len(audience.people) for stream_id, audience in self._audiences.items()}
-            await self._feed.tell(subjects.presence(self._presence.gateway), self._presence.message(counts))
             for audience in list(self._audiences.values()):
-                audience.count_viewers(self.count(audience.stream_id))
                 audience.tick(now)
                 self._expire(audience)
             self._bound_rings()
@@ -283,7 +281,7 @@ class Hub:
         arrivals, self._arrivals = self._arrivals, defaultdict(int)
         for (shard, stream_id), count in arrivals.items():
             self._arrival_batch += 1
-            msg_id = f"{self._presence.gateway}.{self._arrival_batch}"
+            msg_id = f"{self._gateway}.{self._arrival_batch}"
             try:
                 await self._counters.add(shard, stream_id, "arrivals", count, msg_id)
             except Unavailable:

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from gateway.fanout import sse
+from gateway.fanout.crowd import ANONYMOUS
 
 if TYPE_CHECKING:
     from gateway.fanout.audience import Audience
@@ -49,7 +50,7 @@ class Viewer(asyncio.Protocol):
         self.gzip = False
         self.comments_only = False
         #: Who it is counted as; several connections of one person are one viewer.
-        self.person = ""
+        self.person = ANONYMOUS
         self.expires_at: float | None = None
         self.paused = False
         self.closed = False

@@ -76,7 +76,6 @@ class Door(asyncio.Protocol):
         served = Served(self._transport)
         self._transport.set_protocol(served)
         served.gzip = "accept-encoding" in headers
-        served.person = str(id(served))
         audience = await self._hub.admit(served, self._record)
         served.transport.write(HEAD + (b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if served.gzip else b"\r\n"))
         last_id = int(headers["last-event-id"]) if "last-event-id" in headers else None
