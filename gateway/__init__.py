@@ -12,7 +12,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     streams.py      the stream calls
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
-    reactions.py    taps, counted durably
+    reactions.py    reactions, answered once they are counted durably
+    taps.py         taps of this gateway, added up: one durable addition per interval
     commands.py     the commands of a WebSocket, through the same functions as the HTTP calls
     text.py         what a comment's text may be
     history.py      store and log as one history

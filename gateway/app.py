@@ -17,10 +17,10 @@ from gateway.directory import StreamDirectory
 from gateway.history import History
 from gateway.middleware import RequestLog
 from gateway.problems import Problem, from_error, render
+from gateway.taps import Taps
 from infra.clock import Clock
 from infra.errors import OvationError
 from infra.jetstream.counters import Counters
-from infra.jetstream.feed import Feed
 from infra.jetstream.leases import MachineLease
 from infra.jetstream.limits import Limits
 from infra.jetstream.publisher import Publisher
@@ -49,7 +49,7 @@ class Deps:
     reader: Reader
     limits: Limits
     counters: Counters
-    feed: Feed
+    taps: Taps
     lease: MachineLease
     #: Viewers of a stream over all gateways.
     viewer_count: Callable[[str], int]

@@ -20,6 +20,7 @@ from gateway.fanout.office import Office
 from gateway.fanout.protocol import protocol_with
 from gateway.fanout.sockets import Sockets
 from gateway.history import History
+from gateway.taps import Taps
 from infra.clock import SystemClock
 from infra.errors import BadSettings, Unavailable
 from infra.jetstream.connection import Connection
@@ -37,6 +38,7 @@ from infra.lifecycle import Lifecycle
 from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments, SqliteStreams
 from infra.telemetry import logs
+from schemas.subjects import part_of
 
 log = logs.get(__name__)
 
@@ -63,12 +65,13 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
     name = f"gateway-{secrets.token_hex(6)}"
     connection = await Connection(settings.nats_url, name, clock).open()
     publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
-    counters, feed = Counters(publisher, reader), Feed(connection)
+    counters, feed = Counters(publisher, reader, part_of(name, settings.counter_shards)), Feed(connection)
     records = StreamRecords(Bucket(STREAMS, connection, publisher, reader), publisher)
     lease = MachineLease(Bucket(LEASES, connection, publisher, reader), clock, f"{socket.gethostname()}:{os.getpid()}")
     directory = StreamDirectory(records, streams)
     history = History(comments, reader, clock)
     hub = Hub(settings, clock, connection, reader, history, counters, name)
+    taps = Taps(name, counters, feed, clock, settings.reaction_ms, hub.tally)
     directory.on_change(hub.changed)
     try:
         for start in (lambda: directory.start(feed), lease.start, hub.start):
@@ -86,7 +89,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
             reader=reader,
             limits=Limits(publisher, reader, clock),
             counters=counters,
-            feed=feed,
+            taps=taps,
             lease=lease,
             viewer_count=hub.count,
             reaction_totals=hub.reaction_totals,
@@ -105,6 +108,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
         finally:
             await sockets.stop()
     finally:
+        await taps.stop()
         await lease.stop()
         await hub.stop()
         await directory.stop()

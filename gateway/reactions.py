@@ -2,7 +2,6 @@
 
 import uuid
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,8 +9,6 @@ from gateway import body, requests
 from gateway.app import Deps
 from gateway.auth import Principal
 from gateway.problems import Problem
-from infra.errors import Unavailable
-from schemas import subjects
 from schemas.api import CountedReaction, NewReaction
 from schemas.items import REACTIONS, ReactionType
 from schemas.records import StreamRecord
@@ -38,16 +35,7 @@ async def react(deps: Deps, who: Principal, record: StreamRecord, reaction_type:
         raise Problem(code, "Reactions are open while the stream is live.")
     reaction_id = uuid.uuid4().hex
     await deps.limits.take("reactions", deps.settings.limit_reactions, (record.stream_id, who.id), reaction_id)
-    total = await deps.counters.add(record.shard, record.stream_id, reaction_type, 1, reaction_id)
-    try:
-        totals = await deps.reaction_totals(record)
-    except Unavailable:
-        # It is counted; a 503 would make the viewer tap again.
-        totals = {}
-    if total is not None:
-        totals[reaction_type] = max(total, totals.get(reaction_type, 0))
-    pulse = {"reactions": {reaction_type: 1}, "totals": totals}
-    await deps.feed.tell(subjects.pulse(record.shard, record.stream_id), msgspec.json.encode(pulse))
+    totals = await deps.taps.count(record.shard, record.stream_id, reaction_type)
     return CountedReaction(
         reaction_id=reaction_id,
         reaction_type=reaction_type,

@@ -80,6 +80,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_user: Limit = Limit(30, 60)
     # Reactions per user and stream.
     limit_reactions: Limit = Limit(10, 1)
+    # Milliseconds between two additions of one gateway to a stream's reaction counters; the first tap does not wait.
+    reaction_ms: Annotated[int, Meta(ge=1, le=1000)] = 250
+    # Parts of each counter, over which gateways spread: about as many as gateways. Takes effect at any time.
+    counter_shards: Annotated[int, Meta(ge=1, le=64)] = 8
     # Who may start a stream: anyone (guests too) or role (tokens with the role creator or admin).
     creators: Literal["anyone", "role"] = "anyone"
     # Whether POST /session mints guests.
@@ -121,6 +125,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ring_s: Annotated[float, Meta(ge=0)] = 120.0
     # Bytes of windows kept per process, all streams together.
     ring_total_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024**2
+    # People of one stream in one gateway up to which viewer counts are exact; above, sampled and marked approximate.
+    presence_exact: Annotated[int, Meta(ge=16, le=16_384)] = 1024
     # Viewers one gateway takes; the next one is told to come back. Fewer where the system allows fewer descriptors.
     max_viewers: Count = 50_000
     # Connections one gateway holds besides viewers; past that a request is answered 503.

@@ -8,6 +8,7 @@ Refuses every socket, clock and setting: importing this package does no I/O, and
     api.py        requests and answers of the HTTP API
     delivery.py   what one SSE `comments` event carries
     socket.py     the WebSocket's commands and messages
+    pulse.py      what gateways tell each other, ephemeral
     problems.py   RFC 9457 problem documents and their codes
     subjects.py   the subject grammar: one function per subject, shards
     snowflake.py  64-bit comment ids: packing and the pure generator

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import items, openapi, socket
+from schemas import items, openapi, pulse, socket
 
 ROOT = Path(__file__).resolve().parents[1]
 _REF = "#/components/schemas/"
@@ -27,7 +27,7 @@ def files() -> dict[str, str]:
     document = openapi.document()
     return {
         "docs/openapi.json": _json(document),
-        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"] | _over_sockets())),
+        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"] | _over_sockets() | _between_gateways())),
         "docs/schemas/items.json": _json(msgspec.json.schema(items.Item)),
         "web/src/generated.ts": typescript(document["components"]["schemas"] | _over_sockets()),
     }
@@ -59,15 +59,17 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
         ("live", "live.{shard}.{stream_id}", "Item", "The durable items of a stream, on its live log"),
         ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
-        ("pulse", "pulse.{shard}.{stream_id}", "ReactionBurst", "Reactions between gateways; ephemeral"),
+        ("pulse", "pulse.{shard}.{stream_id}", "ReactionPulse", "Reactions between gateways; ephemeral"),
+        ("presence", "presence.{gateway}", "PresenceMessage", "Viewers of one gateway; ephemeral"),
     ):
-        parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id") if f"{{{key}}}" in address}
+        parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id", "gateway") if f"{{{key}}}" in address}
+        encoding = "application/msgpack" if payload == "PresenceMessage" else "application/json"
         schema = {"$ref": f"{_REF}{payload}"} if payload != "Item" else {"oneOf": list(_items(schemas))}
         channels[name] = {
             "address": address,
             "description": summary,
             "parameters": parameters,
-            "messages": {payload: {"contentType": "application/json", "payload": schema}},
+            "messages": {payload: {"contentType": encoding, "payload": schema}},
         }
         operations[f"receive_{name}"] = {
             "action": "receive",
@@ -124,6 +126,11 @@ def _socket() -> tuple[dict[str, Any], dict[str, Any]]:
         for action, summary, names in (("send", "Commands", commands), ("receive", "What a gateway says", messages))
     }
     return channel, operations
+
+
+def _between_gateways() -> dict[str, Any]:
+    """What no client ever sees."""
+    return msgspec.json.schema_components([pulse.ReactionPulse, pulse.PresenceMessage], ref_template=f"{_REF}{{name}}")[1]
 
 
 def _items(schemas: dict[str, Any]) -> Iterator[dict[str, str]]:

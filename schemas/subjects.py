@@ -48,13 +48,38 @@ def pulse(shard: int, stream_id: str) -> str:
 
 
 def presence(gateway: str) -> str:
-    """`presence.<gateway>`: one gateway's viewer counts, once a second, on core NATS."""
+    """`presence.<gateway>`: one gateway's viewers, as they change, on core NATS."""
     return f"presence.{_token(gateway)}"
 
 
-def count(shard: int, stream_id: str, name: str) -> str:
-    """`count.<shard>.<stream_id>.<name>`: one counter; *name* may be `*` to read all of a stream's."""
-    return f"count.{shard}.{_token(stream_id)}.{name if name == '*' else _token(name)}"
+def count(shard: int, stream_id: str, name: str, part: int) -> str:
+    """`count.<shard>.<stream_id>.<name>.<part>`: one part of one counter."""
+    return f"count.{shard}.{_token(stream_id)}.{_token(name)}.{part}"
+
+
+def counts(shard: int, stream_id: str) -> str:
+    """`count.<shard>.<stream_id>.>`: all parts of all counters of a stream."""
+    return f"count.{shard}.{_token(stream_id)}.>"
+
+
+def parse_count(subject: str) -> tuple[str, int]:
+    """Take a counter's subject apart into (name, part); part -1 is the undivided subject that older versions wrote.
+
+    Raises:
+        ValueError: when *subject* is no counter's.
+    """
+    match subject.split("."):
+        case ["count", _, _, name]:
+            return name, -1
+        case ["count", _, _, name, part] if part.isdecimal():
+            return name, int(part)
+    msg = f"{subject!r} is not count.<shard>.<stream_id>.<name>.<part>"
+    raise ValueError(msg)
+
+
+def part_of(gateway: str, parts: int) -> int:
+    """The part (0 to *parts* - 1) of every counter that a gateway adds to."""
+    return zlib.crc32(gateway.encode()) % parts
 
 
 def counts_log(shard: int) -> str:

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.backends import nats, programs
 from tests.backends.nats import NatsElsewhere, NatsServer
+
+# Nothing is timed here: a machine that is busy with something else would fail an example that passes a moment later.
+settings.register_profile("ovation", deadline=None)
+settings.load_profile("ovation")
 
 
 def pytest_report_header() -> list[str]:

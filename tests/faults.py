@@ -19,6 +19,8 @@ class FaultProxy:
         self.cut_after: int | None = None
         #: Chunks that wait for `heal`.
         self.held = 0
+        #: Links taken so far.
+        self.links = 0
         self._refusing = False
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -68,6 +70,7 @@ class FaultProxy:
             writer.transport.abort()
             return
         ends = {writer, up_writer}
+        self.links += 1
         self._links |= ends
         if self._refusing:
             for end in ends:

@@ -23,7 +23,11 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     greeting.py    the first delivery of viewers that bring no position
     backlog.py     what the ring does not hold, one read for all whom it serves
     pulse.py       what rides along: reactions and viewer counts
-    presence.py    viewer counts summed over gateways
+    sketch.py      distinct people from samples of each gateway's: exact, and estimated above a bound (pure)
+    crowd.py       one stream's people in this gateway (pure)
+    peer.py        what one other gateway has told of its viewers (pure)
+    presence.py    viewer counts over gateways: what is told and what is known (pure)
+    announcer.py   when presence is told and counts are shown
     tailcheck.py   asks the logs for the tails of watched streams
     hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
     admission.py   an events request checked and turned into a viewer, or into a problem

@@ -1,9 +1,7 @@
 """An events request, checked and turned into a viewer; or into a problem document, before any event is written."""
 
 import asyncio
-from hashlib import blake2b
 from http.cookies import CookieError, SimpleCookie
-from random import getrandbits
 from urllib.parse import parse_qs
 
 from msgspec import Struct
@@ -13,9 +11,12 @@ from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
 from gateway.fanout import sse
 from gateway.fanout.audience import Audience
+from gateway.fanout.crowd import ANONYMOUS
 from gateway.fanout.deflate import GZIP_HEADER, packed
 from gateway.fanout.hub import Busy, Hub
 from gateway.fanout.refusal import refuse
+from gateway.fanout.sampling import any_cohort, cohort_of
+from gateway.fanout.sketch import person
 from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
 from infra.errors import OvationError, Unavailable
@@ -190,8 +191,8 @@ class Admission:
         access.require_watch(principal, record)
         viewer.gzip = request.takes_gzip
         viewer.expires_at = principal.expires_at if principal else None
-        # A connection without a credential is a person of its own.
-        viewer.person = person(principal.id) if principal else getrandbits(64)
+        viewer.person = person(principal.id) if principal else ANONYMOUS
+        viewer.cohort = cohort_of(viewer.person) if principal else any_cohort()
         viewer.named = principal is not None
         viewer.place = self._hub.quotas.place(request.address)
         return last_id, backfill
@@ -200,11 +201,6 @@ class Admission:
         encoding = b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if viewer.gzip else b"\r\n"
         viewer.head = HEAD + encoding + (RETRY_PACKED if viewer.gzip else RETRY)
         self._hub.serve(viewer, audience, last_id, backfill)
-
-
-def person(user_id: str) -> int:
-    """A uniform 64-bit number for a user, equal on all gateways."""
-    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
 
 
 def _answer_failure(viewer: Viewer, error: Exception) -> None:

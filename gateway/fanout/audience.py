@@ -7,9 +7,10 @@ from itertools import chain
 from gateway.fanout.degradation import Degradation
 from gateway.fanout.follower import Follower
 from gateway.fanout.lane import Lane, LaneKey, Roll
+from gateway.fanout.presence import Presence
 from gateway.fanout.pulse import Pulse
 from gateway.fanout.ring import Ring
-from gateway.fanout.sampling import cohort_of, cut
+from gateway.fanout.sampling import cut
 from gateway.fanout.sender import Sender
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window, as_decided
@@ -21,6 +22,7 @@ from gateway.shown import Shown
 from infra.clock import Clock
 from infra.jetstream.feed import Feed
 from infra.jetstream.reader import Reader
+from infra.jetstream.tally import Parts
 from infra.settings import Settings
 from infra.telemetry import metrics
 from schemas.records import StreamRecord
@@ -48,7 +50,7 @@ class Audience:
         feed: Feed,
         reader: Reader,
         history: History,
-        gateway: str,
+        presence: Presence,
     ) -> None:
         self.record = record
         self.history = history
@@ -56,11 +58,11 @@ class Audience:
         self.follower = Follower(clock, feed, reader, history, self._schedule)
         self.ring = Ring(settings.ring_bytes, settings.ring_s)
         self.pulse = Pulse(clock)
-        self.degradation = Degradation(gateway, settings, clock)
+        self.degradation = Degradation(presence.gateway, settings, clock)
         self.viewers: set[Viewer] = set()
         #: Viewers whose credential ends some time.
         self.expiring: set[Viewer] = set()
-        self.people: dict[int, int] = {}
+        self._presence = presence
         self.idle_since = clock.monotonic()
         #: Called with a viewer that was skipped, and has taken everything since.
         self.on_returned: Callable[[Viewer], None] = lambda _: None
@@ -97,13 +99,12 @@ class Audience:
         """The `to` of the last window."""
         return self.windower.position
 
-    async def open(self, totals: dict[str, int]) -> None:
+    async def open(self) -> None:
         """Begin to follow.
 
         Raises:
             Unavailable: the broker or the store is away.
         """
-        self.pulse.know(totals)
         await self.follower.open(self.record, self._settings.sample_weights, self._take_pulse)
 
     async def close(self) -> None:
@@ -118,7 +119,7 @@ class Audience:
         self.viewers.add(viewer)
         if viewer.expires_at is not None:
             self.expiring.add(viewer)
-        self.people[viewer.person] = self.people.get(viewer.person, 0) + 1
+        self._presence.join(self.stream_id, viewer.person)
         metrics.VIEWERS.inc()
 
     def leave(self, viewer: Viewer) -> None:
@@ -127,9 +128,7 @@ class Audience:
             return
         self.viewers.discard(viewer)
         self.expiring.discard(viewer)
-        self.people[viewer.person] -= 1
-        if not self.people[viewer.person]:
-            del self.people[viewer.person]
+        self._presence.leave(self.stream_id, viewer.person)
         if not self.viewers:
             self.idle_since = self.clock.monotonic()
         metrics.VIEWERS.dec()
@@ -137,7 +136,7 @@ class Audience:
 
     def go_live(self, viewer: Viewer) -> None:
         """Put a viewer that has reached `position` into its lane."""
-        cohort = cohort_of(viewer.person) if self._sampled else None
+        cohort = viewer.cohort if self._sampled else None
         key = LaneKey(viewer.wire, viewer.gzip, viewer.comments_only, cohort)
         lane = self._lanes.get(key)
         if lane is None:
@@ -190,15 +189,25 @@ class Audience:
         """The viewer count as it stands, for one who just came: the next change may be long in coming."""
         return wire.event(*self.pulse.viewers_news())
 
-    def count_viewers(self, count: int) -> None:
+    def recount(self) -> None:
+        """Look at the viewer count again: somebody is about to be told it, and counts it in."""
+        self.pulse.count(*self._presence.count(self.stream_id))
+
+    def count_viewers(self, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
         """Note the viewers over all gateways."""
-        self.pulse.viewers = count
+        self.pulse.count(count, approximate)
         if self.pulse.due:
             self._schedule()
 
-    def measure(self, viewers: int) -> list[bytes]:
-        """Once a second, with the viewers over all gateways: what to tell the others on the pulse."""
-        told = self.degradation.tick(viewers, self._slowest_s * 1000, float(self._came))
+    def learn(self, parts: Parts) -> None:
+        """Note what the counter log says, and tell the viewers what they have missed of it."""
+        self.pulse.know(parts, tell=True)
+        if self.pulse.due:
+            self._schedule()
+
+    def measure(self) -> list[bytes]:
+        """Once a second: what to tell the other gateways on the pulse."""
+        told = self.degradation.tick(self.pulse.viewers, self._slowest_s * 1000, float(self._came))
         self._slowest_s, self._came = 0.0, 0
         return told
 

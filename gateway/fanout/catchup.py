@@ -14,7 +14,6 @@ from typing import Any
 from gateway.fanout.audience import Audience
 from gateway.fanout.backlog import Backlog
 from gateway.fanout.greeting import Greetings
-from gateway.fanout.sampling import cohort_of
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window
 from infra.telemetry import metrics
@@ -108,11 +107,10 @@ class Catchup:
 
 def _write(viewer: Viewer, windows: list[Window]) -> None:
     metrics.RESUMED.labels("ring").inc()
-    cohort = cohort_of(viewer.person)
     parts: list[bytes] = []
     size = 0
     for window in windows:
-        cut = window.cut(cohort)
+        cut = window.cut(viewer.cohort)
         if viewer.position == window.prev:
             part = cut.packed(viewer.wire) if viewer.gzip else cut.frame(viewer.wire)
         else:

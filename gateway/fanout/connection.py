@@ -18,6 +18,7 @@ from websockets.server import ServerProtocol
 from gateway.auth import Principal
 from gateway.fanout import ws
 from gateway.fanout.pace import Pace
+from gateway.fanout.sampling import any_cohort, cohort_of
 from gateway.fanout.seat import Seat
 from gateway.fanout.viewer import bounded, come_back_ms
 from infra.clock import Clock
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         "_waiting",
         "at_work",
         "closing",
+        "cohort",
         "heard_at",
         "joins",
         "leaving",
@@ -98,6 +100,7 @@ class Connection(asyncio.Protocol):
         #: What it is counted as: `gateway.edge.quotas`.
         self.person = person
         self.named = principal is not None
+        self.cohort = cohort_of(person) if principal is not None else any_cohort()
         self.place = place
         self.seat: Seat | None = None
         #: A join that waits until the peer has taken what it was sent for the one before.

@@ -48,6 +48,7 @@ class Greetings:
     async def _all(self, audience: Audience, coming: list[tuple[Viewer, int]]) -> None:
         with contextlib.suppress(Unavailable):
             await audience.catch_tail()
+        audience.recount()
         until = audience.position
         found: dict[int, tuple[list[Shown], int]] = {}
         for count in {count for _, count in coming}:

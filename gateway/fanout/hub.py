@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gateway.edge.quotas import Counted, Quotas
+from gateway.fanout.announcer import Announcer
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
@@ -17,11 +18,13 @@ from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.connection import Connection
 from infra.jetstream.counters import Counters
-from infra.jetstream.feed import Feed, Subscription
+from infra.jetstream.feed import Feed
 from infra.jetstream.reader import Reader
+from infra.jetstream.tally import Tally
 from infra.settings import Settings
 from infra.telemetry import logs, metrics
 from schemas import subjects
+from schemas.items import REACTIONS
 from schemas.records import StreamRecord
 
 log = logs.get(__name__)
@@ -33,6 +36,10 @@ PAUSED_S = 3.0
 IDLE_S = 30.0
 #: Viewers that were sent away get this long to take what is buffered for them.
 LEAVE_S = 2.0
+
+
+#: Counters read side by side after the broker's return.
+RECOUNTS = 32
 
 
 class Busy(Exception):
@@ -65,12 +72,13 @@ class Hub:
         self._reader = reader
         self._history = history
         self._counters = counters
-        self._presence = Presence(gateway, clock)
+        self._gateway = gateway
+        self._presence = Presence(gateway, clock, settings.presence_exact)
+        self._announcer = Announcer(self._presence, self._feed, self._show)
         self._catchup = Catchup(self._spawn)
         self._audiences: dict[str, Audience] = {}
         self._opening: dict[str, asyncio.Task[Audience]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listening: Subscription | None = None
         self._ticked = clock.monotonic()
         self._tails = TailCheck(reader, clock)
         self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
@@ -96,8 +104,9 @@ class Hub:
         Raises:
             Unavailable: the broker is away.
         """
-        self._listening = await self._feed.listen("presence.*", lambda _, payload: self._presence.take(payload))
+        await self._announcer.start()
         self._connection.on_up(self.check_all)
+        self._connection.on_up(self._recount)
         self._spawn(self._tick())
 
     async def stop(self) -> None:
@@ -106,8 +115,7 @@ class Hub:
             task.cancel()
         for audience in list(self._audiences.values()):
             await audience.close()
-        if self._listening:
-            await self._listening.end()
+        await self._announcer.stop()
 
     async def admit(self, viewer: Viewer, record: StreamRecord) -> Audience:
         """Make room for a viewer and find its audience.
@@ -178,9 +186,12 @@ class Hub:
 
     def count(self, stream_id: str) -> int:
         """Viewers of a stream over all gateways."""
+        return self._presence.count(stream_id)[0]
+
+    def tally(self, stream_id: str) -> Tally | None:
+        """What is known of a stream's counters, where it is watched here."""
         audience = self._audiences.get(stream_id)
-        own = len(audience.people) if audience else 0
-        return own + self._presence.elsewhere(stream_id)
+        return audience.pulse.tally if audience else None
 
     async def reaction_totals(self, record: StreamRecord) -> dict[str, int]:
         """Durable totals by reaction type, zeros left out.
@@ -188,15 +199,14 @@ class Hub:
         Raises:
             Unavailable: the counter log does not answer and the stream is not watched here.
         """
-        audience = self._audiences.get(record.stream_id)
+        known = self.tally(record.stream_id)
+        tally = known or Tally()
         try:
-            totals = await self._counters.totals(record.shard, record.stream_id)
+            tally.know(await self._counters.parts(record.shard, record.stream_id))
         except Unavailable:
-            if audience is None:
+            if known is None:
                 raise
-            return dict(audience.pulse.totals)
-        totals.pop("arrivals", None)
-        return totals
+        return tally.totals(REACTIONS)
 
     def changed(self, record: StreamRecord) -> None:
         """A stream's record changed; its audience keeps the newest."""
@@ -211,6 +221,17 @@ class Hub:
         """
         await self._tails.all(list(self._audiences.values()))
         self._ticked = self._clock.monotonic()
+
+    async def _recount(self) -> None:
+        """Read all counters again: pulses sent while the broker was away are lost."""
+        slots = asyncio.Semaphore(RECOUNTS)
+
+        async def recount(audience: Audience) -> None:
+            async with slots:
+                parts = await self._counters.parts(audience.record.shard, audience.stream_id)
+            audience.learn(parts)
+
+        await asyncio.gather(*(recount(audience) for audience in self._audiences.values()))
 
     async def drain(self, seconds: float) -> None:
         """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames.
@@ -245,20 +266,22 @@ class Hub:
         return await asyncio.shield(task)
 
     async def _open(self, record: StreamRecord) -> Audience:
-        audience = Audience(
-            record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence.gateway
-        )
+        audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence)
         audience.on_returned = self._catchup.queue
         audience.on_left = self._left
-        totals = await self._counters.totals(record.shard, record.stream_id)
-        totals.pop("arrivals", None)
         try:
-            await audience.open(totals)
+            await audience.open()
+            # Only now: what is counted from here on comes as a pulse.
+            audience.pulse.know(await self._counters.parts(record.shard, record.stream_id))
         except Unavailable:
             await audience.close()
             raise
         self._audiences[record.stream_id] = audience
         return audience
+
+    def _show(self, stream_id: str, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
+        if (audience := self._audiences.get(stream_id)) is not None:
+            audience.count_viewers(count, approximate)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -281,11 +304,7 @@ class Hub:
             if self._counting is None or self._counting.done():
                 # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
                 self._counting = self._spawn(self._count_arrivals())
-            self._presence.expire()
-            counts = {stream_id: len(audience.people) for stream_id, audience in self._audiences.items()}
-            await self._feed.tell(subjects.presence(self._presence.gateway), self._presence.message(counts))
             for audience in list(self._audiences.values()):
-                audience.count_viewers(self.count(audience.stream_id))
                 audience.tick(now)
                 await self._measure(audience)
                 self._expire(audience)
@@ -296,14 +315,14 @@ class Hub:
         arrivals, self._arrivals = self._arrivals, defaultdict(int)
         for (shard, stream_id), count in arrivals.items():
             self._arrival_batch += 1
-            msg_id = f"{self._presence.gateway}.{self._arrival_batch}"
+            msg_id = f"{self._gateway}.{self._arrival_batch}"
             try:
                 await self._counters.add(shard, stream_id, "arrivals", count, msg_id)
             except Unavailable:
                 self._arrivals[shard, stream_id] += count
 
     async def _measure(self, audience: Audience) -> None:
-        for message in audience.measure(self.count(audience.stream_id)):
+        for message in audience.measure():
             await self._feed.tell(subjects.pulse(audience.record.shard, audience.stream_id), message)
 
     def _expire(self, audience: Audience) -> None:

@@ -143,6 +143,7 @@ class Office:
     def _seat(connection: Connection, record: StreamRecord) -> Seat:
         seat = Seat(connection, record.stream_id)
         seat.person = connection.person
+        seat.cohort = connection.cohort
         return seat
 
     async def _write(self, connection: Connection, command: Command) -> None:

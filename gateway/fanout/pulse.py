@@ -3,7 +3,10 @@
 import msgspec
 
 from infra.clock import Clock
+from infra.jetstream.tally import Parts, Tally
 from infra.telemetry import logs
+from schemas.items import REACTIONS
+from schemas.pulse import ReactionPulse
 from schemas.times import rfc3339
 
 log = logs.get(__name__)
@@ -11,58 +14,72 @@ log = logs.get(__name__)
 #: The name of an event, and its data: each wire has its own frame for them.
 News = tuple[str, dict[str, object]]
 
-
-class PulseMessage(msgspec.Struct):
-    """What a gateway tells the others on `pulse.<shard>.<stream>` after it counted a reaction durably."""
-
-    reactions: dict[str, int]
-    totals: dict[str, int]
+_decode = msgspec.json.Decoder(ReactionPulse).decode
 
 
 class Pulse:
     """Collects between two flushes."""
 
+    __slots__ = ("_clock", "_counts", "_news", "_told_viewers", "_viewers", "tally")
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._counts: dict[str, int] = {}
-        self.totals: dict[str, int] = {}
-        self.viewers = 0
-        self._told_viewers: int | None = None
+        self._news = False
+        #: What is known of the stream's counters; its sums never go back.
+        self.tally = Tally()
+        self._viewers = (0, False)
+        self._told_viewers: tuple[int, bool] | None = None
 
     def take(self, payload: bytes) -> bool:
         """Add a pulse; False when it is none."""
         try:
-            message = msgspec.json.decode(payload, type=PulseMessage)
+            message = _decode(payload)
         except msgspec.MsgspecError as error:
             log.warning("unreadable pulse dropped", cause=str(error))
             return False
-        for name, count in message.reactions.items():
-            self._counts[name] = self._counts.get(name, 0) + count
-        self.know(message.totals)
+        for name, count in message.counts.items():
+            if name in REACTIONS:
+                self._counts[name] = self._counts.get(name, 0) + count
+        self.tally.know(message.parts)
         return True
 
-    def know(self, totals: dict[str, int]) -> None:
-        """Note durable totals; they only grow, and pulses of two gateways may cross."""
-        for name, total in totals.items():
-            self.totals[name] = max(total, self.totals.get(name, 0))
+    def know(self, parts: Parts, *, tell: bool = False) -> None:
+        """Note what the counter log says. With *tell* the viewers get totals that grew: a pulse of theirs was lost."""
+        self._news |= self.tally.know(parts) and tell
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Durable totals by reaction type, zeros left out."""
+        return self.tally.totals(REACTIONS)
+
+    def count(self, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair that `Presence.count` returns
+        """Note the viewers over all gateways."""
+        self._viewers = (count, approximate)
+
+    @property
+    def viewers(self) -> int:
+        """Viewers over all gateways, as far as known."""
+        return self._viewers[0]
 
     @property
     def due(self) -> bool:
         """Whether there is something to tell."""
-        return bool(self._counts) or self.viewers != self._told_viewers
+        return bool(self._counts) or self._news or self._viewers != self._told_viewers
 
     def news(self) -> list[News]:
         """The events since the last call, possibly none."""
         found: list[News] = []
-        if self._counts:
+        if self._counts or self._news:
             burst: dict[str, object] = {"counts": self._counts, "totals": self.totals, "at": rfc3339(self._clock.now_ms())}
             found.append(("reactions", burst))
-            self._counts = {}
-        if self.viewers != self._told_viewers:
+            self._counts, self._news = {}, False
+        if self._viewers != self._told_viewers:
             found.append(self.viewers_news())
-            self._told_viewers = self.viewers
+            self._told_viewers = self._viewers
         return found
 
     def viewers_news(self) -> News:
         """The viewer count as it stands, for one who just came."""
-        return "viewers", {"count": self.viewers, "approximate": False}
+        count, approximate = self._viewers
+        return "viewers", {"count": count, "approximate": approximate}

@@ -6,6 +6,7 @@ another random share, so that between them they see four times as much.
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from random import randrange
 
 from gateway.fanout.window import Window
 from gateway.shown import Shown
@@ -19,6 +20,11 @@ _UNIT = 2.0**64
 def cohort_of(person: int) -> int:
     """The cohort of a person (a uniform 64-bit number)."""
     return person % COHORTS
+
+
+def any_cohort() -> int:
+    """The cohort of somebody who says not who it is."""
+    return randrange(COHORTS)  # noqa: S311 - a share, not a secret
 
 
 def luck(comment_id: str, cohort: int) -> float:

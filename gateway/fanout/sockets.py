@@ -2,17 +2,18 @@
 
 import asyncio
 import contextlib
-from random import getrandbits
 
 from websockets.frames import CloseCode
 
 from gateway.auth import COOKIE, Authenticator
 from gateway.fanout import ws
-from gateway.fanout.admission import EventsRequest, person
+from gateway.fanout.admission import EventsRequest
 from gateway.fanout.connection import Connection
+from gateway.fanout.crowd import ANONYMOUS
 from gateway.fanout.hub import Busy, Hub
 from gateway.fanout.office import Office
 from gateway.fanout.refusal import refuse
+from gateway.fanout.sketch import person
 from gateway.problems import Problem
 from infra.clock import Clock
 from infra.telemetry import metrics
@@ -88,8 +89,7 @@ class Sockets:
         except Problem as problem:
             refuse(transport, problem)
             return
-        # A connection without a credential is a person of its own.
-        who = person(principal.id) if principal else getrandbits(64)
+        who = person(principal.id) if principal else ANONYMOUS
         place = self._hub.quotas.place(address)
         connection = Connection(transport, principal, who, place, self._office, self._lost, self._clock)
         response = connection.handshake(path, headers)

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, ClassVar
 
 from gateway.fanout import sse
+from gateway.fanout.crowd import ANONYMOUS
 from gateway.fanout.deflate import packed
 from gateway.fanout.wire import Wire
 
@@ -54,6 +55,7 @@ class Viewer(asyncio.Protocol):
         "audience",
         "busy",
         "closed",
+        "cohort",
         "comments_only",
         "expires_at",
         "fd",
@@ -80,7 +82,9 @@ class Viewer(asyncio.Protocol):
         self.gzip = False
         self.comments_only = False
         #: Who it is counted as; several connections of one person are one viewer.
-        self.person = 0
+        self.person = ANONYMOUS
+        #: Which sample it is shown where a stream is sampled.
+        self.cohort = 0
         #: Whether a credential says who it is, and what its address is counted as: `gateway.edge.quotas`.
         self.named = False
         self.place = ""

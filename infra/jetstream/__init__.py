@@ -14,5 +14,6 @@ Refuses to create a log with settings of its own: configuration lives in the fil
     streams.py      the stream records, and the item that tells viewers of each change
     leases.py       a number held alone while it is renewed; comment ids stamped under one
     limits.py       a log that is an exact sliding window
-    counters.py     counter logs
+    counters.py     counter logs, each counter split into parts
+    tally.py        what is known of a stream's counters, and their sums
 """

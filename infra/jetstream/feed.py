@@ -43,6 +43,11 @@ class Feed:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def up(self) -> bool:
+        """Whether the broker is there; while it is not, nothing is told and nothing comes."""
+        return self._connection.up.is_set()
+
     async def follow(self, subject: str, take: Callable[[FeedMessage], None]) -> Subscription:
         """Call *take* for every message republished on *subject* from now on; it must not block.
 

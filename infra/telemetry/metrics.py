@@ -39,6 +39,8 @@ GAPS = _counter("ovation_gaps", "Gaps told to viewers, by reason", "reason")
 FEED_REPAIRS = _counter("ovation_feed_repairs", "Times the feed had lost something and the log was read")
 REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by method and status class", "method", "status")
 POSTS = _counter("ovation_posts", "Comments posted, by outcome: created, repeated, or a problem's code", "outcome")
+REACTIONS = _counter("ovation_reactions", "Reactions, by outcome: counted or failed", "outcome")
+REACTION_BATCHES = _counter("ovation_reaction_batches", "Additions to reaction counters; each carries the taps of an interval")
 PROBLEMS = _counter("ovation_problems", "Problem documents sent, by code", "code")
 
 # archive

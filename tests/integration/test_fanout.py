@@ -15,6 +15,7 @@ from msgspec import structs
 from gateway.fanout.admission import HEAD
 from gateway.fanout.deflate import GZIP_HEADER
 from gateway.fanout.hub import Hub
+from gateway.fanout.sampling import cohort_of
 from gateway.fanout.viewer import Viewer as Served
 from gateway.history import History
 from infra.jetstream.publisher import PubAck
@@ -80,7 +81,8 @@ class Door(asyncio.Protocol):
         served = Served(self._transport)
         self._transport.set_protocol(served)
         served.gzip = "accept-encoding" in headers
-        served.person = int(query.get("person", [str(id(served))])[0])
+        served.person = int(query.get("person", ["0"])[0])
+        served.cohort = cohort_of(served.person)
         audience = await self._hub.admit(served, self._record)
         served.transport.write(HEAD + (b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if served.gzip else b"\r\n"))
         last_id = int(headers["last-event-id"]) if "last-event-id" in headers else None

@@ -188,17 +188,6 @@ async def test_a_token_frees_its_place_after_the_window(nats_server: NatsServer)
         assert refused.value.retry_after == 1
 
 
-async def test_counters_add_once_per_id(nats_server: NatsServer) -> None:
-    """A repetition is acknowledged and not counted."""
-    async with broker(nats_server.url) as b:
-        stream_id = fresh_stream()
-
-        assert await b.counters.add(0, stream_id, "like", 2, f"{stream_id}a") == 2
-        assert await b.counters.add(0, stream_id, "like", 2, f"{stream_id}a") is None
-        assert await b.counters.add(0, stream_id, "like", 1, f"{stream_id}b") == 3
-        assert await b.counters.totals(0, stream_id) == {"like": 3}
-
-
 async def test_a_full_log_refuses_and_drops_nothing(nats_server: NatsServer) -> None:
     """At its byte limit the live log answers with a clear refusal; what was acknowledged is still there."""
     settings = load({"OVATION_SHARDS": "2", "OVATION_LIVE_MAX_BYTES": "20000"})
