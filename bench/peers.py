@@ -53,6 +53,8 @@ def fanout(options: Options, interval_ms: float) -> Iterator[Peer]:
     settings = {
         "jwt_secret": secrets.token_hex(32),
         "window_ms": max(1, int(interval_ms)),
+        # No stretching either: the others write as fast as they can.
+        **known(window_max_ms=max(1, int(interval_ms))),
         **known(**WHOLE),
         **options.settings,
     }
