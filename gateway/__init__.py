@@ -12,6 +12,10 @@ Refuses to write to the store (the archive does) and to know which store it is (
     streams.py      the stream calls
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
+    standing.py     how far a person is trusted: which limit is theirs
+    taken.py        when the log took a comment
+    direct.py       posted comments without ASGI, with the same answers
+    exchange.py     one request and its response in the place of uvicorn's cycle
     reactions.py    taps, counted durably
     text.py         what a comment's text may be
     history.py      store and log as one history
@@ -21,7 +25,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     requests.py     what handlers ask of a request
     openapi.py      the API's own description
     problems.py     every error as a problem document
-    body.py         request bodies, bounded
+    payload.py      what a body may be: 16 kB of JSON that fits a struct
+    body.py         bodies of ASGI requests, bounded
     middleware.py   one log line and one measurement per request
     hls.py          playlists and segments
     pages.py        the web pages

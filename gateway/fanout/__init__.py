@@ -26,5 +26,5 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
     admission.py   an events request checked and turned into a viewer, or into a problem
     doorway.py     where connections come in: viewers to admission, everything else to the protocol
-    protocol.py    uvicorn's HTTP protocol, which hands the events route to admission
+    protocol.py    uvicorn's HTTP protocol, which hands events to admission, upgrades to the sockets, comments to exchanges
 """
