@@ -2,8 +2,8 @@
 
 nats-py's own `request` costs a task's worth of waiting, a timer and a random token each. Here a question is a few bytes in
 the next write, and an answer sets a future from the parser (`wire.py`). Whatever is asked in one turn of the loop leaves in
-one write, and under load whatever is asked within a millisecond: a write, and the read of its answers, costs a gateway and
-the server more than ten questions in it do (at 4,000 comments/s, a third of the gateway's time).
+one write, and under load whatever is asked within a millisecond: many small writes, and the reads of their answers, would
+otherwise take what time a gateway and the server have left.
 """
 
 import asyncio
