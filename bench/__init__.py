@@ -25,6 +25,8 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     results.py        a benchmark's outcome as a file
     writes.py         CPU per socket write against the C loop and peers
     path.py           the whole path: posts in, viewers out
+    posting.py        durable comments through one gateway, beside nats-py
+    post_client.c     its HTTP client
     poisson.py        latency under random arrivals
     compression.py    bytes and CPU with gzip
     slow.py           viewers that stop reading

@@ -4,6 +4,7 @@ Owns the public HTTP API, fan-out and catch-up, the HLS origin and the pages.
 Refuses to write to the store (the archive does) and to know which store it is (`process.py` alone does).
 
     process.py      the composition root: settings in, a running gateway out
+    parts.py        a gateway's parts, put together
     app.py          the ASGI application: the route table and nothing else
     auth.py         credentials into principals: tokens, cookies, tickets
     access.py       may this viewer watch, may this person change
@@ -12,6 +13,10 @@ Refuses to write to the store (the archive does) and to know which store it is (
     streams.py      the stream calls
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
+    standing.py     how far a person is trusted: which limit is theirs
+    taken.py        when the log took a comment
+    direct.py       posted comments without ASGI, with the same answers
+    exchange.py     one request and its response in the place of uvicorn's cycle
     reactions.py    reactions, answered once they are counted durably
     taps.py         taps of this gateway, added up: one durable addition per interval
     commands.py     the commands of a WebSocket, through the same functions as the HTTP calls
@@ -23,7 +28,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     requests.py     what handlers ask of a request
     openapi.py      the API's own description
     problems.py     every error as a problem document
-    body.py         request bodies, bounded
+    payload.py      what a body may be: 16 kB of JSON that fits a struct
+    body.py         bodies of ASGI requests, bounded
     middleware.py   one log line and one measurement per request
     hls.py          playlists and segments
     pages.py        the web pages

@@ -51,6 +51,8 @@ class Deps:
     counters: Counters
     taps: Taps
     lease: MachineLease
+    #: When the log took a message of a stream, in ms since the epoch; `None` when nobody can say at the moment.
+    taken_at: Callable[[StreamRecord, int], Awaitable[int | None]]
     #: Viewers of a stream over all gateways.
     viewer_count: Callable[[str], int]
     #: Durable totals by reaction type.

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from gateway import access, body, posting, reactions
+from gateway import access, payload, posting, reactions
 from gateway.app import Deps
 from gateway.auth import Principal
 from gateway.problems import Problem
@@ -23,7 +23,7 @@ class Commands:
         Raises:
             Problem: VALIDATION, naming the field.
         """
-        return cast("Command", body.decode(message, cast("type", Command)))
+        return cast("Command", payload.decode(message, cast("type", Command)))
 
     async def post(self, who: Principal | None, command: PostComment) -> PostedComment:
         """Post a comment; returns once it is durable.

@@ -1,7 +1,7 @@
 """One measurement and one log line per request, with a trace id; never with a credential."""
 
+import random
 import re
-import secrets
 import time
 
 import structlog
@@ -50,9 +50,20 @@ class RequestLog:
 def trace_id(scope: Scope) -> str:
     """The caller's trace id, or a new one."""
     for name, value in scope["headers"]:
-        if name == b"traceparent" and (match := _TRACEPARENT.fullmatch(value)):
-            return match[1].decode()
-    return secrets.token_hex(16)
+        if name == b"traceparent" and (found := traced(value)):
+            return found
+    return new_trace_id()
+
+
+def traced(traceparent: bytes) -> str | None:
+    """The trace id of a `traceparent` header, if it is one."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1].decode() if match else None
+
+
+def new_trace_id() -> str:
+    """Unlike any other; not secret, so not from the system, which takes 20 us for it."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def _method(method: str) -> str:

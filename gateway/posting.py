@@ -4,9 +4,8 @@ A comment is posted once per (stream, user, key), on whichever gateway the retry
 within the duplicate window the log itself knows the key, after it the store does. A retry spends no limit.
 """
 
-import asyncio
+import random
 import re
-import uuid
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -16,7 +15,8 @@ from gateway import access, body, requests, text
 from gateway.app import Deps
 from gateway.auth import Principal, badges
 from gateway.problems import Problem, from_error
-from infra.errors import LimitReached, Unavailable
+from gateway.standing import LIMITS, standing
+from infra.errors import LimitReached
 from infra.telemetry import metrics
 from schemas import codec, subjects
 from schemas.api import NewComment, PostedComment
@@ -26,10 +26,11 @@ from schemas.snowflake import parse_snowflake
 from schemas.times import rfc3339
 
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
+_CREATED, _REPEATED = metrics.POSTS.labels("created"), metrics.POSTS.labels("repeated")
 
 
 async def create(request: Request) -> Response:
-    """`POST /streams/{id}/comments`."""
+    """`POST /streams/{id}/comments`, where it did not come by the direct way (`gateway.direct`)."""
     who, key = requests.user(request), request.headers.get("idempotency-key")
     stream_id: str = request.path_params["stream_id"]
     status, comment = await post(requests.deps(request), who, stream_id, key, lambda: body.read(request, NewComment))
@@ -59,7 +60,7 @@ async def post(
     except Problem as problem:
         metrics.POSTS.labels(problem.code).inc()
         raise
-    metrics.POSTS.labels("created" if status == 201 else "repeated").inc()
+    (_CREATED if status == 201 else _REPEATED).inc()
     return status, comment
 
 
@@ -67,7 +68,8 @@ async def _create(
     deps: Deps, who: Principal, record: StreamRecord, key: str | None, wanted: NewComment
 ) -> tuple[int, PostedComment]:
     said = text.normalised(wanted.text, field="text", longest=text.MAX_COMMENT)
-    msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or uuid.uuid4().hex)
+    # Without a key every post is its own; unlike any other is enough, since the id is scoped to the person who posts.
+    msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or f"\0{random.getrandbits(128):x}")
     if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
         return 200, await _repeated(deps, record, stored, said)
     try:
@@ -96,7 +98,7 @@ async def _allowed(
     if (word := text.banned_word(said, record.settings.banned_words)) is not None:
         raise Problem("CONTENT_VIOLATION", f"This stream does not allow {word!r}.", field="text")
     parent = await _parent(deps, record, parent_comment_id)
-    await _spend(deps, who, record, msg_id)
+    await _spend(deps, who, record, said, msg_id)
     return parent
 
 
@@ -114,31 +116,38 @@ async def _publish(
     ack = await deps.publisher.publish(_subject(record), codec.encode(comment), msg_id)
     if ack.duplicate:
         return 200, await _repeated(deps, record, ack.seq, said)
-    return 201, posted(record.stream_id, comment, ack.seq, await _taken_at(deps, record, ack.seq, stamp.ms))
+    taken_ms = await deps.taken_at(record, ack.seq)
+    return 201, posted(record.stream_id, comment, ack.seq, stamp.ms if taken_ms is None else taken_ms)
 
 
-async def _taken_at(deps: Deps, record: StreamRecord, seq: int, fallback: int) -> int:
-    """When the log took it. The comment is durable already, so a failing look never fails the post."""
-    try:
-        async with asyncio.timeout(1):
-            message = await deps.reader.at(subjects.live_log(record.shard), seq)
-    except (TimeoutError, Unavailable):
-        message = None
-    return message.at_ms if message is not None else fallback
-
-
-async def _spend(deps: Deps, who: Principal, record: StreamRecord, msg_id: str) -> None:
+async def _spend(deps: Deps, who: Principal, record: StreamRecord, said: str, msg_id: str) -> None:
     """Take the tokens one after the other, the narrowest first: a refusal spends nothing of the wider limits.
 
     Raises:
         LimitReached: says which, and for how long.
+        Problem: DUPLICATE, when the same was just said.
         Unavailable: a limiter cannot answer; nobody passes then.
     """
-    settings, slow = deps.settings, record.settings.slow_mode_s
-    if slow and not access.may_moderate(who, record):
-        await deps.limits.hold("slow", slow, (record.stream_id, who.id), msg_id)
-    await deps.limits.take("user_stream", settings.limit_user_stream, (record.stream_id, who.id), msg_id)
-    await deps.limits.take("user", settings.limit_user, (who.id,), msg_id)
+    settings, slow, limits = deps.settings, record.settings.slow_mode_s, deps.limits
+    moderates = access.may_moderate(who, record)
+    just_said = (record.stream_id, who.id, said) if settings.duplicate_s and not moderates else None
+    if just_said and await limits.held_by("duplicate", just_said) not in (None, msg_id):
+        raise _duplicate(settings.duplicate_s)
+    if slow and not moderates:
+        await limits.hold("slow", slow, (record.stream_id, who.id), msg_id)
+    tier = standing(who, deps.clock.now_ms(), settings.new_account_h)
+    await limits.take(LIMITS[tier], settings.limit_of(tier), (record.stream_id, who.id), msg_id)
+    await limits.take("user", settings.limit_user, (who.id,), msg_id)
+    if just_said:
+        # Last, so that a post which another limit refuses may be tried again; looked at first, so that a duplicate is free.
+        try:
+            await limits.hold("duplicate", settings.duplicate_s, just_said, msg_id)
+        except LimitReached:
+            raise _duplicate(settings.duplicate_s) from None
+
+
+def _duplicate(seconds: int) -> Problem:
+    return Problem("DUPLICATE", f"You said the same here less than {seconds} s ago.", field="text")
 
 
 async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str) -> PostedComment:

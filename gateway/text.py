@@ -14,6 +14,10 @@ _LINE_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _INVISIBLE = re.compile(
     "[\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
 )
+#: Most texts: nothing to strip but spaces at the ends, nothing to compose, nothing to refuse.
+_PLAIN = re.compile(r"[\x20-\x7e]*")
+#: The categories Cc and Cs.
+_REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WORD = re.compile(r"[^\W_]+")
 #: Kept between emoji; anywhere else it is one more invisible character to hide a word with.
 _JOINER = "\u200d"
@@ -25,14 +29,17 @@ def normalised(text: str, *, field: str, longest: int) -> str:
     Raises:
         Problem: VALIDATION, for other control characters, lone surrogates, or nothing (or too much) left over.
     """
-    found = unicodedata.normalize("NFC", _INVISIBLE.sub("", _LINE_BREAKS.sub(" ", text)))
-    for character in found:
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            raise Problem("VALIDATION", f"{field} holds the control character U+{ord(character):04X}.", field=field)
-    found = _joined(found).strip()
+    found = text.strip(" ") if _PLAIN.fullmatch(text) else _composed(text, field)
     if not 1 <= len(found) <= longest:
         raise Problem("VALIDATION", f"{field} must be 1-{longest} characters, and is {len(found)}.", field=field)
     return found
+
+
+def _composed(text: str, field: str) -> str:
+    found = unicodedata.normalize("NFC", _INVISIBLE.sub("", _LINE_BREAKS.sub(" ", text)))
+    if (refused := _REFUSED.search(found)) is not None:
+        raise Problem("VALIDATION", f"{field} holds the control character U+{ord(refused[0]):04X}.", field=field)
+    return (_joined(found) if _JOINER in found else found).strip()
 
 
 def _joined(text: str) -> str:

@@ -19,6 +19,8 @@ PREFIX = "OVATION_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+#: How far a person is trusted with a stream's attention; each standing has a limit of its own.
+Standing = Literal["trusted", "normal", "new"]
 
 
 class Limit(Struct, frozen=True):
@@ -76,6 +78,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     live_max_bytes: Count = 1024**3
     # Comments per user and stream: count/seconds, exact over all gateways.
     limit_user_stream: Limit = Limit(5, 30)
+    # The same for trusted people: tokens with a role (moderator, admin, creator, verified). Empty: twice as many, 10/30.
+    limit_user_stream_trusted: Limit | None = None
+    # The same for new accounts: tokens whose `account_created_at` is recent. Empty: two in five, 2/30.
+    limit_user_stream_new: Limit | None = None
+    # Hours for which an account is new. A token that does not tell its account's age is not new.
+    new_account_h: Annotated[float, Meta(ge=0)] = 24.0
+    # Seconds in which the same person may not say the same again in the same stream (422 DUPLICATE); 0: they may, since
+    # a post without an Idempotency-Key is a new comment each time.
+    duplicate_s: Annotated[int, Meta(ge=0, le=3600)] = 0
     # Comments per user over all streams.
     limit_user: Limit = Limit(30, 60)
     # Reactions per user and stream.
@@ -160,6 +171,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     # Messages the archive commits at once.
     archive_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
 
+    def limit_of(self, standing: Standing) -> Limit:
+        """Comments per user and stream for people of one standing; without settings of their own they follow the normal's."""
+        normal = self.limit_user_stream
+        match standing:
+            case "trusted":
+                return self.limit_user_stream_trusted or Limit(2 * normal.count, normal.seconds)
+            case "new":
+                return self.limit_user_stream_new or Limit(max(1, 2 * normal.count // 5), normal.seconds)
+            case "normal":
+                return normal
+
     def store_path(self) -> Path:
         """The SQLite file.
 
@@ -221,6 +243,8 @@ _TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
 
 def _convert(name: str, text: str) -> object:
     try:
+        if _TYPES[name] == Limit | None:
+            return Limit.parse(text) if text else None
         if _TYPES[name] in _WRITTEN:
             return _TYPES[name].parse(text)
         if _TYPES[name] is Path:

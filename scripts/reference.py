@@ -73,7 +73,7 @@ def shown(default: object) -> str:
         return f"`{str(default).lower()}`"
     if isinstance(default, float) and default.is_integer():
         return f"`{int(default)}`"
-    return f"`{default}`" if str(default) else "empty"
+    return "empty" if default is None or not str(default) else f"`{default}`"
 
 
 if __name__ == "__main__":

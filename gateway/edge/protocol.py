@@ -77,6 +77,8 @@ class EdgeProtocol(HttpToolsProtocol):
     early: bytes | None = None
     #: Bytes of a head that has no end yet; `None` once it has.
     head: int | None = 0
+    #: What was refused while whole requests before it were still being answered.
+    refusal: Problem | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
         """Begin to wait for a request, unless there are far too many connections."""
@@ -213,7 +215,22 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.abort()
         return b""
 
+    def on_response_complete(self) -> None:
+        """The next request's turn; after the last one, that of what was no request."""
+        super().on_response_complete()
+        if self.refusal is not None and not self._asked and not self.transport.is_closing():
+            self._refuse(self.refusal)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words, and its own signature
+        """Refuse what is no HTTP."""
+        self._refuse(Problem("VALIDATION", "This is no HTTP request that this server can read.", status=400))
+
     def _refuse(self, problem: Problem) -> None:
+        """Answer with *problem*, after the whole requests ahead of what it is about, and end the connection."""
+        if self._asked and not self.cycle.more_body:
+            self.refusal = problem
+            self.flow.pause_reading()
+            return
         status, headers, body = problems.render(problem)
         lines = [b"HTTP/1.1 %d Refused\r\n" % status, *(b"%b: %b\r\n" % pair for pair in headers)]
         lines.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))

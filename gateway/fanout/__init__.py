@@ -37,5 +37,5 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     sockets.py     all WebSockets of the process: accepted, pinged, expired, drained
     refusal.py     a problem document on a connection that is no longer uvicorn's
     doorway.py     where connections come in: viewers to admission, everything else to the protocol
-    protocol.py    uvicorn's HTTP protocol, which hands events to admission and upgrades to the sockets
+    protocol.py    uvicorn's HTTP protocol, which hands events to admission, upgrades to the sockets, comments to exchanges
 """

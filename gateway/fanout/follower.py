@@ -16,6 +16,9 @@ from schemas.records import StreamRecord
 
 log = logs.get(__name__)
 
+#: At 5,000 comments a second a fifth of a second, and an answer asks after a few milliseconds.
+MOST_TIMES = 1000
+
 
 class Follower:
     """The windower is there once `open` has returned; `on_news` is called when it has something to flush."""
@@ -29,6 +32,7 @@ class Follower:
         "_reader",
         "_repair",
         "_subscriptions",
+        "_times",
         "_windower",
         "last_event",
         "log",
@@ -43,6 +47,8 @@ class Follower:
         self._on_news = on_news
         self._early: list[FeedMessage] = []
         self._subscriptions: list[Subscription] = []
+        #: When the log took what came lately: an author's answer names it.
+        self._times: dict[int, int] = {}
         self._windower: Windower | None = None
         self._repair: asyncio.Task[None] | None = None
         #: The stream's live log and its subject there.
@@ -89,6 +95,10 @@ class Follower:
             metrics.FEED_REPAIRS.inc()
             self._start_repair()
 
+    def taken_at(self, seq: int) -> int | None:
+        """When the log took *seq* (ms), where it came on the feed a moment ago."""
+        return self._times.get(seq)
+
     async def tail(self) -> int:
         """The stream's last seq in its log; 0 where it holds nothing of it.
 
@@ -103,6 +113,9 @@ class Follower:
             self._early.append(message)
             return
         self.last_event = self._clock.monotonic()
+        self._times[message.seq] = message.at_ms
+        if len(self._times) > MOST_TIMES:
+            del self._times[next(iter(self._times))]
         if self._windower.take(message):
             self._on_news()
         else:

@@ -193,6 +193,11 @@ class Hub:
         audience = self._audiences.get(stream_id)
         return audience.pulse.tally if audience else None
 
+    def taken_at(self, stream_id: str, seq: int) -> int | None:
+        """When the log took an item (ms) that came by on the feed a moment ago; `None` where nobody watches or it has not."""
+        audience = self._audiences.get(stream_id)
+        return audience.follower.taken_at(seq) if audience else None
+
     async def reaction_totals(self, record: StreamRecord) -> dict[str, int]:
         """Durable totals by reaction type, zeros left out.
 

@@ -1,58 +1,109 @@
-"""uvicorn's HTTP protocol, which hands events to admission and upgrades to the sockets before an ASGI cycle begins.
+"""uvicorn's HTTP protocol, which takes what carries the load, and upgrades, before an ASGI cycle begins.
 
-An ASGI response per viewer costs a task, a queue and 28 kB; a protocol of our own about 2 kB (measured, docs/adr/0003).
+Events go to admission: an ASGI response per viewer costs a task, a queue and 28 kB, a protocol of our own about 2 kB
+(docs/adr/0003). Posted comments become exchanges: ASGI, two middlewares and the route table cost more than all the rest of
+a post (docs/adr/0008). Every other request, and every post that is out of the ordinary, goes the usual way.
 """
 
 import re
+from typing import Any, ClassVar
 
 import httptools
 
 from gateway.edge.protocol import Edge, EdgeProtocol
+from gateway.exchange import Asked, Exchange, Way
 from gateway.fanout.admission import Admission, EventsRequest
 from gateway.fanout.sockets import Sockets
 
 EVENTS = re.compile(rb"/api/v1/streams/([^/?]+)/events")
 SOCKET = re.compile(rb"(?:/api/v1)?/ws")
+#: An id as the API writes them, and no query: whoever writes it otherwise is answered all the same, by way of ASGI.
+COMMENTS = re.compile(rb"/api/v1/streams/([0-9a-f-]{36})/comments")
 
 
-def protocol_with(admission: Admission, bounds: Edge, sockets: Sockets | None = None) -> type[EdgeProtocol]:
-    """The protocol class for uvicorn's `http` option, bound to one gateway's *admission*, *bounds* and *sockets*."""
+class GatewayProtocol(EdgeProtocol):
+    """Leaves `connections` when it hands over, so that uvicorn's shutdown does not wait for viewers."""
 
-    class EventsProtocol(EdgeProtocol):
-        """Leaves `connections` when it hands over, so that uvicorn's shutdown does not wait for viewers."""
+    admission: ClassVar[Admission]
+    sockets: ClassVar[Sockets | None]
+    posting: ClassVar[Way | None]
 
-        edge = bounds
+    def on_headers_complete(self) -> None:
+        """Choose the way a request goes."""
+        method = self.parser.get_method()
+        if method == b"POST" and self.posting is not None and (match := COMMENTS.fullmatch(self.url)) and self._is_plain():
+            self._exchange(match[1].decode(), self.posting)
+        elif method != b"GET" or not self._hand_over():
+            super().on_headers_complete()
 
-        def on_headers_complete(self) -> None:
-            path = self.url.partition(b"?")[0]
-            match, upgrade = EVENTS.fullmatch(path), sockets if SOCKET.fullmatch(path) else None
-            idle = self.cycle is None or self.cycle.response_complete
-            if not (match or upgrade) or not idle or self.parser.get_method() != b"GET":
-                super().on_headers_complete()
-                return
-            query = httptools.parse_url(self.url).query or b""
-            self.know_client()
-            self.arrived()
-            self.connections.discard(self)
-            self._unset_keepalive_if_required()
-            # From here on the parser's remaining callbacks belong to nobody.
-            self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
-            if match:
-                admission.take(
-                    self.transport, EventsRequest.read(match[1].decode("latin-1"), query, self.headers, self.address)
-                )
-            elif upgrade:
-                upgrade.take(self.transport, path.decode("latin-1"), query, self.headers, self.address)
+    def on_body(self, body: bytes) -> None:
+        """Part of a body."""
+        if self.parser is not None:
+            super().on_body(body)
 
-        def on_body(self, body: bytes) -> None:
-            if self.parser is not None:
-                super().on_body(body)
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        if self.parser is not None:
+            super().on_message_complete()
 
-        def on_message_complete(self) -> None:
-            if self.parser is not None:
-                super().on_message_complete()
+    def _hand_over(self) -> bool:
+        """Whether the connection is somebody else's from here on: a viewer's, or a WebSocket's."""
+        path = self.url.partition(b"?")[0]
+        match, upgrade = EVENTS.fullmatch(path), self.sockets if SOCKET.fullmatch(path) else None
+        idle = self.cycle is None or self.cycle.response_complete
+        if not (match or upgrade) or not idle:
+            return False
+        query = httptools.parse_url(self.url).query or b""
+        self.know_client()
+        self.arrived()
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        # From here on the parser's remaining callbacks belong to nobody.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
+        if match:
+            request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers, self.address)
+            self.admission.take(self.transport, request)
+        elif upgrade:
+            upgrade.take(self.transport, path.decode("latin-1"), query, self.headers, self.address)
+        return True
 
-        def _unsupported_upgrade_warning(self) -> None:
-            """Nothing to warn of: upgrades are ours, and others are answered as if they had not asked."""
+    def _is_plain(self) -> bool:
+        """Whether nothing is asked of HTTP itself, and there are not too many connections."""
+        return not (
+            self.expect_100_continue
+            or self.parser.should_upgrade()
+            or len(self.connections) > self.edge.settings.max_connections
+        )
 
-    return EventsProtocol
+    def _exchange(self, stream_id: str, posting: Way) -> None:
+        # As the edge does for every other request: its body is waited for next.
+        self.since, self.head = self.loop.time(), None
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self.answered_last
+        asked = Asked(stream_id, dict(reversed(self.headers)))
+        former, exchange = self.cycle, Exchange(self, asked, posting, keep_alive=keep_alive)
+        self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn uses of its own
+        if former is None or former.response_complete:
+            exchange.start()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]  # as above
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's own cycle or an exchange
+        if isinstance(cycle, Exchange):
+            cycle.start()
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing to warn of: upgrades are ours, and others are answered as if they had not asked."""
+
+
+def protocol_with(
+    admission: Admission, bounds: Edge, sockets: Sockets | None = None, posting: Way | None = None
+) -> type[GatewayProtocol]:
+    """The protocol class bound to one gateway's *admission*, *bounds*, *sockets* and way of *posting*.
+
+    Without a way of its own, comments are posted by way of ASGI.
+    """
+    bound = {"admission": admission, "edge": bounds, "sockets": sockets, "posting": posting}
+    return type("GatewayProtocol", (GatewayProtocol,), bound)

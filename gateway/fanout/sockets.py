@@ -44,7 +44,7 @@ class Sockets:
         self._all_gone = asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to tick."""
         self._ticking = asyncio.get_running_loop().create_task(self._tick())
 

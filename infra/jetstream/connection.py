@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import (
@@ -20,6 +19,8 @@ from nats.errors import TimeoutError as NatsTimeout
 
 from infra.clock import Clock, SystemClock
 from infra.errors import Unavailable
+from infra.jetstream.inbox import Inbox
+from infra.jetstream.wire import Wire
 from infra.telemetry import logs
 
 log = logs.get(__name__)
@@ -40,6 +41,7 @@ class Connection:
         self.name = name
         self.clock = clock or SystemClock()
         self.nc: Client = Client()
+        self.inbox = Inbox()
         self.up = asyncio.Event()
         self._down_since = self.clock.monotonic()
         self._on_up: list[Callable[[], Awaitable[None]]] = []
@@ -85,12 +87,14 @@ class Connection:
                 return self
 
     async def _connect(self) -> None:
-        self.nc = await nats.connect(
+        self.nc = client = Client()
+        client._ps = Wire(client, self.inbox.prefix, self.inbox.take)  # type: ignore[assignment]  # noqa: SLF001 - see wire.py
+        await client.connect(
             servers=self.servers,
             name=self.name,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=RECONNECT_WAIT_S,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds, and it only ever sleeps them
             connect_timeout=2,
             ping_interval=PING_S,
             max_outstanding_pings=PINGS_OUT,
@@ -99,12 +103,14 @@ class Connection:
             reconnected_cb=self._reconnected,
             closed_cb=self._closed,
         )
+        await self.inbox.open(client)
 
     async def close(self) -> None:
         """Close without waiting for what is still queued; everything that matters was acknowledged."""
         for task in self._resuming:
             task.cancel()
         self.up.clear()
+        self.inbox.lose()
         if not self.nc.is_closed:
             await self.nc.close()
 
@@ -153,6 +159,7 @@ class Connection:
             self.up.clear()
             self._down_since = self.clock.monotonic()
             log.warning("nats away", servers=self.servers)
+        self.inbox.lose()
         for hook in self._on_down:
             hook()
 
@@ -173,6 +180,7 @@ class Connection:
 
     async def _closed(self) -> None:
         self.up.clear()
+        self.inbox.lose()
 
     async def _error(self, error: Exception) -> None:
         if not isinstance(error, (NoServersError, ConnectionRefusedError)):

@@ -47,6 +47,15 @@ class Limits:
         except SubjectFull:
             raise LimitReached(name, await self._wait(name, subject, seconds)) from None
 
+    async def held_by(self, name: str, keys: tuple[str, ...]) -> str | None:
+        """The Msg-Id under which the only token of *keys* is held; `None` while it is free. Spends nothing.
+
+        Raises:
+            Unavailable: the limiter cannot answer.
+        """
+        token = await self._reader.last(subjects.limit_log(name), subjects.limit(name, *keys))
+        return token.msg_id if token is not None else None
+
     async def _wait(self, name: str, subject: str, seconds: int) -> int:
         oldest = await self._reader.first_after(subjects.limit_log(name), subject, 0)
         if oldest is None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from dataclasses import dataclass
 
 import msgspec
 
@@ -11,8 +10,6 @@ from infra.jetstream.connection import Connection
 
 FIRST_BACKOFF_S = 0.05
 LAST_BACKOFF_S = 1.0
-#: A request whose connection was lost is never answered: short enough for several attempts before a post gives up.
-ATTEMPT_S = 2.0
 
 #: JetStream API error codes (nats-server's errors.json).
 WRONG_LAST_MSG_ID = 10070
@@ -34,8 +31,10 @@ class _Answer(msgspec.Struct):
     error: _ApiError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PubAck:
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+class PubAck(msgspec.Struct, frozen=True):
     """Where a message is stored; *duplicate* when it already was, under the same Msg-Id. *val* is a counter's new value."""
 
     seq: int
@@ -68,24 +67,37 @@ class Publisher:
             Unavailable: not acknowledged within `wait_s`, or the log or its disk is full; safe to repeat with the same id.
             Refused: an expectation in *headers* did not hold.
         """
-        all_headers = {**(headers or {}), **({"Nats-Msg-Id": msg_id} if msg_id else {})}
-        clock = self._connection.clock
-        # An outage that has already lasted as long as we would wait is answered at once.
-        deadline = clock.monotonic() + self._wait_s - min(self._connection.down_s, self._wait_s)
-        backoff = FIRST_BACKOFF_S
+        header = _header(msg_id, headers)
+        connection = self._connection
+        began = connection.clock.monotonic()
+        try:
+            return _acknowledged(subject, await connection.inbox.ask(subject, payload, header))
+        except Unavailable as error:
+            elapsed = connection.clock.monotonic() - began
+            # An outage that has already lasted as long as we would wait is answered at once.
+            was_down = min(max(0.0, connection.down_s - elapsed), self._wait_s)
+            cause, deadline = error, began + self._wait_s - was_down
+        return await self._again(subject, payload, header, msg_id, cause, deadline)
+
+    async def _again(
+        self, subject: str, payload: bytes, header: bytes, msg_id: str | None, error: Unavailable, deadline: float
+    ) -> PubAck:
+        """The further attempts, with growing pauses, until *deadline* (monotonic)."""
+        connection, backoff = self._connection, FIRST_BACKOFF_S
         while True:
-            try:
-                return await self._once(subject, payload, all_headers)
-            except Unavailable as error:
-                left = deadline - clock.monotonic()
-                if left <= 0 and self._connection.up.is_set() and not isinstance(error, Full):
-                    # nats-server answers nothing at all when the write to its disk fails (seen on 2.15).
-                    msg = f"{error}; it is reachable, so its disk may be full: see the nats-server log"
-                    raise Unavailable(msg) from error
-                if left <= 0 or isinstance(error, Full) or (msg_id is None and self._connection.up.is_set()):
-                    raise
+            left = deadline - connection.clock.monotonic()
+            if left <= 0 and connection.up.is_set() and not isinstance(error, Full):
+                # nats-server answers nothing at all when the write to its disk fails (seen on 2.15).
+                msg = f"{error}; it is reachable, so its disk may be full: see the nats-server log"
+                raise Unavailable(msg) from error
+            if left <= 0 or isinstance(error, Full) or (msg_id is None and connection.up.is_set()):
+                raise error
             await self._pause(min(backoff * random.uniform(0.5, 1.5), left))  # noqa: S311 - jitter, not secrecy
             backoff = min(backoff * 2, LAST_BACKOFF_S)
+            try:
+                return _acknowledged(subject, await connection.inbox.ask(subject, payload, header))
+            except Unavailable as again:
+                error = again
 
     async def find(self, subject: str, msg_id: str) -> int | None:
         """The seq stored under *msg_id* within the duplicate window, without storing anything.
@@ -110,16 +122,32 @@ class Publisher:
         except TimeoutError:
             return
 
-    async def _once(self, subject: str, payload: bytes, headers: dict[str, str]) -> PubAck:
-        reply = await self._connection.request(subject, payload, headers, ATTEMPT_S)
-        answer = msgspec.json.decode(reply.data, type=_Answer)
-        if answer.error is None:
-            if answer.seq == 0:
-                # A duplicate of a message whose own fate is still being decided by the quorum: ask again.
-                msg = f"{subject}: acknowledged without a sequence, the quorum is still deciding"
-                raise Unavailable(msg)
-            return PubAck(answer.seq, answer.duplicate, int(answer.val) if answer.val is not None else None)
-        raise _refusal(subject, answer.error)
+
+def _header(msg_id: str | None, headers: dict[str, str] | None) -> bytes:
+    """The lines of a message's header, without what frames them.
+
+    Raises:
+        ValueError: a value would end its line.
+    """
+    if headers is None:
+        return b"Nats-Msg-Id: %b\r\n" % msg_id.encode() if msg_id else b""
+    lines = {**headers, **({"Nats-Msg-Id": msg_id} if msg_id else {})}
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines):
+        msg = f"a header of NATS may hold no line break: {lines!r}"
+        raise ValueError(msg)
+    return text.encode()
+
+
+def _acknowledged(subject: str, reply: bytes) -> PubAck:
+    answer = _decoder.decode(reply)
+    if answer.error is None:
+        if answer.seq == 0:
+            # A duplicate of a message whose own fate is still being decided by the quorum: ask again.
+            msg = f"{subject}: acknowledged without a sequence, the quorum is still deciding"
+            raise Unavailable(msg)
+        return PubAck(answer.seq, answer.duplicate, int(answer.val) if answer.val is not None else None)
+    raise _refusal(subject, answer.error)
 
 
 class Full(Unavailable):

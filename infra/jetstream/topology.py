@@ -59,7 +59,9 @@ def folder() -> Path:
 def variables(settings: Settings, clock: Clock) -> dict[str, Any]:
     """What the files may name."""
     limits = {
-        "user_stream": settings.limit_user_stream,
+        "user_stream": settings.limit_of("normal"),
+        "user_stream_trusted": settings.limit_of("trusted"),
+        "user_stream_new": settings.limit_of("new"),
         "user": settings.limit_user,
         "reactions": settings.limit_reactions,
     }

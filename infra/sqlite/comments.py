@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from infra.sqlite.batch import write_batch
 from infra.sqlite.database import Database
+from infra.sqlite.lookups import Lookups
 from infra.stores import LoggedItem, StoredItem
 
 _MAX = 2**63 - 1
@@ -20,6 +21,7 @@ class SqliteComments:
     def __init__(self, database: Database) -> None:
         """*database* is shared with the StreamStore and closed by whoever opened it."""
         self._database = database
+        self._lookups = Lookups(database)
 
     async def write(self, items: Sequence[LoggedItem], archived_through: Mapping[str, int]) -> None:
         """Write a batch and the watermarks in one transaction."""
@@ -86,9 +88,7 @@ class SqliteComments:
 
     async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
         """What was stored under *msg_id*; the first, should the log have taken it twice."""
-        where = "msg_id = ? ORDER BY seq LIMIT 1"
-        found = await self._items(stream_id, where, msg_id, index="items_by_msg_id")
-        return found[0] if found else None
+        return await self._lookups.by_msg_id(stream_id, msg_id)
 
     async def total(self, stream_id: str) -> int:
         """How many comments are stored and not removed."""

@@ -9,10 +9,10 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.sqlite.failures import translated
@@ -68,14 +68,23 @@ class Database:
         Raises:
             Unavailable: the file cannot be read now, or more than `MAX_WAITING` reads wait already.
         """
-        if self._waiting >= MAX_WAITING:
-            msg = f"{self.path} is read more than this machine can: {self._waiting} reads are waiting"
-            raise Unavailable(msg)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, self._transact, work, "BEGIN")
-        finally:
-            self._waiting -= 1
+        return await self._run(lambda: self._transact(work, "BEGIN"))
+
+    async def query(self, question: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The rows of one SELECT, which is a transaction of its own.
+
+        A thread that shares the interpreter with a busy loop waits for it at every statement: without BEGIN and COMMIT a
+        small question is answered in a third of the time.
+
+        Raises:
+            Unavailable: as `read`.
+        """
+
+        def work() -> list[tuple[Any, ...]]:
+            with translated(self.path):
+                return self._connection(read_only=True).execute(question, values).fetchall()
+
+        return await self._run(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run *work* in one write transaction: all of it is on the disk when this returns, or none of it ever.
@@ -86,6 +95,16 @@ class Database:
             Unavailable: the disk is full or fails, or another process held the lock for too long; nothing was written.
         """
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._transact, work, "BEGIN IMMEDIATE")
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            msg = f"{self.path} is read more than this machine can: {self._waiting} reads are waiting"
+            raise Unavailable(msg)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+        finally:
+            self._waiting -= 1
 
     async def close(self) -> None:
         """Wait for what runs, then close; the last one to close folds the WAL into the file."""

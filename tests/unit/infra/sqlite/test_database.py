@@ -133,7 +133,6 @@ async def test_no_question_walks_a_stream(database: Database) -> None:
         await store.newest(S, 1, 2)
         await store.replies(S, "1", 0, 2)
         await store.comment(S, "1")
-        await store.by_msg_id(S, "k")
 
     searches = [statement for statement in asked if "FROM items" in statement]
     plans = [
@@ -149,7 +148,6 @@ async def test_no_question_walks_a_stream(database: Database) -> None:
         "PRIMARY KEY (no=? AND seq<?)",
         "INDEX items_by_parent (no=? AND parent_id=? AND seq>?)",
         "INDEX items_by_comment (no=? AND comment_id=?)",
-        "INDEX items_by_msg_id (no=? AND msg_id=?)",
     ]
 
 

@@ -1,0 +1,234 @@
+"""How many durable comments one gateway process takes, with limits on, beside nats-py publishing the same payloads.
+
+Each round runs three things in turn, each with the server's core to itself and nats-server and client on the other one:
+nats-py publishing comments with Msg-Ids, 1,000 in flight; the gateway with 1,000 connections that post without a pause; and
+the gateway with posts due at random times, whose answers are measured from when each was due. Limits are the defaults, so a
+user posts five comments and is not heard of again; a comment is three publishes: two tokens and the comment. Every post has
+an Idempotency-Key, so each is also looked up in the store. What was acknowledged is counted in the log afterwards.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bench import corpus
+from bench.build import program
+from bench.client import write_lines
+from bench.cpu import cost, on_core
+from bench.options import Options, parse, parser
+from bench.results import Plot, Result, Table, begin
+from bench.rounds import interleaved, ratios, spread
+from bench.servers import Site, site, tokens
+from schemas import codec, subjects
+from schemas.items import Comment, User
+from tests.broker import broker
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_FLIGHT = 1000
+#: What the default limits let a user post in 30 s; users take turns within a block of the client's.
+PER_USER, BLOCK = 5, 1000
+WANTED_RATE, WANTED_RATIO, WANTED_P99_MS = 5000.0, 0.25, 50.0
+VARIANTS = ("nats-py", "gateway", "paced")
+
+
+class Run(Struct, frozen=True):
+    """One variant in one round. Times in ms, CPU in us per comment; `others` is the machine's use by anybody else, of 1."""
+
+    rate: float
+    cpu_us: float
+    nats_us: float
+    others: float
+    p50: float = 0.0
+    p90: float = 0.0
+    p99: float = 0.0
+    worst: float = 0.0
+
+
+class Answers(Struct):
+    """What the client prints."""
+
+    posts: int
+    created: int
+    seconds: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+    next_user: int
+
+
+class Bench:
+    """One site, and whose turn it is to post."""
+
+    def __init__(self, options: Options, place: Site) -> None:
+        self._options = options
+        self._place = place
+        self._paced = int(options.more.rate * options.seconds)
+        users = (_users(options.more.posts) + _users(self._paced)) * options.rounds + BLOCK
+        self._tokens = write_lines(place.folder / "tokens", tokens(place.secret, users))
+        self._bodies = write_lines(place.folder / "bodies", corpus.post())
+        self._next_user = 0
+        self.created = 0
+
+    def warm(self) -> None:
+        """A first thousand, which is not measured."""
+        self._post(BLOCK, 0.0)
+
+    def run(self, variant: str) -> Run:
+        """Run one variant once."""
+        options, place = self._options, self._place
+        posts = self._paced if variant == "paced" else options.more.posts
+        began, idle = time.monotonic(), _idle_s()
+        children, nats, gateway = _children_s(), cost(place.nats.pid).seconds, place.gateway_cpu()
+        if variant == "nats-py":
+            with on_core(options.server_core):
+                command = [sys.executable, "-m", "bench.posting", "--reference", place.nats.url, "--posts", str(posts)]
+                rate = float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+            answers = None
+        else:
+            answers = self._post(posts, options.more.rate if variant == "paced" else 0.0)
+            rate = answers.posts / answers.seconds
+        elapsed = time.monotonic() - began
+        own = _children_s() - children
+        nats, gateway = cost(place.nats.pid).seconds - nats, place.gateway_cpu() - gateway
+        cores = os.cpu_count() or 1
+        others = 1 - (_idle_s() - idle + own + nats + gateway) / (elapsed * cores)
+        run = Run(
+            rate=rate,
+            cpu_us=(own if answers is None else gateway) / posts * 1e6,
+            nats_us=nats / posts * 1e6,
+            others=max(0.0, others),
+        )
+        if answers is None:
+            return run
+        p50, p90, p99, worst = answers.p50_ms, answers.p90_ms, answers.p99_ms, answers.max_ms
+        return msgspec.structs.replace(run, p50=p50, p90=p90, p99=p99, worst=worst)
+
+    async def stored(self) -> int:
+        """How many comments of the stream the log holds."""
+        subject = subjects.live(0, self._place.stream_id)
+        async with broker(self._place.nats.url, apply=False) as b:
+            body = json.dumps({"subjects_filter": subject}).encode()
+            answer = await b.connection.request("$JS.API.STREAM.INFO.LIVE_0", body)
+        found: int = json.loads(answer.data)["state"]["subjects"][subject]
+        return found
+
+    def _post(self, posts: int, rate: float) -> Answers:
+        arguments = [self._place.port, self._place.stream_id, self._tokens, self._bodies]
+        numbers = [IN_FLIGHT, posts, rate, self._next_user, PER_USER]
+        with on_core(self._options.client_core):
+            command = [str(each) for each in (program("post_client"), *arguments, *numbers)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        answers = msgspec.json.decode(done.stdout, type=Answers)
+        if answers.created != posts:
+            msg = f"of {posts} posts only {answers.created} were taken: {done.stdout.decode()}"
+            raise RuntimeError(msg)
+        self._next_user = answers.next_user
+        self.created += answers.created
+        return answers
+
+
+def _users(posts: int) -> int:
+    return -(-posts // (PER_USER * BLOCK)) * BLOCK
+
+
+def _idle_s() -> float:
+    """Seconds that all cores together have been idle."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children_s() -> float:
+    """Seconds of CPU of the processes this one has started and seen end."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+async def reference(url: str, posts: int) -> float:
+    """Comments per second that nats-py publishes with Msg-Ids, 1,000 in flight; run in a process of its own."""
+    import nats  # noqa: PLC0415 - only the process that is compared with needs it
+
+    user = User(id="bench-000001", name="Person 1")
+    said = [json.loads(body)["text"] for body in corpus.post()]
+    created = "2026-11-21T04:35:54.123Z"
+    payloads = [
+        codec.encode(Comment(comment_id=str(10**18 + n), user=user, text=said[n % len(said)], created_at=created))
+        for n in range(posts)
+    ]
+    run = secrets.token_hex(8)
+    keys = [subjects.comment_msg_id("reference", "reference", f"{run}{n}") for n in range(posts)]
+    connection = await nats.connect(url)
+    stream = connection.jetstream(publish_async_max_pending=IN_FLIGHT)
+    began = time.perf_counter()
+    acknowledged = [
+        await stream.publish_async(subjects.live(0, "reference"), payload, headers={"Nats-Msg-Id": key})
+        for payload, key in zip(payloads, keys, strict=True)
+    ]
+    await stream.publish_async_completed()
+    took = time.perf_counter() - began
+    if any(ack.result().duplicate for ack in acknowledged):
+        msg = "the reference published something twice"
+        raise RuntimeError(msg)
+    await connection.close()
+    return posts / took
+
+
+def tell(result: Result, runs: dict[str, list[Run]]) -> None:
+    """Fill in the tables and the criteria."""
+    rows = []
+    for variant, own in runs.items():
+        columns = [spread([getattr(run, name) for run in own]) for name in ("rate", "cpu_us", "nats_us")]
+        times = [spread([getattr(run, name) for run in own]) for name in ("p50", "p90", "p99", "worst")]
+        shown = [each.text(1) if times[0].median else "" for each in times]
+        others = spread([100 * run.others for run in own]).text(0)
+        rows.append([variant, *(each.text(0) for each in columns), *shown, others])
+    names = ["variant", "comments/s", "own CPU us", "nats-server us", "p50 ms", "p90 ms", "p99 ms", "max ms", "others %"]
+    result.tables.append(Table("Durable comments through one gateway", names, rows))
+    rates = {variant: [run.rate for run in own] for variant, own in runs.items()}
+    ratio = ratios(rates["gateway"], rates["nats-py"])
+    result.notes.append(f"gateway / nats-py, round by round: {ratio.text()}")
+    result.want("comments/s", spread(rates["gateway"]).median, at_least=WANTED_RATE)
+    result.want("of nats-py's rate", ratio.median, at_least=WANTED_RATIO)
+    paced = spread([run.p99 for run in runs["paced"]]).median
+    result.want(f"p99 ms at {spread(rates['paced']).median:,.0f}/s", paced, at_most=WANTED_P99_MS)
+    bars: dict[str, list[tuple[str | float, float]]] = {
+        "comments/s": [(variant, spread(rates[variant]).median) for variant in VARIANTS]
+    }
+    result.plots.append(Plot("posting", "bars", "Durable comments through one gateway", "", "comments/s", bars))
+    result.rounds = runs
+
+
+def main() -> None:
+    """Run it."""
+    made = parser("posting", __doc__, viewers=0, seconds=4, rounds=5)
+    made.add_argument("--posts", type=int, default=20_000, help="comments of an unpaced run (default %(default)s)")
+    made.add_argument("--rate", type=float, default=0.8 * WANTED_RATE, help="comments/s when paced (default %(default)s)")
+    made.add_argument("--reference", help=argparse.SUPPRESS)
+    options = parse(made)
+    if options.more.reference:
+        print(asyncio.run(reference(options.more.reference, options.more.posts)))
+        return
+    result = begin("posting", "Posting", options, posts=options.more.posts, rate=options.more.rate)
+    with site(options) as place:
+        bench = Bench(options, place)
+        bench.warm()
+        runs = interleaved(VARIANTS, options.rounds, bench.run)
+        stored = asyncio.run(bench.stored())
+    tell(result, runs)
+    result.notes.append(f"acknowledged {bench.created:,}, in the log {stored:,}")
+    result.want("comments acknowledged and not in the log", float(bench.created - stored), at_most=0)
+    result.finish()
+
+
+if __name__ == "__main__":
+    main()

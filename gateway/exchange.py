@@ -1,0 +1,118 @@
+"""One request and its response without ASGI, in the place of uvicorn's own cycle: no scope, no middleware, no route table.
+
+uvicorn's protocol goes on parsing, queueing pipelined requests, keeping alive and shutting down; for that an exchange has the
+attributes its cycle has. Its response leaves in one write.
+"""
+
+import asyncio
+from typing import Protocol
+
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from gateway.payload import MAX_BODY, declares_too_much
+
+
+class Asked(Struct):
+    """A request: the stream of its path, its headers (of repeated ones the first), and its body.
+
+    `body` is `None` when it has more bytes than a body may have; the rest of it is not waited for.
+    """
+
+    stream_id: str
+    headers: dict[bytes, bytes]
+    body: bytes | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """A header's text."""
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+
+class Answered(Struct):
+    """A response; *head* is its header lines, each ended, without `content-length` and `connection`."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+class Way(Protocol):
+    """What answers exchanges."""
+
+    async def answer(self, asked: Asked) -> Answered:
+        """The response; never raises, for whatever goes wrong is a response too."""
+        ...
+
+
+class Exchange:
+    """`start` it when its turn on the connection has come; it answers when the body is whole, or too large."""
+
+    def __init__(
+        self,
+        protocol: HttpToolsProtocol,
+        asked: Asked,
+        way: Way,
+        *,
+        keep_alive: bool,
+    ) -> None:
+        self.keep_alive = keep_alive
+        self.body = bytearray()
+        self.more_body = True
+        self.disconnected = False
+        self.response_complete = False
+        self._protocol = protocol
+        self._asked = asked
+        self._way = way
+        self._declares_too_much = declares_too_much(asked.header(b"content-length"))
+        self._turn = False
+        self._answering = False
+
+    @property
+    def message_event(self) -> "Exchange":
+        """What uvicorn sets when more of the body has come, or the client has left."""
+        return self
+
+    def start(self) -> None:
+        """Its turn: every request before it on the connection has been answered."""
+        self._turn = True
+        self.set()
+
+    def set(self) -> None:
+        """Look whether it can be answered now."""
+        if self._answering or not self._turn or self.disconnected:
+            return
+        if self._declares_too_much or len(self.body) > MAX_BODY:
+            self.body.clear()
+        elif self.more_body:
+            return
+        else:
+            self._asked.body = bytes(self.body)
+        self._answering = True
+        # uvicorn waits for these when it shuts down.
+        tasks = self._protocol.tasks
+        task = self._protocol.loop.create_task(self._serve())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _serve(self) -> None:
+        protocol, transport = self._protocol, self._protocol.transport
+        try:
+            answered = await self._way.answer(self._asked)
+            if protocol.flow.write_paused and not self.disconnected:
+                await protocol.flow.drain()
+        except asyncio.CancelledError:
+            # The drain period is over.
+            transport.close()
+            raise
+        self.response_complete = True
+        if self.disconnected:
+            return
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        transport.write(
+            b"%bcontent-length: %d\r\n%b%b\r\n%b"
+            % (STATUS_LINE[answered.status], len(answered.body), close, answered.head, answered.body)
+        )
+        if not self.keep_alive:
+            transport.close()
+        protocol.on_response_complete()

@@ -1,0 +1,106 @@
+"""Comments by the key they were posted under, many in one read.
+
+Each post asks this before it is published, and each question alone is a thread's turn (100 us of the loop's time, and the
+thread waits for the interpreter at every statement). So while one read is under way, and for some milliseconds after it began,
+the next questions gather; then they go together, as one statement. A question that comes after a pause waits for nobody.
+"""
+
+import asyncio
+import itertools
+
+from infra.errors import Unavailable
+from infra.sqlite.database import Database
+from infra.stores import StoredItem
+
+#: Questions of one read. Few sizes, so that each statement is prepared once; what is left over asks for NULL.
+SIZES = (1, 16, 256)
+#: Between the beginnings of two reads.
+GATHER_S = 0.003
+#: Questions that wait; the next one is refused.
+MAX_WAITING = 16_384
+
+_Question = tuple[str, str]
+
+
+def _statement(size: int) -> str:
+    asked = ", ".join(["(?, ?)"] * size)
+    return (
+        f"WITH asked (stream_id, msg_id) AS (VALUES {asked}) "  # noqa: S608 - question marks
+        "SELECT asked.stream_id, seq, at_ms, payload, removed, items.msg_id FROM asked "
+        "CROSS JOIN tally ON tally.stream_id = asked.stream_id "
+        "CROSS JOIN items INDEXED BY items_by_msg_id ON items.no = tally.no AND items.msg_id = asked.msg_id"
+    )
+
+
+STATEMENTS = {size: _statement(size) for size in SIZES}
+
+
+class Lookups:
+    """Of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[_Question, list[asyncio.Future[StoredItem | None]]] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._next = 0.0
+
+    async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
+        """What was stored in a stream under *msg_id*; the first, should the log have taken it twice.
+
+        Raises:
+            Unavailable: the file cannot be read now, or `MAX_WAITING` questions wait already.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            msg = f"{MAX_WAITING} questions for {self._database.path} are waiting"
+            raise Unavailable(msg)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[StoredItem | None] = loop.create_future()
+        self._waiting.setdefault((stream_id, msg_id), []).append(answer)
+        if self._reading is None:
+            self._reading = loop.create_task(self._read())
+        return await answer
+
+    async def _read(self) -> None:
+        """Read until nobody waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                pause = self._next - loop.time()
+                if pause > 0:
+                    await asyncio.sleep(pause)
+                self._next = loop.time() + GATHER_S
+                chosen = list(itertools.islice(self._waiting, SIZES[-1]))
+                answers = [self._waiting.pop(question) for question in chosen]
+                found: dict[_Question, StoredItem] = {}
+                failure: Exception | None = None
+                try:
+                    found = await self._find(chosen)
+                except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
+                    failure = error
+                for question, waiting in zip(chosen, answers, strict=True):
+                    for answer in waiting:
+                        _tell(answer, found.get(question), failure)
+        finally:
+            self._reading = None
+
+    async def _find(self, questions: list[_Question]) -> dict[_Question, StoredItem]:
+        size = next(size for size in SIZES if len(questions) <= size)
+        padded = [*questions, *[(None, None)] * (size - len(questions))]
+        rows = await self._database.query(STATEMENTS[size], [value for question in padded for value in question])
+        found: dict[_Question, StoredItem] = {}
+        for stream_id, seq, at_ms, payload, removed, msg_id in rows:
+            item = StoredItem(stream_id=stream_id, seq=seq, at_ms=at_ms, payload=payload, removed=removed, msg_id=msg_id)
+            known = found.setdefault((stream_id, msg_id), item)
+            if seq < known.seq:
+                found[stream_id, msg_id] = item
+        return found
+
+
+def _tell(answer: asyncio.Future[StoredItem | None], found: StoredItem | None, failure: Exception | None) -> None:
+    if answer.done():
+        # Whoever asked has left.
+        return
+    if failure is not None:
+        answer.set_exception(failure)
+    else:
+        answer.set_result(found)
