@@ -94,19 +94,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
             viewer_count=hub.count,
             reaction_totals=hub.reaction_totals,
         )
-        sockets = Sockets(hub, authenticator, Office(hub, directory, Commands(deps)), clock)
-        sockets.start()
-        admission, edge = Admission(hub, directory, authenticator), Edge(settings)
-        door = doorway_with(admission, protocol_with(admission, edge, sockets))
-
-        async def drain(seconds: float) -> None:
-            await asyncio.gather(hub.drain(seconds), sockets.drain(seconds))
-            await sockets.goodbye()
-
-        try:
-            await serve(create_app(deps), door, edge, listening, lifecycle, drain, shared=listen_fd is not None)
-        finally:
-            await sockets.stop()
+        await _serve(deps, hub, listening, lifecycle, shared=listen_fd is not None)
     finally:
         await taps.stop()
         await lease.stop()
@@ -114,6 +102,23 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
         await directory.stop()
         await connection.close()
         await database.close()
+
+
+async def _serve(deps: Deps, hub: Hub, listening: socket.socket, lifecycle: Lifecycle, *, shared: bool) -> None:
+    """Open the three ways in: events, WebSockets, and the application for everything else."""
+    sockets = Sockets(hub, deps.authenticator, Office(hub, deps.directory, Commands(deps)), deps.clock)
+    admission, edge = Admission(hub, deps.directory, deps.authenticator), Edge(deps.settings)
+    door = doorway_with(admission, protocol_with(admission, edge, sockets))
+
+    async def drain(seconds: float) -> None:
+        await asyncio.gather(hub.drain(seconds), sockets.drain(seconds))
+        await sockets.goodbye()
+
+    sockets.start()
+    try:
+        await serve(create_app(deps), door, edge, listening, lifecycle, drain, shared=shared)
+    finally:
+        await sockets.stop()
 
 
 def _listen(settings: Settings, listen_fd: int | None) -> socket.socket:

@@ -176,7 +176,7 @@ BUGS = [
         '            early = Ack(idempotency_key=command.idempotency_key, comment_id=None, seq=None, status="accepted")\n'
         "            connection.say(early)\n"
         "            comment = await self._commands.post(connection.principal, command)\n",
-        "tests/e2e/test_sockets.py",
+        "tests/e2e/test_socket_commands.py",
     ),
     Bug(
         "type-3-delta",
