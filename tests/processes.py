@@ -182,6 +182,12 @@ class Client:
         headers = {"Idempotency-Key": key} if key else {}
         return await self.http.post(f"/streams/{stream_id}/comments", json={"text": text, **fields}, headers=headers)
 
+    async def ticket(self, stream_id: str) -> str:
+        """The query of a WebSocket or an events request in one's own name."""
+        answer = await self.http.post(f"/streams/{stream_id}/ticket")
+        assert answer.status_code == 200, answer.text
+        return f"?ticket={answer.json()['ticket']}"
+
     def events(self, stream_id: str, query: str = "") -> str:
         """The address of a stream's events."""
         return f"{self.url}/api/v1/streams/{stream_id}/events{query}"

@@ -29,6 +29,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     presence.py    viewer counts over gateways: what is told and what is known (pure)
     announcer.py   when presence is told and counts are shown
     tailcheck.py   asks the logs for the tails of watched streams
+    arrivals.py    how many viewers came to each stream, counted durably
     hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
     admission.py   an events request checked and turned into a viewer, or into a problem
     connection.py  one WebSocket: bytes in, messages out, its own frames between the shared ones

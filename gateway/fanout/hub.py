@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
 from gateway.edge.quotas import Counted, Quotas
 from gateway.fanout.announcer import Announcer
+from gateway.fanout.arrivals import Arrivals
 from gateway.fanout.audience import Audience
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
@@ -81,8 +81,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = clock.monotonic()
         self._tails = TailCheck(reader, clock)
-        self._arrivals: dict[tuple[int, str], int] = defaultdict(int)
-        self._arrival_batch = 0
+        self._arrivals = Arrivals(gateway, counters)
         self._counting: asyncio.Task[None] | None = None
         self._viewers = 0
         self.quotas = Quotas(settings.viewers_per_person, settings.viewers_per_address, settings.max_viewers)
@@ -181,7 +180,7 @@ class Hub:
     def serve(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
         """Bring an admitted viewer to the live edge, in the background."""
         if last_id is None:
-            self._arrivals[audience.record.shard, audience.stream_id] += 1
+            self._arrivals.note(audience.record.shard, audience.stream_id)
         self._catchup.welcome(viewer, audience, last_id, backfill)
 
     def count(self, stream_id: str) -> int:
@@ -308,23 +307,13 @@ class Hub:
                 await (self.check_all() if paused else self._tails.due(list(self._audiences.values())))
             if self._counting is None or self._counting.done():
                 # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
-                self._counting = self._spawn(self._count_arrivals())
+                self._counting = self._spawn(self._arrivals.count())
             for audience in list(self._audiences.values()):
                 audience.tick(now)
                 await self._measure(audience)
                 self._expire(audience)
             self._bound_rings()
             await self._close_idle(now)
-
-    async def _count_arrivals(self) -> None:
-        arrivals, self._arrivals = self._arrivals, defaultdict(int)
-        for (shard, stream_id), count in arrivals.items():
-            self._arrival_batch += 1
-            msg_id = f"{self._gateway}.{self._arrival_batch}"
-            try:
-                await self._counters.add(shard, stream_id, "arrivals", count, msg_id)
-            except Unavailable:
-                self._arrivals[shard, stream_id] += count
 
     async def _measure(self, audience: Audience) -> None:
         for message in audience.measure():

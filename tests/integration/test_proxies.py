@@ -13,6 +13,7 @@ from tests.backends.nats import NatsServer
 from tests.cluster import Cluster, cluster
 from tests.processes import Client
 from tests.proxies import through_haproxy, through_nginx
+from tests.socketviewer import SocketViewer
 from tests.viewer import Viewer
 from tests.waits import eventually
 
@@ -64,6 +65,30 @@ async def test_a_comment_comes_through_at_once(
         await viewer.until(lambda v: v.texts[-1] == "missed")
         assert (viewer.faults, viewer.gaps) == ([], [])
         await viewer.cut()
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+async def test_a_websocket_comes_through(
+    name: str, request: pytest.FixtureRequest, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """Joined, posted, seen, cut and resumed through the proxy, which adds nothing and holds nothing back."""
+    async with behind(name, request, nats_server, tmp_path) as (c, port), await Client(c.url(0)).guest() as host:
+        stream_id = (await host.start())["stream_id"]
+        viewer = SocketViewer(f"http://127.0.0.1:{port}", query=await host.ticket(stream_id))
+        await (await viewer.open()).join(stream_id)
+        began = time.monotonic()
+        for n in range(5):
+            assert (await viewer.post(f"comment {n}"))["status"] == "accepted"
+            await viewer.until(lambda v: len(v.texts) == n + 1, timeout_s=5)  # noqa: B023 - awaited here
+        assert time.monotonic() - began < 5.0
+        await viewer.cut()
+        await host.post(stream_id, "missed")
+        await viewer.again()
+        await viewer.until(lambda v: v.texts[-1] == "missed")
+        c.gateways[0].signal(15)
+        await viewer.ended()
+
+        assert (viewer.faults, viewer.gaps, viewer.close_code) == ([], [], 1001)
 
 
 @pytest.mark.parametrize("name", ["nginx", "haproxy"])

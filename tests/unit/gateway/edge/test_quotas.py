@@ -20,12 +20,12 @@ class Caller:
 CALLS = st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.sampled_from(["a", "b"]), st.booleans()), max_size=60)
 
 
-@given(CALLS, st.integers(0, 3), st.integers(0, 4))
+@given(CALLS, st.integers(0, 3), st.integers(0, 4), st.integers(0, 5))
 def test_the_limits_hold_however_they_come_and_go(
-    calls: list[tuple[int, bool, str, bool]], per_person: int, per_address: int
+    calls: list[tuple[int, bool, str, bool]], per_person: int, per_address: int, in_total: int
 ) -> None:
-    """After each arrival and departure: refused exactly when the person, or else the address, is at its limit."""
-    quotas, inside = Quotas(per_person, per_address), list[Caller]()
+    """After each arrival and departure: refused exactly when all, or else the person, or the address, are at their limit."""
+    quotas, inside = Quotas(per_person, per_address, in_total), list[Caller]()
     for person, named, address, leaves in calls:
         if leaves and inside:
             quotas.give_back(inside.pop(person % len(inside)))
@@ -34,12 +34,15 @@ def test_the_limits_hold_however_they_come_and_go(
         same_person = sum(each.named and each.person == person for each in inside)
         same_place = sum(each.place == address for each in inside)
         expected = ""
-        if per_person and named and same_person == per_person:
+        if in_total and len(inside) == in_total:
+            expected = "viewers"
+        elif per_person and named and same_person == per_person:
             expected = "person"
         elif per_address and same_place == per_address:
             expected = "address"
 
         assert quotas.exceeded(caller) == expected
+        assert quotas.taken == len(inside)
         if not expected:
             quotas.take(caller)
             inside.append(caller)
