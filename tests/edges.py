@@ -29,6 +29,9 @@ class Edged:
         #: Requests that have arrived at /slow.
         self.waiting = 0
         self.drains: list[float] = []
+        #: The drain lasts until this is set.
+        self.drained = asyncio.Event()
+        self.drained.set()
         self._lines: list[Line] = []
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
@@ -50,6 +53,7 @@ class Edged:
     async def drain(self, seconds: float) -> None:
         """Stand in for the viewers' drain: none are here."""
         self.drains.append(seconds)
+        await self.drained.wait()
 
     async def run(self, *, shared: bool) -> None:
         """Serve until `lifecycle.stopping`."""
@@ -127,6 +131,7 @@ async def edge(*, shared: bool = False, **settings: object) -> AsyncIterator[Edg
     finally:
         await made.close()
         made.go.set()
+        made.drained.set()
         if not made.lifecycle.stopping.is_set():
             made.lifecycle.stop()
         await asyncio.wait_for(running, 20)

@@ -239,6 +239,25 @@ async def test_everybody_who_has_connected_is_answered(shared: bool, caplog: pyt
             assert await line.rest() == b""
 
 
+async def test_answers_are_last_from_the_first_moment_on() -> None:
+    """While the viewers are still being sent away: what was in work at SIGTERM, and what is asked on a kept connection."""
+    async with edge(shared=True) as e:
+        e.drained.clear()
+        lines = await _ending(e)
+        kept = await e.open()
+        await kept.say(GET).told()
+        e.lifecycle.stop()
+        await eventually(lambda: bool(e.drains))
+        e.go.set()
+        lines[1].say(GET[10:])
+        lines[2].say(GET)
+        kept.say(GET)
+        for line in (*lines, kept):
+            status, headers, _ = await line.answer()
+            assert (status, headers.get("connection")) == (200, "close")
+            assert await line.rest() == b""
+
+
 async def test_the_end_does_not_wait_for_those_who_say_nothing() -> None:
     """A connection that never asks is closed soon after; the process ends."""
     async with edge(drain_s=0) as e:
