@@ -262,8 +262,8 @@ BUGS = [
         "refilled-ring",
         "windows put before the ring lack their first item",
         "gateway/fanout/backlog.py",
-        "audience.refill(_windows(floor, until, items,",
-        "audience.refill(_windows(floor, until, items[1:],",
+        "audience.shelve(_windows(floor, end, audience.as_decided(items)",
+        "audience.shelve(_windows(floor, end, audience.as_decided(items[1:])",
         "tests/integration/test_fanout.py",
     ),
     Bug(

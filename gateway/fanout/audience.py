@@ -29,8 +29,14 @@ from schemas.records import StreamRecord
 
 #: Never silent for more than 15 s; checked every second.
 HEARTBEAT_S = 10.0
-#: Flushes of one stream take at most the reciprocal of this of the loop, up to the longest interval.
+#: What the shelf holds at most (one read of the longest comments), and how long after its last use.
+SHELF_BYTES = 16 * 1024 * 1024
+SHELF_S = 5.0
+#: Flushes of one stream take at most the reciprocal of this of the loop, up to the longest interval...
 STRETCH = 1.4
+#: ... and of this while more than a share of its viewers are being brought forward: those who wait have waited longer.
+STORM_STRETCH = 4.0
+STORM_SHARE = 0.05
 #: A sampled second may be unevenly filled: a window shows at most this many times its even part.
 BURST = 2.0
 
@@ -57,6 +63,9 @@ class Audience:
         self.clock = clock
         self.follower = Follower(clock, feed, reader, history, self._schedule)
         self.ring = Ring(settings.ring_bytes, settings.ring_s)
+        #: What was read of the log for viewers that are further behind than the ring reaches, one range at a time.
+        self._shelf: Ring | None = None
+        self._shelf_used = 0.0
         self.pulse = Pulse(clock)
         self.degradation = Degradation(presence.gateway, settings, clock)
         self.viewers: set[Viewer] = set()
@@ -155,13 +164,26 @@ class Audience:
         """Whether the ring leads from *position* to the live edge."""
         return position == self.position or bool(self.ring.after(position, 1))
 
-    def refill(self, windows: list[Window]) -> bool:
-        """Put older windows before the ring's first; False when the ring has moved on, or has no room for all of them."""
+    def after(self, position: int, limit: int) -> list[Window] | None:
+        """The next *limit* windows for somebody at *position*, of the ring or the shelf; `None` when neither covers it."""
+        found = self.ring.after(position, limit)
+        if not found and self._shelf is not None and (found := self._shelf.after(position, limit)):
+            self._shelf_used = self.clock.monotonic()
+        return found
+
+    def shelve(self, windows: list[Window]) -> None:
+        """Keep what was read: before the ring's first window where it leads up to it and there is room, else on the shelf."""
         start = self.ring.start
-        if windows[-1].to != (self.position if start is None else start):
-            return False
-        self.ring.prepend(windows)
-        return self.ring.start == windows[0].prev
+        if windows[-1].to == (self.position if start is None else start) and self.ring.has_room(windows):
+            self.ring.prepend(windows)
+            return
+        self._shelf, self._shelf_used = Ring(SHELF_BYTES, float("inf")), self.clock.monotonic()
+        self._shelf.prepend(windows)
+
+    @property
+    def held(self) -> int:
+        """Bytes that its ring and shelf hold."""
+        return self.ring.bytes + (self._shelf.bytes if self._shelf is not None else 0)
 
     def as_decided(self, items: list[Shown]) -> list[Shown]:
         """Items that were read a moment ago, by the decisions known now."""
@@ -214,6 +236,8 @@ class Audience:
     def tick(self, now: float) -> None:
         """Once a second: heartbeat, age of the ring and of epochs."""
         self.ring.trim(now)
+        if self._shelf is not None and now - self._shelf_used > SHELF_S:
+            self._shelf = None
         if self._sender.busy:
             return
         beats: list[tuple[Roll, bytes]] = []
@@ -263,6 +287,8 @@ class Audience:
         if windower.rewrite_due:
             windower.rewrite_due = False
             self.ring.rewrite(windower.reason_of)
+            if self._shelf is not None:
+                self._shelf.rewrite(windower.reason_of)
         if not windower.dirty:
             return None
         policy = self.degradation.in_force
@@ -285,7 +311,9 @@ class Audience:
             self._slowest_s = max(self._slowest_s, now - self._news_since)
             self._news_since = None
         base = self.degradation.in_force.interval_ms / 1000
-        self._interval = max(base, min(took * STRETCH, self._settings.window_max_ms / 1000))
+        live = sum(map(len, self._lanes.values()))
+        stretch = STORM_STRETCH if live < len(self.viewers) * (1 - STORM_SHARE) else STRETCH
+        self._interval = max(base, min(took * stretch, self._settings.window_max_ms / 1000))
         if self._left_over:
             # More was waiting than one window takes: the stream is behind.
             self._interval, self._left_over = 0.0, False

@@ -1,7 +1,8 @@
 """What the ring does not hold: read from log and store, one read for all viewers that it serves.
 
-One read at a time per stream. What was read goes before the ring's first window where it reaches it, so that the next
-viewer of a storm finds it there: ten thousand viewers at a thousand positions cost a handful of reads.
+One read at a time per stream. What was read goes before the ring's first window where it reaches it and there is room, or else
+onto the stream's shelf, and viewers are written to from there, as from the ring: ten thousand viewers at a thousand positions
+cost a handful of reads, and none of them holds more than one write.
 """
 
 import asyncio
@@ -91,17 +92,17 @@ class Backlog:
         until = audience.position if start is None else start
         if after < until:
             items, missing = await audience.history.range(audience.record, after, until, READ, audience.windower.removals)
-            items = audience.as_decided(items)
             metrics.RESUMED.labels("history").inc()
             end = items[-1].seq if len(items) >= READ else until
-            if missing is None and end == until and items:
+            floor = missing.to if missing is not None else after
+            if after == 0 and missing is None:
                 # From 0, "everything", not from below the log's incarnation, where no position is: it would hide a reset.
-                floor = after or items[0].seq - 1
-                if audience.refill(_windows(floor, until, items, audience.clock.monotonic())):
-                    items, end = [], floor
+                floor = items[0].seq - 1 if items else until
             for viewer in waiting:
-                if not viewer.closed and after <= viewer.position < end:
-                    _deliver(viewer, items, missing, end)
+                if not viewer.closed and after <= viewer.position < floor:
+                    _skip(viewer, items, missing, floor)
+            if floor < end:
+                audience.shelve(_windows(floor, end, audience.as_decided(items), audience.clock.monotonic()))
         for viewer in waiting:
             self._done(viewer)
 
@@ -123,31 +124,26 @@ class Backlog:
 def _windows(after: int, until: int, items: list[Shown], now: float) -> list[Window]:
     """Items with `after < seq <= until` as windows that chain."""
     made: list[Window] = []
+    items = [item for item in items if item.seq > after]
     for first in range(0, len(items), CHUNK):
         part = items[first : first + CHUNK]
         to = until if first + CHUNK >= len(items) else part[-1].seq
         made.append(Window(made[-1].to if made else after, to, tuple(item.kept(item.weight) for item in part), now))
-    return made
+    return made or [Window(after, until, (), now)]
 
 
-def _deliver(viewer: Viewer, items: list[Shown], missing: Missing | None, end: int) -> None:
-    if missing is not None and missing.to > viewer.position:
-        before = [item for item in items if viewer.position < item.seq < missing.from_]
-        _send(viewer, before, max(missing.from_ - 1, viewer.position))
+def _skip(viewer: Viewer, items: list[Shown], missing: Missing | None, to: int) -> None:
+    """Bring a viewer to *to*, between which and its position nothing is, or nothing is any more but what the store has."""
+    if missing is None:
+        viewer.send(viewer.wire.comments(viewer.position, to, ()))
+    else:
+        if missing.from_ - 1 > viewer.position:
+            stored = (item.data for item in items if viewer.position < item.seq < missing.from_)
+            viewer.send(viewer.wire.comments(viewer.position, missing.from_ - 1, stored))
+            viewer.position = missing.from_ - 1
         metrics.GAPS.labels(missing.reason).inc()
         viewer.send(viewer.wire.gap(viewer.position + 1, missing.to, missing.reason))
-        viewer.position = missing.to
-    fresh = [item for item in items if item.seq > viewer.position]
-    for first in range(0, len(fresh), CHUNK):
-        part = fresh[first : first + CHUNK]
-        _send(viewer, part, part[-1].seq)
-    _send(viewer, [], max(end, viewer.position))
-
-
-def _send(viewer: Viewer, items: list[Shown], to: int) -> None:
-    if to > viewer.position:
-        viewer.send(viewer.wire.comments(viewer.position, to, (item.data for item in items)))
-        viewer.position = to
+    viewer.position = to
 
 
 def _reset(viewer: Viewer, from_: int, to: int) -> None:

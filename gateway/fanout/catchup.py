@@ -81,7 +81,7 @@ class Catchup:
         elif viewer.position > audience.position:
             # It was on a gateway that is ahead of this one.
             self._spawn(self._ahead(viewer, audience))
-        elif windows := audience.ring.after(viewer.position, STEP_WINDOWS):
+        elif windows := audience.after(viewer.position, STEP_WINDOWS):
             _write(viewer, windows)
             self._queue.append(viewer)
         else:

@@ -328,7 +328,7 @@ class Hub:
                 viewer.end(come_back=False)
 
     def _bound_rings(self) -> None:
-        over = sum(audience.ring.bytes for audience in self._audiences.values()) - self._settings.ring_total_bytes
+        over = sum(audience.held for audience in self._audiences.values()) - self._settings.ring_total_bytes
         # The largest give first: they are refilled the fastest.
         for audience in sorted(self._audiences.values(), key=lambda a: -a.ring.bytes):
             if over <= 0:

@@ -49,6 +49,10 @@ class Ring:
             self._drop()
         self._compact()
 
+    def has_room(self, windows: Sequence[Window]) -> bool:
+        """Whether all of *windows* fit beside what is there."""
+        return self.bytes + sum(window.size for window in windows) <= self._max_bytes
+
     def prepend(self, windows: Sequence[Window]) -> None:
         """Add older windows, in order, that end where the ring begins; as many of the newest as there is room for.
 
