@@ -45,6 +45,7 @@ class Log:
     clock: SystemClock
     messages: list[LogMessage] = field(default_factory=list)
     followers: list[Callable[[Any], Awaitable[None]]] = field(default_factory=list)
+    up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def append(self, payload: bytes) -> None:
         """Take a comment and tell the followers, as the log's republished copy does."""
@@ -100,7 +101,7 @@ class Log:
         return LogState(1, 1, len(self.messages))
 
     # Counters
-    async def totals(self, _shard: int, _stream_id: str) -> dict[str, int]:
+    async def parts(self, _shard: int, _stream_id: str) -> dict[str, dict[int, int]]:
         """No reactions."""
         return {}
 

@@ -30,6 +30,7 @@ def test_up_to_the_bound_the_union_is_exact(crowds: list[set[int]]) -> None:
 )
 @example(sizes=[4000, 4000, 4000], shifts=[0, 0, 0])
 @example(sizes=[4000, 1, 1], shifts=[0, 0, 3999])
+@example(sizes=[4000, 1600], shifts=[0, 0, 0])
 def test_above_the_bound_the_estimate_is_close_and_marked(sizes: list[int], shifts: list[int]) -> None:
     """Within 10 % for three gateways (5 standard deviations at worst), never under the largest nor over the sum."""
     crowds = [_people(shift, shift + size) for size, shift in zip(sizes, shifts, strict=False)]
