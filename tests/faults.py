@@ -22,8 +22,9 @@ class FaultProxy:
         #: Links taken so far.
         self.links = 0
         self._refusing = False
-        self._flowing = asyncio.Event()
+        self._flowing, self._answering = asyncio.Event(), asyncio.Event()
         self._flowing.set()
+        self._answering.set()
         self._links: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -58,10 +59,15 @@ class FaultProxy:
         """Half-open: links stay, new ones are taken, and not a byte passes until `heal`."""
         self._flowing.clear()
 
+    def hush_answers(self) -> None:
+        """What clients say arrives, and not a byte comes back to them until `heal`."""
+        self._answering.clear()
+
     def heal(self) -> None:
         """Undo all of it."""
         self._refusing, self.delay, self.cut_after = False, 0.0, None
         self._flowing.set()
+        self._answering.set()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -77,7 +83,7 @@ class FaultProxy:
                 end.transport.abort()
         pumps = {
             asyncio.create_task(self._pump(reader, up_writer, None)),
-            asyncio.create_task(self._pump(up_reader, writer, self.cut_after)),
+            asyncio.create_task(self._pump(up_reader, writer, self.cut_after, self._answering)),
         }
         self._pumps |= pumps
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -87,13 +93,17 @@ class FaultProxy:
         self._links -= ends
         self._pumps -= pumps
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, left: int | None) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, left: int | None, gate: asyncio.Event | None = None
+    ) -> None:
         with suppress(OSError):
             while data := await source.read(CHUNK if left is None else max(1, min(CHUNK, left))):
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 self.held += 1
                 await self._flowing.wait()
+                if gate is not None:
+                    await gate.wait()
                 self.held -= 1
                 sink.write(data)
                 await sink.drain()
