@@ -5,6 +5,7 @@ request, stays for ever, and past its `limit_concurrency` it answers in plain te
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Protocol
 
@@ -29,6 +30,17 @@ MAX_HEAD = 32 * 1024
 #: on the way: it is waited for so long.
 LINGER_S = 2.0
 RECENT_S = 1.0
+#: HTTP/2 over cleartext is offered with any first request by the JDK's client and `curl --http2`. We decline by not seeing it:
+#: the parser would stop at the head, and take the body for another request.
+_H2C = re.compile(rb"(?<=\r\n)upgrade(?=:[ \t]*h2c[ \t]*\r\n)", re.IGNORECASE)
+
+
+def without_h2c(data: bytes) -> bytes:
+    """A piece of a request's head whose offer of HTTP/2 nobody sees; a body behind it is left as it is."""
+    if b"h2c" not in data:
+        return data
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _H2C.sub(b"x-upgrade", head + end[:2]) + end[2:] + body
 
 
 class Edge:
@@ -97,6 +109,8 @@ class EdgeProtocol(HttpToolsProtocol):
                 return
         if self.since is None:
             self.since = self.loop.time()
+        if self.head is not None:
+            data = without_h2c(data)
         super().data_received(data)
         if self.head is not None and self.since is not None:
             self.head += len(data)
@@ -110,13 +124,18 @@ class EdgeProtocol(HttpToolsProtocol):
         if len(self.connections) > self.edge.settings.max_connections:
             self.app = self.edge.full
         super().on_headers_complete()
-        if self.answered_last:
+        if self.answered_last or self.parser.should_upgrade():
+            # After an upgrade that is not ours, what follows is not known to be a request.
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """All of it is here."""
         self.arrived()
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is told so in the words of every other error."""
+        self._refuse(Problem("VALIDATION", msg, status=400))
 
     def arrived(self) -> None:
         """Nothing is waited for until the next request begins."""
