@@ -24,7 +24,8 @@ def protocol_with(admission: Admission, bounds: Edge, sockets: Sockets | None = 
         edge = bounds
 
         def on_headers_complete(self) -> None:
-            path = self.url.partition(b"?")[0]
+            # A proxy's client names the whole address (RFC 9112, 3.2.2).
+            path = self.url.partition(b"?")[0] if self.url[:1] == b"/" else httptools.parse_url(self.url).path or b""
             match, upgrade = EVENTS.fullmatch(path), sockets if SOCKET.fullmatch(path) else None
             idle = self.cycle is None or self.cycle.response_complete
             if not (match or upgrade) or not idle or self.parser.get_method() != b"GET":
