@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import secrets
 import time
@@ -65,8 +66,14 @@ async def test_bodies(c: Cluster) -> None:
         assert (413, "PAYLOAD_TOO_LARGE", None) == await post(b'{"text": "' + b"x" * 20_000 + b'"}')
 
 
+async def _send_on(writer: asyncio.StreamWriter, size: int) -> None:
+    for _ in range(size // 65536):
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
 async def test_ten_megabytes_are_refused_unread(c: Cluster) -> None:
-    """The answer comes after the head of the request: the body is not waited for."""
+    """The answer comes after the head of the request: the body is not waited for, and whoever sends on is cut off."""
     async with await Client(c.url(0)).guest() as ada:
         stream_id = (await ada.start())["stream_id"]
         reader, writer = await asyncio.open_connection("127.0.0.1", c.ports[0])
@@ -77,8 +84,11 @@ async def test_ten_megabytes_are_refused_unread(c: Cluster) -> None:
         writer.write(head.encode() + b"{")
         async with asyncio.timeout(5):
             answer = await reader.readuntil(b"\r\n\r\n")
+            with pytest.raises(ConnectionError):
+                await _send_on(writer, 10485759)
         writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
         assert answer.startswith(b"HTTP/1.1 413 ")
 
