@@ -104,7 +104,7 @@ def create_app(deps: Deps) -> Starlette:
                 CORSMiddleware,
                 allow_origins=["*"],
                 allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+                allow_headers=["*"],
                 expose_headers=["Retry-After", "X-Trace-Id"],
                 max_age=600,
             ),
@@ -145,6 +145,10 @@ async def _http(request: Request, error: Any) -> Response:  # noqa: ANN401 - Sta
     response = _rendered(problem)
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
+    if error.status_code == 405:
+        # Starlette names the methods of the first route of the path alone.
+        allowed = {m for r in routes() if r.path_regex.match(request.url.path) for m in r.methods or ()}
+        response.headers["allow"] = ", ".join(sorted(allowed))
     return response
 
 

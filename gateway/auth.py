@@ -1,6 +1,7 @@
 """Credentials into principals: bearer tokens, the session cookie, and tickets for what cannot set headers."""
 
 import contextlib
+import math
 import re
 import secrets
 from pathlib import Path
@@ -27,7 +28,7 @@ TICKET_MAX_S = 12 * 3600
 REMEMBERED = 16_384
 ROLES = frozenset({"moderator", "admin", "creator", "verified"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_SUBJECT = re.compile(r"[^\x00-\x20\x7f]{1,128}")
+SUBJECT = re.compile(r"[^\x00-\x20\x7f]{1,128}")
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -200,15 +201,18 @@ class Authenticator:
             except jwt.PyJWTError as error:
                 cause = str(error)
                 continue
-            if not isinstance(claims["exp"], int) or claims["exp"] <= self._now():
-                raise Problem("UNAUTHORIZED", "The token has expired; get a new one.")
-            return claims
+            # RFC 7519 allows fractions: `time.time() + 3600` in Python is one.
+            if isinstance(claims["exp"], int | float) and math.isfinite(claims["exp"]):
+                claims["exp"] = int(claims["exp"])
+                if claims["exp"] > self._now():
+                    return claims
+            raise Problem("UNAUTHORIZED", "The token has expired; get a new one.")
         raise Problem("UNAUTHORIZED", f"The token does not hold: {cause}.")
 
     @staticmethod
     def _principal(claims: dict[str, Any]) -> Principal:
         sub, name, roles = claims["sub"], claims.get("name"), claims.get("roles", [])
-        if not isinstance(sub, str) or _SUBJECT.fullmatch(sub) is None:
+        if not isinstance(sub, str) or SUBJECT.fullmatch(sub) is None:
             raise Problem("UNAUTHORIZED", "The token's sub must be 1-128 characters without spaces.")
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise Problem("UNAUTHORIZED", "The token's roles must be a list of strings.")

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -36,5 +37,5 @@ async def asset(request: Request) -> Response:
     folder = DIST / "assets" if request.url.path.startswith("/assets/") else DIST
     path = folder / name
     if _NAME.fullmatch(name) is None or not path.is_file():
-        return PlainTextResponse("Not found.\n", 404)
+        raise HTTPException(404)
     return FileResponse(path, headers=ASSET if folder != DIST else PAGE)

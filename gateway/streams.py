@@ -7,7 +7,7 @@ from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import access, body, requests
+from gateway import access, body, requests, text
 from gateway.auth import Principal
 from gateway.problems import Problem
 from infra.errors import Unavailable
@@ -39,8 +39,7 @@ async def start(request: Request) -> Response:
         raise Problem("FORBIDDEN", "Only creators may start a stream here.")
     wanted = await body.read(request, NewStream)
     _refuse_privacy(wanted.privacy)
-    if not wanted.title.strip():
-        raise Problem("VALIDATION", "title must not be blank.", field="title")
+    title = text.normalised(wanted.title, field="title", longest=text.MAX_TITLE)
     now = deps.clock.now_ms()
     scheduled_for = _scheduled(wanted.scheduled_for)
     stream_id = new_stream_id(now)
@@ -48,7 +47,7 @@ async def start(request: Request) -> Response:
     record = StreamRecord(
         stream_id=stream_id,
         broadcaster=Broadcaster(id=who.id, name=who.name, picture=who.picture),
-        title=wanted.title.strip(),
+        title=title,
         description=wanted.description,
         privacy=wanted.privacy,
         status="live" if scheduled_for is None else "scheduled",
@@ -154,8 +153,8 @@ async def change(request: Request) -> Response:
     wanted = await body.read(request, StreamChange)
     if wanted.privacy is not UNSET:
         _refuse_privacy(wanted.privacy)
-    if wanted.title is not UNSET and not wanted.title.strip():
-        raise Problem("VALIDATION", "title must not be blank.", field="title")
+    if wanted.title is not UNSET:
+        wanted.title = text.normalised(wanted.title, field="title", longest=text.MAX_TITLE)
 
     def decide(present: StreamRecord) -> StreamRecord | None:
         named = {

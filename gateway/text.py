@@ -1,4 +1,4 @@
-"""What a text may be: normalised once, in one place, for comments and names."""
+"""What a text may be: normalised once, in one place, for comments, names and titles."""
 
 import re
 import unicodedata
@@ -7,12 +7,13 @@ from gateway.problems import Problem
 
 MAX_COMMENT = 500
 MAX_NAME = 40
+MAX_TITLE = 500
 
 _LINE_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 #: Bidirectional controls (a name or text must not reorder what stands around it), zero-width spaces and marks, soft hyphen,
 #: the byte order mark, invisible operators and the Hangul fillers.
 _INVISIBLE = re.compile(
-    "[\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
+    "[\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufff9-\ufffb\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0]"
 )
 #: Most texts: nothing to strip but spaces at the ends, nothing to compose, nothing to refuse.
 _PLAIN = re.compile(r"[\x20-\x7e]*")

@@ -17,7 +17,9 @@ from infra.policy import Policy, Row, Weights
 
 PREFIX = "OVATION_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0)]
+#: "inf" is a number to Python, and to no timer.
+FINITE = 1e9
+Seconds = Annotated[float, Meta(gt=0, le=FINITE)]
 Count = Annotated[int, Meta(ge=1)]
 #: How far a person is trusted with a stream's attention; each standing has a limit of its own.
 Standing = Literal["trusted", "normal", "new"]
@@ -67,7 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # Where HLS files go: file:///path. Empty: a folder in the data directory.
     media_url: str = ""
     # Seconds a stopping gateway spreads its viewers' reconnects over.
-    drain_s: Annotated[float, Meta(ge=0)] = 5.0
+    drain_s: Annotated[float, Meta(ge=0, le=FINITE)] = 5.0
     # Live logs; more spread streams over more logs. Only ever raised: a stream stays where it was made.
     shards: Annotated[int, Meta(ge=1, le=256)] = 1
     # Copies of each log: 1, 3 or 5. Needs as many NATS servers.
@@ -133,7 +135,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # Bytes of the newest windows kept per stream for resuming viewers.
     ring_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024**2
     # Seconds a window stays in the ring.
-    ring_s: Annotated[float, Meta(ge=0)] = 120.0
+    ring_s: Annotated[float, Meta(ge=0, le=FINITE)] = 120.0
     # Bytes of windows kept per process, all streams together.
     ring_total_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024**2
     # People of one stream in one gateway up to which viewer counts are exact; above, sampled and marked approximate.
@@ -159,7 +161,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # The height of the transcoded rendition; 0 for none.
     transcode_height: Annotated[int, Meta(ge=0, le=2160)] = 360
     # Seconds without a publisher after which the viewers are told that the video is interrupted.
-    media_interrupt_s: Annotated[float, Meta(ge=0)] = 1.0
+    media_interrupt_s: Annotated[float, Meta(ge=0, le=FINITE)] = 1.0
     # RTMP connections one media worker takes.
     max_publishers: Count = 200
     # auto: people's form on a terminal, JSON elsewhere.

@@ -2,22 +2,31 @@
 
 import msgspec
 
-from gateway.auth import ROLES, Authenticator, Principal
+from gateway.auth import ROLES, SUBJECT, Authenticator, Principal
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.settings import Settings
 from ovation.datadir import DataDir
+
+#: Ten years.
+LONGEST_H = 10 * 365 * 24
 
 
 def mint(settings: Settings, sub: str, name: str, roles: str, hours: float) -> str:
     """A token for *sub*, signed with OVATION_JWT_SECRET or the data directory's own secret.
 
     Raises:
-        BadSettings: there is no secret, or an unknown role.
+        BadSettings: there is no secret, an unknown role, or a token that would not hold.
     """
     wanted = frozenset(filter(None, (role.strip() for role in roles.split(","))))
     if unknown := wanted - ROLES:
         msg = f"--roles: {', '.join(sorted(unknown))}: there are {', '.join(sorted(ROLES))}"
+        raise BadSettings(msg)
+    if SUBJECT.fullmatch(sub) is None:
+        msg = f"--sub {sub!r}: 1-128 characters without spaces, or the token is refused"
+        raise BadSettings(msg)
+    if not 0 < hours < LONGEST_H:
+        msg = f"--hours {hours:g}: more than 0 and less than {LONGEST_H}"
         raise BadSettings(msg)
     secret = settings.jwt_secret or DataDir(settings.data_dir).existing_secret()
     if not secret:

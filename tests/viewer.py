@@ -120,6 +120,8 @@ class Viewer:
     connections: int = 0
     #: Milliseconds after which it was last told to come back.
     retry: int | None = None
+    #: Comment lines on its newest connection.
+    heartbeats: int = 0
     _prev: int | None = None
     _task: asyncio.Task[None] | None = None
     _writer: asyncio.StreamWriter | None = None
@@ -241,7 +243,7 @@ class Viewer:
                     continue
                 for event in parser.feed(data):
                     self.take(event)
-                self.retry = parser.retry
+                self.retry, self.heartbeats = parser.retry, parser.comments
                 self._moved.set()
         self._moved.set()
 

@@ -5,6 +5,7 @@ request, stays for ever, and past its `limit_concurrency` it answers in plain te
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Protocol
 
@@ -29,6 +30,20 @@ MAX_HEAD = 32 * 1024
 #: on the way: it is waited for so long.
 LINGER_S = 2.0
 RECENT_S = 1.0
+#: Bytes of a body that are still taken after its answer, so that whoever sends a little too much reads why; past them it is cut
+#: (a refused body of 2 GB was read to its end otherwise).
+MAX_UNWANTED = 256 * 1024
+#: HTTP/2 over cleartext is offered with any first request by the JDK's client and `curl --http2`. We decline by not seeing it:
+#: the parser would stop at the head, and take the body for another request.
+_H2C = re.compile(rb"(?<=\r\n)upgrade(?=:[ \t]*h2c[ \t]*\r\n)", re.IGNORECASE)
+
+
+def without_h2c(data: bytes) -> bytes:
+    """A piece of a request's head whose offer of HTTP/2 nobody sees; a body behind it is left as it is."""
+    if b"h2c" not in data:
+        return data
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _H2C.sub(b"x-upgrade", head + end[:2]) + end[2:] + body
 
 
 class Edge:
@@ -79,6 +94,8 @@ class EdgeProtocol(HttpToolsProtocol):
     head: int | None = 0
     #: What was refused while whole requests before it were still being answered.
     refusal: Problem | None = None
+    #: Bytes of a body that came after its answer.
+    unwanted: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
         """Begin to wait for a request, unless there are far too many connections."""
@@ -99,6 +116,8 @@ class EdgeProtocol(HttpToolsProtocol):
                 return
         if self.since is None:
             self.since = self.loop.time()
+        if self.head is not None:
+            data = without_h2c(data)
         super().data_received(data)
         if self.head is not None and self.since is not None:
             self.head += len(data)
@@ -107,13 +126,22 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to wait for the body; then to the application, or to the one that says no."""
-        self.since, self.head = self.loop.time(), None
+        self.since, self.head, self.unwanted = self.loop.time(), None, 0
         self.know_client()
         if len(self.connections) > self.edge.settings.max_connections:
             self.app = self.edge.full
         super().on_headers_complete()
-        if self.answered_last:
+        if self.answered_last or self.parser.should_upgrade():
+            # After an upgrade that is not ours, what follows is not known to be a request.
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """A part of it; whoever goes on for long after the answer is cut off."""
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self.unwanted += len(body)
+            if self.unwanted > MAX_UNWANTED:
+                self.transport.abort()
 
     def on_message_complete(self) -> None:
         """All of it is here."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
-from gateway.fanout.audience import Audience
+from gateway.fanout.audience import HEARTBEAT_S, Audience
 from gateway.fanout.backlog import Backlog
 from gateway.fanout.greeting import Greetings
 from gateway.fanout.viewer import Viewer
@@ -101,7 +101,13 @@ class Catchup:
             audience.go_live(viewer)
 
     async def _ahead(self, viewer: Viewer, audience: Audience) -> None:
-        await audience.reached(viewer.position)
+        while not viewer.closed:
+            try:
+                await asyncio.wait_for(audience.reached(viewer.position), HEARTBEAT_S)
+                break
+            except TimeoutError:
+                # The broker is away, or slow to say.
+                viewer.send(viewer.wire.HEARTBEAT)
         self.queue(viewer)
 
 

@@ -63,7 +63,7 @@ class Doorway(asyncio.Protocol):
         try:
             parser = httptools.HttpRequestParser(self)
             parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._hand_over(data)
             return
         path, _, query = self._url.partition(b"?")

@@ -48,7 +48,8 @@ class GatewayProtocol(EdgeProtocol):
 
     def _hand_over(self) -> bool:
         """Whether the connection is somebody else's from here on: a viewer's, or a WebSocket's."""
-        path = self.url.partition(b"?")[0]
+        # A proxy's client names the whole address (RFC 9112, 3.2.2).
+        path = self.url.partition(b"?")[0] if self.url[:1] == b"/" else httptools.parse_url(self.url).path or b""
         match, upgrade = EVENTS.fullmatch(path), self.sockets if SOCKET.fullmatch(path) else None
         idle = self.cycle is None or self.cycle.response_complete
         if not (match or upgrade) or not idle:

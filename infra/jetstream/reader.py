@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from infra.errors import Unavailable
 from infra.jetstream.connection import REQUEST_S, Connection
+from schemas.subjects import covers
 
 BATCH = 500
 #: multi_last refuses more than 1,024 subjects' messages in one answer.
@@ -82,7 +83,9 @@ class Reader:
         self._opening = asyncio.Lock()
 
     async def range(self, log: str, subject: str, after: int, until: int, limit: int = 1_000_000) -> list[LogMessage]:
-        """Messages with `after < seq <= until`, ascending, at most *limit*; *until* is a seq known to have existed.
+        """Messages with `after < seq <= until`, ascending, at most *limit*.
+
+        *until* is a seq known to have existed, of any subject of the log.
 
         Raises:
             Unavailable: the log did not answer, or its replicas stay behind *until*.
@@ -98,7 +101,7 @@ class Reader:
             if fresh:
                 after = fresh[-1].seq
                 continue
-            if not await self._exists(log, until):
+            if not await self._exists(log, subject, until):
                 break
             retries += 1
             if retries > LAG_RETRIES:
@@ -166,13 +169,14 @@ class Reader:
         state = answer["state"]
         return LogState(answer["config"].get("first_seq", 1), state["first_seq"], state["last_seq"])
 
-    async def _exists(self, log: str, seq: int) -> bool:
-        """Ask the leader, which never lags."""
+    async def _exists(self, log: str, subject: str, seq: int) -> bool:
+        """Whether *subject*, wildcards included, has a message at *seq*: the leader knows, which never lags."""
         try:
-            await self._api(f"STREAM.MSG.GET.{log}", {"seq": seq})
+            answer = await self._api(f"STREAM.MSG.GET.{log}", {"seq": seq})
         except LookupError:
             return False
-        return True
+        # Another stream's message is none to wait for.
+        return covers(subject, answer["message"]["subject"])
 
     async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         reply = await self._connection.request(f"$JS.API.{call}", msgspec.json.encode(body))

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import secrets
 import time
@@ -65,8 +66,14 @@ async def test_bodies(c: Cluster) -> None:
         assert (413, "PAYLOAD_TOO_LARGE", None) == await post(b'{"text": "' + b"x" * 20_000 + b'"}')
 
 
+async def _send_on(writer: asyncio.StreamWriter, size: int) -> None:
+    for _ in range(size // 65536):
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
 async def test_ten_megabytes_are_refused_unread(c: Cluster) -> None:
-    """The answer comes after the head of the request: the body is not waited for."""
+    """The answer comes after the head of the request: the body is not waited for, and whoever sends on is cut off."""
     async with await Client(c.url(0)).guest() as ada:
         stream_id = (await ada.start())["stream_id"]
         reader, writer = await asyncio.open_connection("127.0.0.1", c.ports[0])
@@ -77,8 +84,11 @@ async def test_ten_megabytes_are_refused_unread(c: Cluster) -> None:
         writer.write(head.encode() + b"{")
         async with asyncio.timeout(5):
             answer = await reader.readuntil(b"\r\n\r\n")
+            with pytest.raises(ConnectionError):
+                await _send_on(writer, 10485759)
         writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
         assert answer.startswith(b"HTTP/1.1 413 ")
 
@@ -93,7 +103,10 @@ async def test_ids_and_paths(c: Cluster) -> None:
             assert (404, "NOT_FOUND") == _problem(await ada.post(bad, "hello"))[:2]
         for bad in ("*", "-1", "9" * 30, "abc"):
             assert (404, "NOT_FOUND") == _problem(await ada.http.get(f"/streams/{stream_id}/comments/{bad}"))[:2]
-        assert (404, "NOT_FOUND") == _problem(await ada.http.get("/nope"))[:2]
+        for nothing in ("/nope", f"{c.url(0)}/api", f"{c.url(0)}/api/v1"):
+            assert (404, "NOT_FOUND") == _problem(await ada.http.get(nothing))[:2]
+        refused = await ada.http.put(f"/streams/{stream_id}")
+        assert refused.headers["allow"] == "GET, HEAD, PATCH"
         assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.put(f"/streams/{stream_id}"))[:2]
         assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.post(f"/streams/{stream_id}/events"))[:2]
 
@@ -134,6 +147,53 @@ async def test_credentials(c: Cluster) -> None:
 
         assert by_cookie.status_code == by_ticket.status_code == elsewhere.status_code == 401
         assert 200 == (await http.get(f"/streams/{stream_id}?ticket={ticket}")).status_code
+        for exp, status in ((time.time() + 600.5, 200), (time.time() - 0.5, 401), (float("inf"), 401), (True, 401)):
+            fraction = {"Authorization": f"Bearer {_token(exp=exp)}"}
+            assert status == (await http.get(f"/streams/{stream_id}", headers=fraction)).status_code
+
+
+async def test_times_that_cannot_be_written_stop_nothing(c: Cluster) -> None:
+    """In UTC these are in the years 0 and 10000: refused, and every list of streams answers as before."""
+    async with await Client(c.url(0)).guest() as ada:
+        for edge in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+            answer = await ada.http.post("/streams/start", json={"title": "t", "scheduled_for": edge})
+            assert (422, "VALIDATION", "scheduled_for") == _problem(answer)
+        assert 200 == (await ada.http.get("/streams")).status_code
+
+
+async def test_titles_are_cleaned_like_all_text(c: Cluster) -> None:
+    """Nothing invisible, nothing that turns the line around, on one line; what is left must be something."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+        for bad in ("a\0b", "\x1b[31m", "\u202e\u200b", " \n "):
+            assert (422, "VALIDATION", "title") == _problem(await ada.http.post("/streams/start", json={"title": bad}))
+            assert (422, "VALIDATION", "title") == _problem(await ada.http.patch(f"/streams/{stream_id}", json={"title": bad}))
+        changed = await ada.http.patch(f"/streams/{stream_id}", json={"title": " A\u202e\nday "})
+        assert changed.json()["title"] == "A day"
+
+
+async def test_scripts_elsewhere_may_send_headers_of_their_own(c: Cluster) -> None:
+    """Fetch-based clients of events add Cache-Control, others a trace: a preflight lets them; cookies never count."""
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    asked["Access-Control-Request-Headers"] = "cache-control,last-event-id,traceparent"
+    async with httpx.AsyncClient(base_url=f"{c.url(0)}/api/v1") as http:
+        answer = await http.options("/streams/x/events", headers=asked)
+        assert answer.status_code == 200
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_events_are_found_by_their_whole_address(c: Cluster) -> None:
+    """A proxy's client sends the absolute form (RFC 9112, 3.2.2), which every server must take."""
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+    address = httpx.URL(c.url(0))
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(f"GET {c.url(0)}/api/v1/streams/{stream_id}/events?backfill=0 HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"text/event-stream" in head
+        assert b'"items":[]' in await reader.readuntil(b'items":[]')
+    writer.close()
 
 
 async def test_what_is_not_there_yet_is_refused(c: Cluster) -> None:

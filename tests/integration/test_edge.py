@@ -57,6 +57,41 @@ async def test_a_bad_header_ends_the_connection(first: bytes) -> None:
         await line.close()
 
 
+async def test_an_offer_of_http2_is_declined() -> None:
+    """A first request with a body is whole, also when its head comes in pieces, and the connection goes on."""
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+    said = b"POST /echo HTTP/1.1\r\nhost: x\r\n" + offer + b"content-length: 20\r\n\r\n\r\nupgrade: h2c\r\nbody"
+    async with edge() as e:
+        for cut in (0, 20, said.index(b"HTTP2-Settings: "), said.index(b"\r\n\r\n") + 4):
+            line = (await e.open()).say(said[:cut])
+            await line.writer.drain()
+            await asyncio.sleep(0)
+            line.say(said[cut:])
+            assert (await line.told())["body"] == "\r\nupgrade: h2c\r\nbody"
+            assert (await line.say(GET).told())["body"] == ""
+        for other in (offer, b"connection: upgrade\r\nupgrade: websocket\r\n"):
+            likely = await e.open()
+            assert (await likely.say(b"GET /api/v1/streams/x HTTP/1.1\r\nhost: x\r\n" + other + b"\r\n").told())["body"] == ""
+
+
+async def test_what_follows_an_unknown_upgrade_is_no_request() -> None:
+    """The request itself is answered; a body behind it, which the parser does not see, never becomes one of its own."""
+    said = b"POST /echo HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: other\r\ncontent-length: %d\r\n\r\n" % len(GET)
+    async with edge() as e:
+        line = (await e.open()).say(said)
+        await line.told()
+        assert await line.say(GET).rest() == b""
+
+
+async def test_what_is_no_http_is_a_problem() -> None:
+    """Methods and heads that the parser does not take are refused in JSON, like everything else."""
+    async with edge() as e:
+        for bad in (b"FOO /api/v1 HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nx: \x7f\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+            status, headers, body = await (await e.open()).say(bad).answer()
+            assert (status, headers["content-type"]) == (400, "application/problem+json")
+            assert json.loads(body)["code"] == "VALIDATION"
+
+
 async def test_required_is_required_of_proxies_alone() -> None:
     """From a trusted proxy a request without a header is cut; any other peer has to do without."""
     async with edge(trusted_proxies="127.0.0.1", proxy_protocol="required") as e:

@@ -164,6 +164,34 @@ async def test_a_resume_inside_a_window_gets_its_rest(nats_server: NatsServer, t
         assert resumed.faults == []
 
 
+async def test_a_position_of_another_stream_is_reached(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the stream's tail and not above the log's: no gap, heartbeats until it is reached, then the chain."""
+    async with gateway(nats_server.url, tmp_path) as g:
+        await g.say(comment(1))
+        other = subjects.live(0, fresh_stream())
+        elsewhere = (await g.broker.publisher.publish(other, codec.encode(comment(2)), uuid.uuid4().hex)).seq
+        early = await g.viewer(backfill=0).open()
+        await early.until(lambda v: v.events)
+        audience = g.hub.audience(g.record.stream_id)
+        assert audience is not None
+        expected: list[int] = []
+        monkeypatch.setattr("gateway.fanout.catchup.HEARTBEAT_S", 0.05)
+        with monkeypatch.context() as held:
+            # A repair that takes its time.
+            held.setattr(type(audience.follower), "expect", lambda _, tail: expected.append(tail))
+            viewer = await g.viewer(last_id=elsewhere).open()
+            await viewer.until(lambda v: v.heartbeats >= 2)
+        audience.follower.expect(elsewhere)
+        await early.until(lambda v: v.last_id == elsewhere)
+        seq = await g.say(comment(3))
+        await viewer.until(lambda v: v.seqs == [seq])
+
+        assert elsewhere in expected
+        assert viewer.faults == early.faults == []
+
+
 async def test_a_removal_reaches_the_ring(nats_server: NatsServer, tmp_path: Path) -> None:
     """A resume from the ring after a removal shows the placeholder in the comment's own place."""
     async with gateway(nats_server.url, tmp_path) as g:

@@ -105,6 +105,16 @@ async def test_a_range_ends_at_what_was_asked(nats_server: NatsServer) -> None:
         assert seqs[:2] == [m.seq for m in await b.reader.range("LIVE_0", subject, 0, seqs[5], limit=2)]
 
 
+async def test_a_range_may_end_at_another_streams_message(nats_server: NatsServer) -> None:
+    """A position between a stream's last message and the log's own end is reached: it is not taken for a replica that lags."""
+    async with broker(nats_server.url) as b:
+        mine, other = subjects.live(0, fresh_stream()), subjects.live(0, fresh_stream())
+        seqs = [(await b.publisher.publish(each, b"x", uuid.uuid4().hex)).seq for each in (mine, mine, other)]
+
+        assert seqs[:2] == [m.seq for m in await b.reader.range("LIVE_0", mine, 0, seqs[2])]
+        assert await b.reader.range("LIVE_0", mine, seqs[1], seqs[2]) == []
+
+
 async def test_an_erased_end_does_not_hang_a_read(nats_server: NatsServer) -> None:
     """The last message was deleted after it became known: the read returns what is there."""
     async with broker(nats_server.url) as b:

@@ -19,6 +19,7 @@ def _normal(raw: str) -> str:
         ("one\r\ntwo\nthree\u2028four", "one two three four"),
         ("e\u0301", "\u00e9"),
         ("a\u202eb\u2066c\u200bd\ufeffe", "abcde"),
+        ("a\u206ab\u206fc\ufff9d", "abcd"),
         ("👩\u200d🚀 up", "👩\u200d🚀 up"),
         ("ba\u200dd wo\u200crd", "bad word"),
         ("e\u200d\u0301", "\u00e9"),

@@ -30,6 +30,9 @@ def test_defaults_and_values() -> None:
         ("OVATION_TRUSTED_PROXIES", "10.0.0.1/8", "OVATION_TRUSTED_PROXIES='10.0.0.1/8'"),
         ("OVATION_TRUSTED_PROXIES", "proxy.example", "OVATION_TRUSTED_PROXIES='proxy.example'"),
         ("OVATION_PROXY_PROTOCOL", "optional", "set OVATION_TRUSTED_PROXIES"),
+        ("OVATION_DRAIN_S", "inf", "OVATION_DRAIN_S='inf'"),
+        ("OVATION_GUEST_TTL_H", "inf", "OVATION_GUEST_TTL_H='inf'"),
+        ("OVATION_RING_S", "nan", "OVATION_RING_S='nan'"),
         ("ovation_http_port", "1", ""),
     ],
 )
