@@ -18,7 +18,7 @@ from gateway.fanout.sockets import Sockets
 from infra.clock import Clock
 from infra.settings import load
 from tests.factories import comment
-from tests.integration.test_fanout import Gateway, gateway
+from tests.hubs import Gateway, gateway
 from tests.socketviewer import SocketViewer
 from tests.waits import eventually
 
