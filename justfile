@@ -26,7 +26,8 @@ ovation *args: setup
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
 test: setup chromium proxies check web
-    pytest
+    # Two at a time: most of a test's time is waiting for processes, timers and outages.
+    pytest -n 2 --dist loadfile
 
 [group("check")]
 [doc("format, lint, types, import rules; no test")]
