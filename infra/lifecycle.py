@@ -1,11 +1,13 @@
 """One process's life: it starts, says when it is ready, drains on SIGTERM and ends at once on a second one."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvloop
 
@@ -31,6 +33,11 @@ class Lifecycle:
         self.ops = OpsServer(self.readiness, settings.ops_host, settings.ops_port)
         self._ready_fd = ready_fd
         self._state = ""
+
+    @property
+    def started(self) -> bool:
+        """Whether it was ready or degraded: before that it may wait for a broker that never comes."""
+        return self._state not in ("", "starting")
 
     def report(self, state: str) -> None:
         """Tell the parent: starting, ready, degraded or stopped. Said once per change."""
@@ -95,8 +102,22 @@ async def _run(name: str, settings: Settings, main: Callable[[Lifecycle], Awaita
     await lifecycle.ops.start()
     lifecycle.report("starting")
     try:
-        await main(lifecycle)
+        await _until_stopped(asyncio.ensure_future(main(lifecycle)), lifecycle)
     finally:
         lifecycle.report("stopped")
         await lifecycle.ops.stop()
     return 0
+
+
+async def _until_stopped(running: asyncio.Future[None], lifecycle: Lifecycle) -> None:
+    """Wait for the end of *running*, which drains by itself once it has started; before that there is nothing to drain."""
+    stopping = asyncio.create_task(lifecycle.stopping.wait())
+    both: set[asyncio.Future[Any]] = {running, stopping}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done() and not lifecycle.started:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        return
+    await running

@@ -16,7 +16,7 @@ from tests.archives import LOG, say
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
 from tests.factories import comment
-from tests.processes import Process, killed_after
+from tests.processes import Process, free_port, killed_after
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -42,6 +42,31 @@ async def archived(b: Broker, store: SqliteComments) -> None:
         return await store.archived_through(LOG) >= (await b.reader.state(LOG)).last
 
     await eventually(done, timeout=40)
+
+
+@pytest.mark.parametrize("role", [("worker", "archive"), ("worker", "media"), ("gateway",)])
+async def test_who_waits_for_a_broker_ends_when_told(role: tuple[str, ...], tmp_path: Path) -> None:
+    """SIGTERM before it ever was ready: nothing is to be drained, and it does not wait for a broker that never comes."""
+    nowhere: dict[str, object] = {
+        "nats_url": f"nats://127.0.0.1:{free_port()}",
+        "data_dir": tmp_path,
+        "ops_port": 0,
+        "http_port": 0,
+    }
+    process = Process(*role, log=tmp_path / "log", **nowhere, rtmp_port=free_port(), jwt_secret="s" * 64)
+    with killed_after(process):
+        process.start()
+        await eventually(lambda: process.state == "starting" and bool(process.states))
+
+        async def connecting() -> bool:
+            return (await missing(process))[1].get("nats") == "connecting"
+
+        await eventually(connecting)
+        process.signal(signal.SIGTERM)
+        await eventually(lambda: not process.alive)
+        assert process.popen is not None
+        assert process.popen.returncode == 0
+        assert "Traceback" not in process.text
 
 
 async def test_its_life_as_the_parent_sees_it(own_nats_server: NatsServer, tmp_path: Path) -> None:
