@@ -75,10 +75,12 @@ class Connection:
         deadline = self.clock.monotonic() + wait_s
         while True:
             try:
-                await self._connect()
+                # The client itself goes on trying for ever, without a word.
+                async with asyncio.timeout(max(0.0, deadline - self.clock.monotonic())):
+                    await self._connect()
             except (OSError, Error, TimeoutError) as error:
-                if self.clock.monotonic() > deadline:
-                    cause = str(error) or type(error).__name__
+                if self.clock.monotonic() >= deadline:
+                    cause = str(error) or "refused, or silent"
                     msg = f"no NATS server answers at {', '.join(self.servers)} ({cause}); start one or set OVATION_NATS_URL"
                     raise Unavailable(msg) from error
                 await asyncio.sleep(RECONNECT_WAIT_S)

@@ -5,13 +5,16 @@ import uuid
 
 import pytest
 
+from infra.clock import SystemClock
 from infra.errors import LimitReached, Unavailable
+from infra.jetstream.connection import Connection
 from infra.jetstream.feed import FeedMessage
 from infra.jetstream.publisher import Full
 from infra.settings import Limit, load
 from schemas import subjects
 from tests.backends.nats import NatsServer
 from tests.broker import broker, fresh_stream
+from tests.processes import free_port
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -228,6 +231,14 @@ async def test_ids_survive_kill_and_restart(own_nats_server: NatsServer) -> None
 
         assert [ack.seq for ack in acks] == [ack.seq for ack in again]
         assert all(ack.duplicate for ack in again)
+
+
+async def test_a_broker_that_never_comes_is_named() -> None:
+    """After the time it is waited for, with the setting to change; the client alone would try for ever and say nothing."""
+    port = free_port()
+    with pytest.raises(Unavailable, match=rf"nats://127\.0\.0\.1:{port} .*OVATION_NATS_URL"):
+        async with asyncio.timeout(10):
+            await Connection(f"nats://127.0.0.1:{port}", "test", SystemClock()).open(wait_s=0.3)
 
 
 async def test_an_outage_is_waited_for_then_told(own_nats_server: NatsServer) -> None:
