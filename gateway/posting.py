@@ -71,14 +71,14 @@ async def _create(
     # Without a key every post is its own; unlike any other is enough, since the id is scoped to the person who posts.
     msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or f"\0{random.getrandbits(128):x}")
     if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
-        return 200, await _repeated(deps, record, stored, said)
+        return 200, await _repeated(deps, record, stored, said, wanted.parent_comment_id)
     try:
         parent = await _allowed(deps, who, record, said, wanted.parent_comment_id, msg_id)
     except (LimitReached, Problem):
         # The log may know the key already: then it was allowed when it was said, whatever has changed since.
         if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:
             raise
-        return 200, await _repeated(deps, record, seq, said)
+        return 200, await _repeated(deps, record, seq, said, wanted.parent_comment_id)
     return await _publish(deps, who, record, said, parent, msg_id)
 
 
@@ -115,7 +115,7 @@ async def _publish(
     )
     ack = await deps.publisher.publish(_subject(record), codec.encode(comment), msg_id)
     if ack.duplicate:
-        return 200, await _repeated(deps, record, ack.seq, said)
+        return 200, await _repeated(deps, record, ack.seq, said, parent)
     taken_ms = await deps.taken_at(record, ack.seq)
     return 201, posted(record.stream_id, comment, ack.seq, stamp.ms if taken_ms is None else taken_ms)
 
@@ -133,15 +133,19 @@ async def _spend(deps: Deps, who: Principal, record: StreamRecord, said: str, ms
     just_said = (record.stream_id, who.id, said) if settings.duplicate_s and not moderates else None
     if just_said and await limits.held_by("duplicate", just_said) not in (None, msg_id):
         raise _duplicate(settings.duplicate_s)
+
+    async def done() -> bool:
+        return await deps.publisher.find(_subject(record), msg_id) is not None
+
     if slow and not moderates:
-        await limits.hold("slow", slow, (record.stream_id, who.id), msg_id)
+        await limits.hold("slow", slow, (record.stream_id, who.id), msg_id, done)
     tier = standing(who, deps.clock.now_ms(), settings.new_account_h)
-    await limits.take(LIMITS[tier], settings.limit_of(tier), (record.stream_id, who.id), msg_id)
-    await limits.take("user", settings.limit_user, (who.id,), msg_id)
+    await limits.take(LIMITS[tier], settings.limit_of(tier), (record.stream_id, who.id), msg_id, done)
+    await limits.take("user", settings.limit_user, (who.id,), msg_id, done)
     if just_said:
         # Last, so that a post which another limit refuses may be tried again; looked at first, so that a duplicate is free.
         try:
-            await limits.hold("duplicate", settings.duplicate_s, just_said, msg_id)
+            await limits.hold("duplicate", settings.duplicate_s, just_said, msg_id, done)
         except LimitReached:
             raise _duplicate(settings.duplicate_s) from None
 
@@ -150,11 +154,11 @@ def _duplicate(seconds: int) -> Problem:
     return Problem("DUPLICATE", f"You said the same here less than {seconds} s ago.", field="text")
 
 
-async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str) -> PostedComment:
+async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str, parent: str | None) -> PostedComment:
     """The answer to a retry: the comment as it was posted.
 
     Raises:
-        Problem: VALIDATION, when the key was used for another text.
+        Problem: VALIDATION, when the key was used for another text, or for a reply where this is none (or the other way round).
     """
     original = await deps.history.original(record, seq)
     if original is None:
@@ -162,6 +166,9 @@ async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str) -> Po
     comment, at_ms, removed = original
     if comment.text != said:
         raise Problem("VALIDATION", "This Idempotency-Key was used with another text.", field="Idempotency-Key")
+    if (comment.parent_comment_id is None) != (parent is None):
+        # Which comment of a thread was replied to is not kept: all of them are replies to its root.
+        raise Problem("VALIDATION", "This Idempotency-Key was used with another parent.", field="Idempotency-Key")
     return posted(record.stream_id, comment, seq, at_ms, removed=removed)
 
 

@@ -11,7 +11,7 @@ from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, Reader
 from infra.stores import CommentStore
 from schemas import codec, subjects
-from schemas.items import Item
+from schemas.items import Comment, Item
 from schemas.records import StreamRecord
 
 #: Streams whose messages are kept; the one asked for the longest ago goes first.
@@ -33,6 +33,11 @@ class Recent(Struct, frozen=True):
     def last(self) -> int:
         """The last seq that is known of, at least `through`."""
         return self.messages[-1].seq if self.messages else self.through
+
+    def hides(self, payload: bytes, seq: int) -> bool:
+        """Whether the comment in *payload*, stored at *seq*, was removed since."""
+        item = codec.decode_item(payload)
+        return isinstance(item, Comment) and self.removals.reason(item.comment_id, item.user.id, seq) is not None
 
 
 class Unarchived:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -232,6 +233,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for name, text in values.items():
         converted[name] = _convert(name, text)
     made = Settings(**converted)  # type: ignore[arg-type]  # each value was converted to its field's own type above
+    for server in filter(None, made.nats_url.split(",")):
+        parts = urlsplit(server.strip())
+        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
+            msg = f"{PREFIX}NATS_URL: expected nats://host:port, comma separated; one of those given is not of that form"
+            raise BadSettings(msg)
     if made.proxy_protocol != "off" and not made.trusted_proxies:
         msg = f"{PREFIX}PROXY_PROTOCOL={made.proxy_protocol!r}: set {PREFIX}TRUSTED_PROXIES to the proxies that send it"
         raise BadSettings(msg)

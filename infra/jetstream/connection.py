@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ class Connection:
     def __init__(self, url: str, name: str, clock: Clock | None = None) -> None:
         """*url* is one or more `nats://host:port`, comma separated; *name* is shown in the server's monitoring."""
         self.servers = [part.strip() for part in url.split(",") if part.strip()]
+        #: For people: what stands before an @ is nobody's business.
+        self.shown = ", ".join(re.sub(r"//[^/@]*@", "//", each) for each in self.servers)
         self.name = name
         self.clock = clock or SystemClock()
         self.nc: Client = Client()
@@ -81,7 +84,7 @@ class Connection:
             except (OSError, Error, TimeoutError) as error:
                 if self.clock.monotonic() >= deadline:
                     cause = str(error) or "refused, or silent"
-                    msg = f"no NATS server answers at {', '.join(self.servers)} ({cause}); start one or set OVATION_NATS_URL"
+                    msg = f"no NATS server answers at {self.shown} ({cause}); start one or set OVATION_NATS_URL"
                     raise Unavailable(msg) from error
                 await asyncio.sleep(RECONNECT_WAIT_S)
             else:
@@ -125,7 +128,7 @@ class Connection:
             Unavailable: the broker is away, nobody listens on *subject*, or no answer came in *timeout_s*.
         """
         if not self.up.is_set():
-            msg = f"NATS at {', '.join(self.servers)} is away"
+            msg = f"NATS at {self.shown} is away"
             raise Unavailable(msg)
         try:
             return await self.nc.request(subject, payload, timeout=timeout_s, headers=headers)
@@ -146,7 +149,7 @@ class Connection:
             sub = await self.nc.subscribe(subject, cb=cb)
             await self.nc.flush(timeout=int(REQUEST_S))
         except (NatsTimeout, ConnectionClosedError, StaleConnectionError, OSError) as error:
-            msg = f"NATS at {', '.join(self.servers)} is away"
+            msg = f"NATS at {self.shown} is away"
             raise Unavailable(msg) from error
         return sub
 
@@ -160,7 +163,7 @@ class Connection:
         if self.up.is_set():
             self.up.clear()
             self._down_since = self.clock.monotonic()
-            log.warning("nats away", servers=self.servers)
+            log.warning("nats away", servers=self.shown)
         self.inbox.lose()
         for hook in self._on_down:
             hook()

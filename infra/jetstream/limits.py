@@ -1,16 +1,27 @@
 """Limits: a log with `max_msgs_per_subject`, discard new and `max_age` *is* an exact sliding window over all gateways.
 
-A token carries the comment's Msg-Id, so a retry spends nothing. If the log cannot answer, nobody passes.
+A token carries the comment's Msg-Id, so a retry of a comment that is posted spends nothing. If the log cannot answer, nobody
+passes.
 """
 
 import math
+from collections.abc import Awaitable, Callable
 
 from infra.clock import Clock
-from infra.errors import LimitReached
+from infra.errors import LimitReached, Unavailable
 from infra.jetstream.publisher import Publisher, SubjectFull
 from infra.jetstream.reader import Reader
+from infra.jetstream.topology import LIMIT_MARGIN_MS
 from infra.settings import Limit
 from schemas import subjects
+
+#: Tokens that earlier tries left behind, one after the other; a limit has fewer.
+TRIES = 100
+
+
+async def _never() -> bool:
+    """For what has an id of its own each time."""
+    return False
 
 
 class Limits:
@@ -21,8 +32,13 @@ class Limits:
         self._reader = reader
         self._clock = clock
 
-    async def take(self, name: str, limit: Limit, keys: tuple[str, ...], msg_id: str) -> None:
-        """Take one token of the limit *name* for the party *keys*, once per *msg_id*.
+    async def take(
+        self, name: str, limit: Limit, keys: tuple[str, ...], msg_id: str, done: Callable[[], Awaitable[bool]] = _never
+    ) -> None:
+        """Take one token of the limit *name* for the party *keys*, once for what is done under *msg_id*.
+
+        *done* tells whether it has been done already; then the token it has counts. A token that an earlier try left behind
+        without doing anything does not: it would leave the window while what is done now is still in it.
 
         Raises:
             LimitReached: the window is full; says after how many whole seconds the oldest token leaves it.
@@ -30,12 +46,14 @@ class Limits:
         """
         subject = subjects.limit(name, *keys)
         try:
-            await self._publisher.publish(subject, b"", msg_id)
+            await self._token(name, subject, msg_id, {}, done)
         except SubjectFull:
             raise LimitReached(name, await self._wait(name, subject, limit.seconds)) from None
 
-    async def hold(self, name: str, seconds: int, keys: tuple[str, ...], msg_id: str) -> None:
-        """Take the only token of *keys* for *seconds*: slow mode, whose length each stream sets itself.
+    async def hold(
+        self, name: str, seconds: int, keys: tuple[str, ...], msg_id: str, done: Callable[[], Awaitable[bool]] = _never
+    ) -> None:
+        """Take the only token of *keys* for *seconds*: slow mode, whose length each stream sets itself. Else as `take`.
 
         Raises:
             LimitReached: it is held.
@@ -43,18 +61,36 @@ class Limits:
         """
         subject = subjects.limit(name, *keys)
         try:
-            await self._publisher.publish(subject, b"", msg_id, {"Nats-TTL": f"{seconds}s"})
+            await self._token(name, subject, msg_id, {"Nats-TTL": f"{seconds}s"}, done)
         except SubjectFull:
             raise LimitReached(name, await self._wait(name, subject, seconds)) from None
 
+    async def _token(
+        self, name: str, subject: str, msg_id: str, headers: dict[str, str], done: Callable[[], Awaitable[bool]]
+    ) -> None:
+        token = msg_id
+        for _ in range(TRIES):
+            ack = await self._publisher.publish(subject, b"", token, headers)
+            if not ack.duplicate or await self._fresh(name, ack.seq) or await done():
+                return
+            # Every gateway that comes by here at the same time takes the same one.
+            token = f"{msg_id}:{ack.seq}"
+        msg = f"the limit {name} was asked for the same {TRIES} times without anything coming of it"
+        raise Unavailable(msg, retry_after=1)
+
+    async def _fresh(self, name: str, seq: int) -> bool:
+        """Whether a token was taken just now, by this very try or one at the same time on another gateway."""
+        taken = await self._reader.at(subjects.limit_log(name), seq)
+        return taken is not None and self._clock.now_ms() - taken.at_ms <= LIMIT_MARGIN_MS
+
     async def held_by(self, name: str, keys: tuple[str, ...]) -> str | None:
-        """The Msg-Id under which the only token of *keys* is held; `None` while it is free. Spends nothing.
+        """The id for which the only token of *keys* is held; `None` while it is free. Spends nothing.
 
         Raises:
             Unavailable: the limiter cannot answer.
         """
         token = await self._reader.last(subjects.limit_log(name), subjects.limit(name, *keys))
-        return token.msg_id if token is not None else None
+        return (token.msg_id or "").partition(":")[0] if token is not None else None
 
     async def _wait(self, name: str, subject: str, seconds: int) -> int:
         oldest = await self._reader.first_after(subjects.limit_log(name), subject, 0)

@@ -1,0 +1,92 @@
+"""Retries at the edges of what is remembered: a key is one comment, and an old token is not a new one."""
+
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from gateway.history import History
+from infra.clock import HandClock
+from infra.errors import LimitReached
+from infra.settings import Limit
+from infra.sqlite import Database, SqliteComments
+from schemas import codec, subjects
+from schemas.records import Broadcaster, StreamRecord
+from tests.backends.nats import NatsServer
+from tests.broker import Broker, broker, fresh_stream
+from tests.factories import comment
+from tests.waits import eventually
+
+pytestmark = pytest.mark.nats
+
+#: What the test's own topology says of this limit.
+FIVE = Limit(5, 30)
+
+
+async def _left_behind(b: Broker, keys: tuple[str, ...], msg_id: str) -> None:
+    """A token of a try that came to nothing, a moment ago."""
+    await b.limits.take("user_stream", FIVE, keys, msg_id)
+    since = time.monotonic()
+    await eventually(lambda: time.monotonic() - since > 0.4)
+
+
+async def _tokens(b: Broker, keys: tuple[str, ...]) -> int:
+    return len(await b.reader.follow_from("LIMITS_user_stream", subjects.limit("user_stream", *keys), 0))
+
+
+async def test_a_token_that_was_left_behind_is_not_used_again(nats_server: NatsServer) -> None:
+    """It would leave the window while the comment posted on it is still in there: more than the limit could follow."""
+    async with broker(nats_server.url) as b:
+        keys, first = (uuid.uuid4().hex, "ada"), uuid.uuid4().hex
+        await _left_behind(b, keys, first)
+        await b.limits.take("user_stream", FIVE, keys, first)
+        assert await _tokens(b, keys) == 2
+        for n in range(3):
+            await b.limits.take("user_stream", FIVE, keys, uuid.uuid4().hex)
+
+        with pytest.raises(LimitReached):
+            await b.limits.take("user_stream", FIVE, keys, uuid.uuid4().hex)
+
+
+async def test_the_token_of_what_is_done_counts_for_its_retry(nats_server: NatsServer) -> None:
+    """A retry of a comment that is posted spends nothing, however long ago its token was taken."""
+
+    async def done() -> bool:
+        return True
+
+    async with broker(nats_server.url) as b:
+        keys, first = (uuid.uuid4().hex, "ada"), uuid.uuid4().hex
+        await _left_behind(b, keys, first)
+        for _ in range(3):
+            await b.limits.take("user_stream", FIVE, keys, first, done)
+
+        assert await _tokens(b, keys) == 1
+
+
+async def test_retries_at_the_same_time_take_one_token(nats_server: NatsServer) -> None:
+    """A client that tries again on another gateway before the first has answered spends one token in all."""
+    async with broker(nats_server.url) as b, broker(nats_server.url) as c:
+        keys, first = (uuid.uuid4().hex, "ada"), uuid.uuid4().hex
+        for each in (b, c, b, c):
+            await each.limits.take("user_stream", FIVE, keys, first)
+
+        assert await _tokens(b, keys) == 1
+
+
+async def test_a_key_is_known_while_the_archive_is_long_away(nats_server: NatsServer, tmp_path: Path) -> None:
+    """The log forgets keys after five minutes; what the archive has not taken by then is found all the same."""
+    async with broker(nats_server.url) as b:
+        database = await Database.open(tmp_path / "store.sqlite")
+        stream_id = fresh_stream()
+        record = StreamRecord(
+            stream_id=stream_id, broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
+        )
+        key = uuid.uuid4().hex
+        ack = await b.publisher.publish(subjects.live(0, stream_id), codec.encode(comment(1)), key)
+        later = HandClock(int(time.time() * 1000) + 240_000)
+        history = History(SqliteComments(database), b.reader, later)
+
+        assert await history.by_msg_id_seq(record, key) == ack.seq
+        assert await history.by_msg_id_seq(record, "another") is None
+        await database.close()
