@@ -42,7 +42,7 @@ async def test_a_token_that_was_left_behind_is_not_used_again(nats_server: NatsS
         await _left_behind(b, keys, first)
         await b.limits.take("user_stream", FIVE, keys, first)
         assert await _tokens(b, keys) == 2
-        for n in range(3):
+        for _ in range(3):
             await b.limits.take("user_stream", FIVE, keys, uuid.uuid4().hex)
 
         with pytest.raises(LimitReached):
