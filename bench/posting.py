@@ -35,8 +35,12 @@ from tests.broker import broker
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_FLIGHT = 1000
-#: What the default limits let a user post in 30 s; users take turns within a block of the client's.
-PER_USER, BLOCK = 5, 1000
+#: What the default limits let a user post in 30 s, and how far apart the client's users do so.
+PER_USER, APART = 5, 1000
+#: Shares of the machine: what counts as idle, and what others may have of it during a run.
+IDLE, DISTURBED = 0.05, 0.1
+#: Runs that may have to be done again, as a multiple of the rounds: users are made for them beforehand.
+AGAIN = 4
 WANTED_RATE, WANTED_RATIO, WANTED_P99_MS = 5000.0, 0.25, 50.0
 VARIANTS = ("nats-py", "gateway", "paced")
 
@@ -74,45 +78,53 @@ class Bench:
         self._options = options
         self._place = place
         self._paced = int(options.more.rate * options.seconds)
-        users = (_users(options.more.posts) + _users(self._paced)) * options.rounds + BLOCK
+        users = (_users(options.more.posts) + _users(self._paced)) * options.rounds * (
+            AGAIN if options.more.quiet else 1
+        ) + _users(APART)
         self._tokens = write_lines(place.folder / "tokens", tokens(place.secret, users))
         self._bodies = write_lines(place.folder / "bodies", corpus.post())
         self._next_user = 0
-        self.created = 0
+        self.created = self.disturbed = 0
 
     def warm(self) -> None:
         """A first thousand, which is not measured."""
-        self._post(BLOCK, 0.0)
+        self._post(APART, 0.0)
 
     def run(self, variant: str) -> Run:
-        """Run one variant once."""
-        options, place = self._options, self._place
-        posts = self._paced if variant == "paced" else options.more.posts
-        began, idle = time.monotonic(), _idle_s()
-        children, nats, gateway = _children_s(), cost(place.nats.pid).seconds, place.gateway_cpu()
+        """Run one variant once; with `--quiet`, when the machine is idle, and again when others then disturbed it."""
+        deadline = time.monotonic() + self._options.more.quiet
+        while True:
+            _wait_idle(deadline)
+            run = self._run(variant)
+            if run.others <= DISTURBED or time.monotonic() > deadline:
+                return run
+            self.disturbed += 1
+
+    def _run(self, variant: str) -> Run:
         if variant == "nats-py":
-            with on_core(options.server_core):
-                command = [sys.executable, "-m", "bench.posting", "--reference", place.nats.url, "--posts", str(posts)]
-                rate = float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
-            answers = None
-        else:
-            answers = self._post(posts, options.more.rate if variant == "paced" else 0.0)
-            rate = answers.posts / answers.seconds
-        elapsed = time.monotonic() - began
-        own = _children_s() - children
-        nats, gateway = cost(place.nats.pid).seconds - nats, place.gateway_cpu() - gateway
-        cores = os.cpu_count() or 1
-        others = 1 - (_idle_s() - idle + own + nats + gateway) / (elapsed * cores)
-        run = Run(
-            rate=rate,
-            cpu_us=(own if answers is None else gateway) / posts * 1e6,
-            nats_us=nats / posts * 1e6,
-            others=max(0.0, others),
+            return self._reference(self._options.more.posts)
+        posts, rate = (self._paced, self._options.more.rate) if variant == "paced" else (self._options.more.posts, 0.0)
+        answers, use = self._post(posts, rate)
+        return Run(
+            rate=posts / answers.seconds,
+            cpu_us=use.gateway / posts * 1e6,
+            nats_us=use.nats / posts * 1e6,
+            others=use.others,
+            p50=answers.p50_ms,
+            p90=answers.p90_ms,
+            p99=answers.p99_ms,
+            worst=answers.max_ms,
         )
-        if answers is None:
-            return run
-        p50, p90, p99, worst = answers.p50_ms, answers.p90_ms, answers.p99_ms, answers.max_ms
-        return msgspec.structs.replace(run, p50=p50, p90=p90, p99=p99, worst=worst)
+
+    def _reference(self, posts: int) -> Run:
+        meter = Meter(self._place)
+        command = [sys.executable, "-m", "bench.posting", "--reference", self._place.nats.url, "--posts", str(posts)]
+        with on_core(self._options.server_core):
+            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        use = meter.read()
+        return Run(
+            rate=float(done.stdout), cpu_us=use.children / posts * 1e6, nats_us=use.nats / posts * 1e6, others=use.others
+        )
 
     async def stored(self) -> int:
         """How many comments of the stream the log holds."""
@@ -123,23 +135,62 @@ class Bench:
         found: int = json.loads(answer.data)["state"]["subjects"][subject]
         return found
 
-    def _post(self, posts: int, rate: float) -> Answers:
+    def _post(self, posts: int, rate: float) -> tuple[Answers, "Use"]:
         arguments = [self._place.port, self._place.stream_id, self._tokens, self._bodies]
         numbers = [IN_FLIGHT, posts, rate, self._next_user, PER_USER]
-        with on_core(self._options.client_core):
-            command = [str(each) for each in (program("post_client"), *arguments, *numbers)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        answers = msgspec.json.decode(done.stdout, type=Answers)
+        command = [str(each) for each in (program("post_client"), *arguments, *numbers)]
+        with on_core(self._options.client_core), subprocess.Popen(command, stdout=subprocess.PIPE) as client:
+            if client.stdout is None or client.stdout.readline() != b"\n":
+                msg = f"the client ended with {client.wait()}"
+                raise RuntimeError(msg)
+            meter = Meter(self._place)
+            printed = client.stdout.read()
+        use, answers = meter.read(), msgspec.json.decode(printed, type=Answers)
         if answers.created != posts:
-            msg = f"of {posts} posts only {answers.created} were taken: {done.stdout.decode()}"
+            msg = f"of {posts} posts only {answers.created} were taken: {printed.decode()}"
             raise RuntimeError(msg)
         self._next_user = answers.next_user
         self.created += answers.created
-        return answers
+        return answers, use
+
+
+class Use(Struct, frozen=True):
+    """Seconds of CPU since a meter was set up; `others` is the share of the machine that was not ours."""
+
+    gateway: float
+    nats: float
+    children: float
+    others: float
+
+
+class Meter:
+    """Counts from when it is made."""
+
+    def __init__(self, place: Site) -> None:
+        self._place = place
+        self._began, self._before = time.monotonic(), self._now()
+
+    def read(self) -> Use:
+        """What was used since."""
+        gateway, nats, children, idle = (now - before for now, before in zip(self._now(), self._before, strict=True))
+        whole = (time.monotonic() - self._began) * (os.cpu_count() or 1)
+        return Use(gateway, nats, children, max(0.0, 1 - (gateway + nats + children + idle) / whole))
+
+    def _now(self) -> tuple[float, float, float, float]:
+        return self._place.gateway_cpu(), cost(self._place.nats.pid).seconds, _children_s(), _idle_s()
+
+
+def _wait_idle(deadline: float) -> None:
+    """Wait for a second in which the machine has next to nothing to do, until *deadline* at the latest."""
+    while time.monotonic() < deadline:
+        idle, began = _idle_s(), time.monotonic()
+        time.sleep(1)
+        if _idle_s() - idle > (1 - IDLE) * (time.monotonic() - began) * (os.cpu_count() or 1):
+            return
 
 
 def _users(posts: int) -> int:
-    return -(-posts // (PER_USER * BLOCK)) * BLOCK
+    return posts // PER_USER + 1 + (PER_USER - 1) * APART // PER_USER
 
 
 def _idle_s() -> float:
@@ -213,6 +264,13 @@ def main() -> None:
     made = parser("posting", __doc__, viewers=0, seconds=4, rounds=5)
     made.add_argument("--posts", type=int, default=20_000, help="comments of an unpaced run (default %(default)s)")
     made.add_argument("--rate", type=float, default=0.8 * WANTED_RATE, help="comments/s when paced (default %(default)s)")
+    made.add_argument(
+        "--quiet",
+        type=float,
+        default=0,
+        help="seconds to wait before each run until nobody else uses the machine, and to do it "
+        "again when somebody did (default %(default)s)",
+    )
     made.add_argument("--reference", help=argparse.SUPPRESS)
     options = parse(made)
     if options.more.reference:
@@ -225,6 +283,8 @@ def main() -> None:
         runs = interleaved(VARIANTS, options.rounds, bench.run)
         stored = asyncio.run(bench.stored())
     tell(result, runs)
+    if options.more.quiet:
+        result.notes.append(f"{bench.disturbed} runs done again: others had more than {DISTURBED:.0%} of the machine")
     result.notes.append(f"acknowledged {bench.created:,}, in the log {stored:,}")
     result.want("comments acknowledged and not in the log", float(bench.created - stored), at_most=0)
     result.finish()
