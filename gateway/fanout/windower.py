@@ -17,7 +17,7 @@ from schemas.items import Item
 #: Items of one window, and about their bytes: what a viewer's socket takes in one write. Larger ones would make everybody slow
 #: at once, exactly when a gateway is behind.
 MOST = 1000
-MOST_BYTES = 64 * 1024
+MOST_BYTES = 32 * 1024
 
 
 class Windower:
