@@ -26,10 +26,8 @@ ovation *args: setup
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
 test: setup chromium proxies check web
-    # The page alone: it says within how many milliseconds a person sees a comment.
-    pytest tests/e2e/test_page.py
-    # The rest two at a time: most of a test's time is waiting for processes, timers and outages.
-    pytest -n 2 --dist loadfile --ignore=tests/e2e/test_page.py
+    # The page alone, since it says how soon a person sees a comment; the rest, which mostly waits, two files at a time.
+    pytest tests/e2e/test_page.py && pytest -n 2 --dist loadfile --ignore=tests/e2e/test_page.py
 
 [group("check")]
 [doc("format, lint, types, import rules; no test")]
