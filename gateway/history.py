@@ -4,16 +4,15 @@ A comment that was just acknowledged is in it, archived or not. While the broker
 before still answer.
 """
 
-import contextlib
 from collections.abc import Iterable
 
 from msgspec import Struct
 
+from gateway.latekeys import LateKeys
 from gateway.removals import Removals
 from gateway.shown import Shown, show
 from gateway.unarchived import Unarchived, item_of, learn
 from infra.clock import Clock
-from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, LogState, Reader
 from infra.stores import CommentStore, StoredItem
 from schemas import codec, subjects
@@ -23,10 +22,6 @@ from schemas.records import StreamRecord
 #: Longer than a page's worth of work, shorter than anyone notices an expired message.
 STATE_S = 1.0
 CHUNK = 500
-#: The log knows a key for 5 minutes, the store from when it is archived on. Past this, and looked at this often, what lies
-#: between the two is searched.
-LATE_S = 120.0
-LATE_LOOK_S = 10.0
 
 
 class Missing(Struct, frozen=True):
@@ -46,7 +41,7 @@ class History:
         self._clock = clock
         self._unarchived = Unarchived(store, reader)
         self._states: dict[str, tuple[float, LogState]] = {}
-        self._late: dict[str, tuple[float, bool]] = {}
+        self._late_keys = LateKeys(store, reader, clock, self._unarchived)
 
     async def comments(
         self,
@@ -129,23 +124,7 @@ class History:
             Unavailable: the store does not answer.
         """
         row = await self._store.by_msg_id(record.stream_id, msg_id)
-        if row is not None:
-            return row.seq
-        if not await self._archive_is_late(subjects.live_log(record.shard)):
-            return None
-        recent = await self._unarchived.read(record)
-        return next((message.seq for message in recent.messages if message.msg_id == msg_id), None)
-
-    async def _archive_is_late(self, log: str) -> bool:
-        """Whether something waits to be archived for so long that the log will soon have forgotten its key."""
-        now = self._clock.monotonic()
-        looked, late = self._late.get(log, (float("-inf"), False))
-        if now - looked >= LATE_LOOK_S:
-            with contextlib.suppress(Unavailable):
-                oldest = await self._reader.first_after(log, ">", await self._store.archived_through(log))
-                late = oldest is not None and self._clock.now_ms() - oldest.at_ms > LATE_S * 1000
-            self._late[log] = now, late
-        return late
+        return row.seq if row is not None else await self._late_keys.find(record, msg_id)
 
     async def original(self, record: StreamRecord, seq: int) -> tuple[Comment, int, bool] | None:
         """The comment at *seq* as it was posted, when the log took it, and whether it is removed now.

@@ -1,7 +1,9 @@
 """Retries at the edges of what is remembered: a key is one comment, and an old token is not a new one."""
 
+import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,38 @@ async def test_a_key_is_known_while_the_archive_is_long_away(nats_server: NatsSe
         assert await history.by_msg_id_seq(record, key) == ack.seq
         assert await history.by_msg_id_seq(record, "another") is None
         await database.close()
+
+
+async def test_posting_goes_on_while_the_archive_is_long_away(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of posts ask for their keys: the log is read for all of them together, and each has its own answer."""
+    async with broker(nats_server.url) as b:
+        database = await Database.open(tmp_path / "store.sqlite")
+        stream_id = fresh_stream()
+        record = StreamRecord(
+            stream_id=stream_id, broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
+        )
+        keys = [uuid.uuid4().hex for _ in range(600)]
+        payload = codec.encode(comment(1))
+        acks = await asyncio.gather(*(b.publisher.publish(subjects.live(0, stream_id), payload, key) for key in keys))
+        history = History(SqliteComments(database), b.reader, HandClock(int(time.time() * 1000) + 240_000))
+        reads: list[str] = []
+        for name in ("first_after", "follow_from"):
+            monkeypatch.setattr(b.reader, name, _counted(getattr(b.reader, name), name, reads))
+        found = await asyncio.gather(*(history.by_msg_id_seq(record, key) for key in [*keys, "another"]))
+
+        assert [ack.seq for ack in acks] == found[:-1]
+        assert found[-1] is None
+        assert ["first_after", "follow_from"] == sorted(reads)
+        await database.close()
+
+
+def _counted(read: Callable[..., Awaitable[object]], name: str, reads: list[str]) -> Callable[..., Awaitable[object]]:
+    """The same, taking note of each call."""
+
+    async def counting(*arguments: object) -> object:
+        reads.append(name)
+        return await read(*arguments)
+
+    return counting
