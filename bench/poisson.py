@@ -1,17 +1,24 @@
 """Latency under random arrivals: comments come as people write them, at a mean rate and never in step with the windows.
 
-Latency counts from the moment a comment was due at the publisher to the moment a viewer has it, over all viewers.
+Latency counts from the moment a comment was due at the publisher to the moment a viewer has it, over all viewers. A C
+`send()` loop with the same interval stands beside it: half of what its writes take is the median's floor on a machine.
 """
 
+import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from msgspec import Struct
 
 from bench import corpus
-from bench.client import Client, Report
+from bench.client import Client, Report, write_lines
 from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.path import LATENCY, latency_cells
+from bench.peers import c_loop
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import spread
 from bench.servers import site
@@ -19,56 +26,77 @@ from bench.servers import site
 #: At most so many ms at the median, by comments per second.
 WANTED = {5.0: 5.0, 20.0: 25.0, 60.0: 35.0}
 WARM_S = 1.0
+#: Of the C loop: the gateway's own default.
+INTERVAL_MS = 50.0
 
 
 class Run(Struct, frozen=True):
-    """One rate in one round."""
+    """One server at one rate in one round."""
 
+    server: str
     rate: float
     report: Report
     complete: bool
     server_cpu: float
 
 
-def measure(options: Options, seed: int) -> list[Run]:
-    """All rates, one after the other, on one gateway."""
-    runs = []
-    rates = [float(rate) for rate in options.more.rates.split(",")]
+def measure(server: str, options: Options, seed: int) -> list[Run]:
+    """All rates, one after the other, on one *server*."""
+    with SERVERS[server](options) as (pid, told), _client(options, seed, told) as client:
+        client.open(positioned=server == OURS)
+        return [_run(server, pid, client, float(rate), options.seconds) for rate in options.more.rates.split(",")]
+
+
+def _client(options: Options, seed: int, told: dict[str, object]) -> Client:
+    return Client(options.client_core, viewers=options.viewers, dense=True, seed=seed, **told)
+
+
+def _run(server: str, pid: int, client: Client, rate: float, seconds: float) -> Run:
+    client.tell(f"poisson {rate}")
+    time.sleep(WARM_S)
+    client.tell("mark")
+    before = cost(pid)
+    time.sleep(seconds)
+    report, spent = client.report(), cost(pid).since(before)
+    end = client.settle()
+    a, core = report.a, spent.seconds / report.seconds
+    print(
+        f"{server} at {rate:g}/s: p50 {a.p50} p99 {a.p99} max {a.max} ms, core {core:.2f}, complete {end.whole}",
+        flush=True,
+    )
+    return Run(server, rate, report, end.whole, core)
+
+
+@contextmanager
+def _ovation(options: Options) -> Iterator[tuple[int, dict[str, object]]]:
     with site(options) as place:
-        feed = place.log_options(corpus.plain())
-        if options.more.posts:
-            feed = place.post_options(corpus.post(), users=2000)
-        with Client(
-            options.client_core, port=place.port, path=place.path, viewers=options.viewers, dense=True, seed=seed, **feed
-        ) as client:
-            client.open()
-            for rate in rates:
-                client.tell(f"poisson {rate}")
-                time.sleep(WARM_S)
-                client.tell("mark")
-                before = cost(place.gateway.pid)
-                time.sleep(options.seconds)
-                report, spent = client.report(), cost(place.gateway.pid).since(before)
-                end = client.settle()
-                runs.append(Run(rate, report, end.whole, spent.seconds / report.seconds))
-                a = report.a
-                print(
-                    f"{rate:g}/s: p50 {a.p50} p99 {a.p99} max {a.max} ms, core {runs[-1].server_cpu:.2f}, complete {end.whole}",
-                    flush=True,
-                )
-    return runs
+        feed = place.post_options(corpus.post(), users=2000) if options.more.posts else place.log_options(corpus.plain())
+        yield place.gateway.pid, {"port": place.port, "path": place.path, **feed}
+
+
+@contextmanager
+def _c_loop(options: Options) -> Iterator[tuple[int, dict[str, object]]]:
+    """The same wire and interval without a log, a policy or Python: what this machine's sockets take by themselves."""
+    with tempfile.TemporaryDirectory() as folder, c_loop(options, INTERVAL_MS) as peer:
+        templates = write_lines(Path(folder) / "templates", corpus.plain())
+        yield peer.pid, {"port": peer.port, "templates": templates, **peer.client}
+
+
+OURS, LIMIT = "Ovation", "C send() loop"
+SERVERS = {OURS: _ovation, LIMIT: _c_loop}
 
 
 def tell(result: Result, rounds: list[list[Run]]) -> None:
     """Fill in the tables, the plot and the criteria."""
-    columns = ["comments/s", "rounds", "comments", "p50 ms", "p99 ms", "core", "all complete"]
+    columns = ["server", "comments/s", "rounds", "comments", "p50 ms", "p99 ms", "core", "all complete"]
     rows, quantiles = [], []
-    series: dict[str, list[tuple[str | float, float]]] = {"p50": [], "p99": []}
+    series: dict[str, list[tuple[str | float, float]]] = defaultdict(list)
     for index, first in enumerate(rounds[0]):
         own = [runs[index] for runs in rounds]
         p50, p99 = spread([run.report.a.p50 or 1e9 for run in own]), spread([run.report.a.p99 or 1e9 for run in own])
         rows.append(
             [
+                first.server,
                 f"{first.rate:g}",
                 f"{len(own)}",
                 f"{sum(run.report.a.count for run in own) // max(1, own[0].report.viewers):,}",
@@ -78,14 +106,15 @@ def tell(result: Result, rounds: list[list[Run]]) -> None:
                 "yes" if all(run.complete for run in own) else "NO",
             ]
         )
-        quantiles += [[f"{first.rate:g}/s, round {n}", *latency_cells(run.report.a)] for n, run in enumerate(own, 1)]
-        series["p50"].append((first.rate, p50.median))
-        series["p99"].append((first.rate, p99.median))
-        if first.rate in WANTED:
+        name = f"{first.server}, {first.rate:g}/s"
+        quantiles += [[f"{name}, round {n}", *latency_cells(run.report.a)] for n, run in enumerate(own, 1)]
+        series[f"{first.server}, p50"].append((first.rate, p50.median))
+        series[f"{first.server}, p99"].append((first.rate, p99.median))
+        if first.server == OURS and first.rate in WANTED:
             result.want(f"p50 ms at {first.rate:g}/s", p50.median, at_most=WANTED[first.rate])
     result.tables.append(Table("Latency under Poisson arrivals", columns, rows))
     result.tables.append(Table("Its distributions, ms", ["run", *LATENCY], quantiles))
-    result.plots.append(Plot("poisson", "lines", "Latency under Poisson arrivals", "comments/s", "ms", series))
+    result.plots.append(Plot("poisson", "lines", "Latency under Poisson arrivals", "comments/s", "ms", dict(series)))
     result.rounds = rounds
 
 
@@ -99,7 +128,9 @@ def main() -> None:
     rounds = []
     for number in range(options.rounds):
         print(f"round {number + 1}/{options.rounds}", flush=True)
-        rounds.append(measure(options, seed=number + 1))
+        order = list(SERVERS) if number % 2 == 0 else list(SERVERS)[::-1]
+        runs = {server: measure(server, options, seed=number + 1) for server in order}
+        rounds.append([run for server in SERVERS for run in runs[server]])
     tell(result, rounds)
     result.finish()
 
