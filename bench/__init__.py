@@ -8,6 +8,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     viewers.h         the load generator's connections
     feed.h            its publisher
     frames.h          frames parsed once and recognised afterwards
+    packed.h          compressed bytes, inflated once and recognised afterwards
     histogram.h       latencies
     sockets.h         epoll and sockets, shared by both programs
     build.py          compiles them on first use

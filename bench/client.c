@@ -107,24 +107,23 @@ static void report_feed(void)
 static void report(struct audience *a)
 {
 	int64_t oldest = INT64_MAX;
-	uint32_t positioned = 0, bad = 0, complete = 0, inflating = 0, compressed = 0;
+	uint32_t positioned = 0, bad = 0, complete = 0, compressed = 0;
 	for (uint32_t i = 0; i < a->n; i++) {
 		struct viewer *v = &a->viewers[i];
 		positioned += v->state == VIEWER_BODY && v->to >= 0;
 		bad += v->bad;
-		if (v->state == VIEWER_BODY && (!v->gzip || v->z) && v->to < oldest)
+		if (v->state == VIEWER_BODY && v->to < oldest)
 			oldest = v->to;
 		complete += v->state == VIEWER_BODY && !v->bad && v->to == a->max_to;
-		inflating += v->z != NULL;
 		compressed += v->state == VIEWER_BODY && v->gzip;
 	}
 	const struct counts *c = &a->now;
 	const struct violations *w = &a->wrong;
 #define U(x) (unsigned long long)(x)
 	printf("{\"event\":\"report\",\"seconds\":%.6f,\"client_cpu_s\":%.6f,\"viewers\":%u,\"open\":%u,\"positioned\":%u,"
-	       "\"complete\":%u,\"bad\":%u,\"compressed\":%u,\"inflating\":%u,\"oldest\":%lld,\"max_to\":%lld,",
+	       "\"complete\":%u,\"bad\":%u,\"compressed\":%u,\"oldest\":%lld,\"max_to\":%lld,",
 	       (double)(now_us() - c->since) / 1e6, (double)(cpu_us() - c->cpu_since) / 1e6, a->n, a->open, positioned, complete, bad,
-	       compressed, inflating, (long long)oldest, (long long)a->max_to);
+	       compressed, (long long)oldest, (long long)a->max_to);
 	printf("\"windows\":%llu,\"items\":%llu,\"receives\":%llu,\"many\":%llu,\"bytes\":%llu,\"plain_bytes\":%llu,\"frames\":%llu,"
 	       "\"sampled_windows\":%llu,\"frames_parsed\":%llu,\"frames_recognised\":%llu,",
 	       U(c->windows), U(c->items), U(c->receives), U(c->many), U(c->bytes), U(c->plain_bytes), U(c->frames),
@@ -232,8 +231,8 @@ static enum feed_kind kind_of(const char *name)
 static const struct option options[] = {
 	{"host", 1, 0, 'h'},        {"port", 1, 0, 'p'},        {"path", 1, 0, 'u'},      {"paths", 1, 0, 'U'},
 	{"viewers", 1, 0, 'n'},     {"in-flight", 1, 0, 'k'},   {"sources", 1, 0, 's'},   {"group-b", 1, 0, 'b'},
-	{"via-port", 1, 0, 'v'},    {"rcvbuf-b", 1, 0, 'R'},    {"gzip", 1, 0, 'g'},      {"inflate", 1, 0, 'i'},
-	{"dense", 1, 0, 'd'},       {"http10", 1, 0, '0'},      {"tls", 1, 0, 'T'},       {"feed", 1, 0, 'f'},
+	{"via-port", 1, 0, 'v'},    {"rcvbuf-b", 1, 0, 'R'},    {"gzip", 1, 0, 'g'},      {"dense", 1, 0, 'd'},
+	{"http10", 1, 0, '0'},      {"tls", 1, 0, 'T'},       {"feed", 1, 0, 'f'},
 	{"feed-port", 1, 0, 'P'},   {"feed-path", 1, 0, 'q'},   {"subjects", 1, 0, 'S'},  {"templates", 1, 0, 't'},
 	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"help", 0, 0, '?'},
 	{0, 0, 0, 0},
@@ -257,7 +256,6 @@ static void configure(struct audience *a, int argc, char **argv)
 		case 'v': a->via_port = atoi(optarg); break;
 		case 'R': a->rcvbuf_b = (uint32_t)atoi(optarg); break;
 		case 'g': gzip = atoi(optarg); break;
-		case 'i': a->inflate_share = atof(optarg); break;
 		case 'd': a->dense = atoi(optarg); break;
 		case '0': a->http10 = atoi(optarg); break;
 		case 'T': tls = atoi(optarg); break;
@@ -299,7 +297,7 @@ int main(int argc, char **argv)
 {
 	struct audience *a = &audience;
 	signal(SIGPIPE, SIG_IGN);
-	*a = (struct audience){.host = "127.0.0.1", .in_flight_max = 128, .sources = 1, .inflate_share = 0.02, .max_to = -1, .feed = &feed};
+	*a = (struct audience){.host = "127.0.0.1", .in_flight_max = 128, .sources = 1, .max_to = -1, .feed = &feed};
 	feed = (struct feed){.host = "127.0.0.1", .n_pool = 256, .random = {1, 2, 3}};
 	configure(a, argc, argv);
 	struct rlimit files;

@@ -84,7 +84,6 @@ class Report(Struct, frozen=True):
     complete: int
     bad: int
     compressed: int
-    inflating: int
     oldest: int
     max_to: int
     windows: int
@@ -110,14 +109,9 @@ class Report(Struct, frozen=True):
     interval: Latency
 
     @property
-    def verified(self) -> int:
-        """Viewers whose deliveries are read: all but the compressed ones that are only counted."""
-        return self.viewers - self.compressed + self.inflating
-
-    @property
     def whole(self) -> bool:
-        """Whether every verified viewer has everything, once and in order."""
-        return self.complete == self.verified and self.violations.total == 0
+        """Whether every viewer has everything, once and in order."""
+        return self.complete == self.viewers and self.violations.total == 0
 
 
 class Opened(Struct, frozen=True):
@@ -166,7 +160,7 @@ class Client:
             msg = f"{opened.refused} of the viewers were refused, the first with status {opened.first_status}"
             raise ClientFailed(msg)
         if positioned:
-            self.until(lambda report: report.positioned >= report.verified, "every viewer has a first delivery")
+            self.until(lambda report: report.positioned >= report.viewers, "every viewer has a first delivery")
         return opened
 
     def report(self) -> Report:
@@ -199,7 +193,7 @@ class Client:
             if (report.items, report.acked, report.waiting) != (before.items, before.acked, before.waiting):
                 moved = now
             before = report
-            done = report.complete == report.verified and report.waiting == 0 and report.max_to >= report.log_seq
+            done = report.complete == report.viewers and report.waiting == 0 and report.max_to >= report.log_seq
             if now - moved > (STILL_S if done else STUCK_S):
                 break
         return before

@@ -1,7 +1,7 @@
 """Bytes and CPU with gzip against without, on a chat with UUIDs and Zipf's words, with and without joining viewers.
 
-The same comments at the same rate go to the same number of viewers; bytes are counted on every connection, and a share of
-the compressed ones is inflated and verified. Joins are viewers who leave while others come, a tenth of them each second.
+The same comments at the same rate go to the same number of viewers, and every connection is verified, compressed or not.
+Joins are viewers who leave while others come, a tenth of them each second.
 """
 
 import argparse
@@ -28,7 +28,6 @@ class Run(Struct, frozen=True):
     server_cpu: float
     p50: float
     p99: float
-    inflated: int
     complete: bool
     report: Report
 
@@ -48,7 +47,6 @@ def measure(variant: str, options: Options) -> Run:
             viewers=options.viewers,
             group_b=options.viewers,
             gzip=variant.startswith("gzip"),
-            inflate=more.inflate,
             dense=True,
             **place.log_options(corpus.chat()),
         ) as client,
@@ -70,7 +68,6 @@ def measure(variant: str, options: Options) -> Run:
         server_cpu=spent.seconds / report.seconds,
         p50=report.b.p50 or 0,
         p99=report.b.p99 or 0,
-        inflated=end.inflating,
         complete=end.whole,
         report=report,
     )
@@ -85,7 +82,6 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
         "core",
         "of plain",
         "p50 / p99 ms",
-        "inflated and verified",
         "all of them complete",
     ]
     rows = []
@@ -100,7 +96,6 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
                 spread(cpu).text(3),
                 ratios(cpu, [run.server_cpu for run in plain]).text(3),
                 f"{spread([run.p50 for run in own]).median} / {spread([run.p99 for run in own]).median}",
-                f"{own[0].inflated:,}" if variant.startswith("gzip") else "all",
                 "yes" if all(run.complete for run in own) else "NO",
             ]
         )
@@ -135,9 +130,6 @@ def main() -> None:
     made.add_argument("--rate", type=float, default=100, help="comments/s (default %(default)s)")
     made.add_argument(
         "--joins", type=float, default=0.1, help="share of the viewers that changes per second (default %(default)s)"
-    )
-    made.add_argument(
-        "--inflate", type=float, default=0.05, help="share of connections inflated and verified (default %(default)s)"
     )
     made.add_argument("--variants", default=";".join(VARIANTS), help="which, semicolon separated (default %(default)s)")
     options = parse(made)

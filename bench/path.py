@@ -1,7 +1,8 @@
 """The whole path, at a steady rate: comments in, every viewer complete, latency and window intervals.
 
 Two runs, each several times: *posts*, where people POST over HTTP with tokens (limits on, Idempotency-Key sent), and *log*,
-where comments are published straight into the live log. Latency counts from the moment a comment was due.
+where comments are published straight into the live log. Each is run for viewers who accept gzip, as every browser does, and
+for viewers who do not. Latency counts from the moment a comment was due.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from bench.client import Client, Latency, Report
 from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.results import Plot, Result, Table, begin
-from bench.rounds import spread
+from bench.rounds import interleaved, spread
 from bench.servers import Site, second_gateway, site
 
 WARM_S = 3.0
@@ -44,12 +45,12 @@ class Run(Struct, frozen=True):
         )
 
 
-def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict[str, object], pattern: str = "uniform") -> Run:
+def measure(options: Options, place: Site, viewers: int, rate: float, **feed: object) -> Run:
     """Open viewers on *place*, feed it, and measure after it has warmed up."""
     with Client(options.client_core, port=place.port, path=place.path, viewers=viewers, dense=True, **feed) as client:
         opened = client.open()
         print(f"{opened.open:,} viewers in {opened.seconds:.1f} s", flush=True)
-        client.tell(f"{pattern} {rate}")
+        client.tell(f"uniform {rate}")
         time.sleep(WARM_S)
         client.tell("mark")
         before = cost(place.gateway.pid)
@@ -67,19 +68,21 @@ def measure(options: Options, place: Site, viewers: int, rate: float, feed: dict
     )
 
 
-def posts(options: Options) -> Run:
+def posts(options: Options, encoding: str) -> Run:
     """Comments posted over HTTP."""
     more = options.more
     with site(options) as place, contextlib.ExitStack() as ends:
         port = place.port if not more.second_gateway else ends.enter_context(second_gateway(options, place))
         feed = place.post_options(corpus.post(), more.users) | {"feed_port": port}
-        return measure(options, place, options.viewers, more.rate, feed)
+        return measure(options, place, options.viewers, more.rate, gzip=encoding == "gzip", **feed)
 
 
-def log(options: Options) -> Run:
+def log(options: Options, encoding: str) -> Run:
     """Comments published into the log."""
+    more = options.more
     with site(options) as place:
-        return measure(options, place, options.more.log_viewers, options.more.log_rate, place.log_options(corpus.plain()))
+        feed = place.log_options(corpus.plain())
+        return measure(options, place, more.log_viewers, more.log_rate, gzip=encoding == "gzip", **feed)
 
 
 def tell(result: Result, variant: str, runs: list[Run]) -> None:
@@ -146,6 +149,7 @@ def main() -> None:
     """Run it."""
     made = parser("path", __doc__, viewers=5000, seconds=20, rounds=3)
     made.add_argument("--runs", default="posts,log", help="which runs (default %(default)s)")
+    made.add_argument("--encodings", default="gzip,plain", help="what viewers accept (default %(default)s)")
     made.add_argument("--rate", type=float, default=1000, help="posts/s (default %(default)s)")
     made.add_argument(
         "--users", type=int, default=8000, help="people who post, within everybody's limits (default %(default)s)"
@@ -156,14 +160,16 @@ def main() -> None:
     options = parse(made)
     result = begin("path", "The whole path", options, viewers=options.viewers, rate=options.more.rate, users=options.more.users)
     ways = {"posts": posts, "log": log}
-    found: dict[str, list[Run]] = {}
-    for variant in options.more.runs.split(","):
-        found[variant] = []
-        for number in range(options.rounds):
-            run = ways[variant](options)
-            print(f"round {number + 1}/{options.rounds}  {variant}: {run}", flush=True)
-            found[variant].append(run)
-        tell(result, variant, found[variant])
+    more = options.more
+    variants = {f"{way}, {encoding}": (way, encoding) for way in more.runs.split(",") for encoding in more.encodings.split(",")}
+
+    def run(variant: str) -> Run:
+        way, encoding = variants[variant]
+        return ways[way](options, encoding)
+
+    found = interleaved(list(variants), options.rounds, run)
+    for variant, runs in found.items():
+        tell(result, variant, runs)
     result.rounds = found
     criteria(result, found)
     result.finish()
@@ -171,14 +177,14 @@ def main() -> None:
 
 def criteria(result: Result, found: dict[str, list[Run]]) -> None:
     """What the runs must show, by their medians."""
-    if own := found.get("posts", []):
-        result.want("posts: p50 ms", spread([r.report.a.p50 or 1e9 for r in own]).median, at_most=70)
-        result.want("posts: p99 ms", spread([r.report.a.p99 or 1e9 for r in own]).median, at_most=150)
-        result.want("posts: runs in which every viewer is complete", sum(r.complete for r in own), at_least=len(own))
-    if own := found.get("log", []):
-        delivered = spread([r.report.items / r.report.seconds / 1e6 for r in own]).median
-        result.want("log: millions of comments delivered per second", delivered, at_least=9.9)
-        result.want("log: runs in which every viewer is complete", sum(r.complete for r in own), at_least=len(own))
+    for variant, own in found.items():
+        if variant.startswith("posts"):
+            result.want(f"{variant}: p50 ms", spread([r.report.a.p50 or 1e9 for r in own]).median, at_most=70)
+            result.want(f"{variant}: p99 ms", spread([r.report.a.p99 or 1e9 for r in own]).median, at_most=150)
+        else:
+            delivered = spread([r.report.items / r.report.seconds / 1e6 for r in own]).median
+            result.want(f"{variant}: millions of comments delivered per second", delivered, at_least=9.9)
+        result.want(f"{variant}: runs in which every viewer is complete", sum(r.complete for r in own), at_least=len(own))
     series: dict[str, list[tuple[str | float, float]]] = {}
     for variant, runs in found.items():
         middle = sorted(runs, key=lambda r: r.report.a.p50 or 0)[len(runs) // 2].report.interval

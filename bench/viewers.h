@@ -3,8 +3,8 @@
 #define BENCH_VIEWERS_H
 
 #include "feed.h"
+#include "packed.h"
 
-#include <zlib.h>
 #ifdef WITH_TLS
 #include <openssl/ssl.h>
 #else
@@ -28,7 +28,8 @@ struct viewer {
 	struct place place;
 	char *head;      /* the beginning of an answer's head that is not all there */
 	size_t head_len;
-	z_stream *z;
+	struct packed *decoder; /* compressed: where its decoder is, shared with others... */
+	z_stream *z;            /* ... or its own, while it is in the middle of something */
 	SSL *ssl;
 };
 
@@ -62,7 +63,6 @@ struct audience {
 	unsigned n_paths;
 	uint32_t n, in_flight_max, sources, rcvbuf_b;
 	bool dense, http10;
-	double inflate_share;
 	struct viewer *viewers;
 	struct frames frames;
 	struct feed *feed;
@@ -88,7 +88,7 @@ static void audience_opened(struct audience *a);
 
 static bool counted(const struct viewer *v)
 {
-	return v->state == VIEWER_BODY && !v->stalled && (!v->gzip || v->z);
+	return v->state == VIEWER_BODY && !v->stalled;
 }
 
 static void viewer_forget(struct audience *a, struct viewer *v)
@@ -112,6 +112,8 @@ static void viewer_forget(struct audience *a, struct viewer *v)
 		free(v->z);
 		v->z = NULL;
 	}
+	packed_drop(v->decoder);
+	v->decoder = NULL;
 	close(v->fd);
 	free(v->head);
 	v->head = NULL;
@@ -260,7 +262,7 @@ static ssize_t viewer_head(struct audience *a, struct viewer *v, const char *byt
 	if (strcasestr(head, "transfer-encoding: chunked"))
 		v->chunk = CHUNK_SIZE;
 	v->gzip = strcasestr(head, "content-encoding: gzip") != NULL;
-	if (v->gzip && (v->index * 2654435761u >> 8) % 10000 < a->inflate_share * 10000) {
+	if (v->gzip) {
 		v->z = calloc(1, sizeof *v->z);
 		inflateInit2(v->z, 15 + 16);
 	}
@@ -401,31 +403,62 @@ static void viewer_frames(struct audience *a, struct viewer *v, const char *p, s
 	}
 }
 
+/* Compressed bytes of somebody whose decoder is at a block's edge, as others' were; false when they end in the middle. */
+static bool viewer_shares(struct audience *a, struct viewer *v, const char *at, size_t len, int64_t now)
+{
+	struct packed *p = packed_take(v->decoder, &a->frames, at, len, a->plain, RECEIVE);
+	if (!p) {
+		v->z = calloc(1, sizeof *v->z);
+		inflateCopy(v->z, v->decoder->z);
+	} else {
+		p->holders++;
+		a->now.plain_bytes += p->plain_len;
+	}
+	packed_drop(v->decoder);
+	v->decoder = p;
+	for (unsigned i = 0; p && i < p->n_frames; i++)
+		viewer_frame(a, v, p->frames[i], now);
+	return p != NULL;
+}
+
+/* Compressed bytes of one connection alone. */
+static bool viewer_inflates(struct audience *a, struct viewer *v, char *at, size_t len, int64_t now)
+{
+	v->z->next_in = (Bytef *)at;
+	v->z->avail_in = (uInt)len;
+	do {
+		v->z->next_out = (Bytef *)a->plain;
+		v->z->avail_out = RECEIVE;
+		int rc = inflate(v->z, Z_SYNC_FLUSH);
+		if (rc != Z_OK && rc != Z_BUF_ERROR) {
+			a->wrong.inflate++;
+			return false;
+		}
+		a->now.plain_bytes += RECEIVE - v->z->avail_out;
+		viewer_frames(a, v, a->plain, RECEIVE - v->z->avail_out, now);
+	} while (!v->z->avail_out);
+	if (packed_boundary(v->z) && !v->place.frame && !v->place.head_len) {
+		v->decoder = calloc(1, sizeof *v->decoder);
+		*v->decoder = (struct packed){.z = v->z, .holders = 1};
+		v->z = NULL;
+	}
+	return true;
+}
+
 /* *len* bytes of the body. */
 static bool viewer_body(struct audience *a, struct viewer *v, char *at, size_t len, int64_t now)
 {
 	uint64_t before = a->now.windows;
 	if (v->chunk)
 		len = dechunk(v, at, len);
-	if (v->gzip && !v->z)
+	if (!len)
 		return true;
-	if (!v->z) {
+	if (!v->gzip) {
 		a->now.plain_bytes += len;
 		viewer_frames(a, v, at, len, now);
-	} else {
-		v->z->next_in = (Bytef *)at;
-		v->z->avail_in = (uInt)len;
-		do {
-			v->z->next_out = (Bytef *)a->plain;
-			v->z->avail_out = RECEIVE;
-			int rc = inflate(v->z, Z_SYNC_FLUSH);
-			if (rc != Z_OK && rc != Z_BUF_ERROR) {
-				a->wrong.inflate++;
-				return false;
-			}
-			a->now.plain_bytes += RECEIVE - v->z->avail_out;
-			viewer_frames(a, v, a->plain, RECEIVE - v->z->avail_out, now);
-		} while (!v->z->avail_out);
+	} else if (!v->decoder || !viewer_shares(a, v, at, len, now)) {
+		if (!viewer_inflates(a, v, at, len, now))
+			return false;
 	}
 	if (a->now.windows - before > 1)
 		a->now.many++;

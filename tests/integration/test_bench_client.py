@@ -4,14 +4,17 @@ import gzip
 import itertools
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from bench.client import Client, Report
 from gateway.fanout import sse
+from gateway.fanout.deflate import GZIP_HEADER, Epoch
 from schemas.codec import splice
 from schemas.times import rfc3339
 
@@ -36,34 +39,73 @@ def frame(prev: int, to: int, *seqs: int) -> bytes:
 GOOD = [frame(10, 12), frame(12, 13), frame(13, 16), frame(16, 17)]
 
 
-@contextmanager
-def serving(pieces: list[bytes], second: list[bytes]) -> Iterator[int]:
-    """A server that sends *pieces* (*second* to its second client), each in a segment of its own, and waits; its port."""
-    over = threading.Event()
-    numbers = itertools.count()
+GZIP_HEAD = HEAD + b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER
 
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(4096)
-            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for piece in second if next(numbers) == 1 else pieces:
-                self.request.sendall(piece)
-            over.wait(30)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield server.server_address[1]
-        finally:
-            over.set()
-            server.shutdown()
+def packed(frames: list[bytes], windows: int = 2) -> list[bytes]:
+    """*frames* in epochs of so many *windows*."""
+    out: list[bytes] = []
+    for number, each in enumerate(frames):
+        if number % windows == 0:
+            epoch = Epoch(0.0)
+        out.append(epoch.pack(each))
+    return out
+
+
+class Pieces:
+    """A server that sends *pieces* (*second* to its second client), each in a segment of its own, and waits."""
+
+    def __init__(self, pieces: list[bytes], second: list[bytes] | None = None) -> None:
+        self._pieces = pieces
+        self._second = second or pieces
+        self._numbers = itertools.count()
+        self._let = 0
+        self._more = threading.Condition()
+
+    def let(self, count: int) -> None:
+        """Let the first *count* pieces go."""
+        with self._more:
+            self._let = count
+            self._more.notify_all()
+
+    @contextmanager
+    def served(self) -> Iterator[int]:
+        """Its port."""
+        outer = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                self.request.recv(4096)
+                self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                outer.send(self.request)
+
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            try:
+                yield server.server_address[1]
+            finally:
+                self.let(-1)
+                server.shutdown()
+
+    def send(self, client: socket.socket) -> None:
+        """Serve one client to the end."""
+        for number, piece in enumerate(self._second if next(self._numbers) == 1 else self._pieces):
+            self._wait(number)
+            client.sendall(piece)
+        self._wait(sys.maxsize)
+
+    def _wait(self, number: int) -> None:
+        with self._more:
+            self._more.wait_for(lambda: self._let < 0 or self._let > number, 30)
 
 
 def watched(pieces: list[bytes], frames: int, second: list[bytes] | None = None, **options: object) -> Report:
     """What three viewers make of *pieces*, which hold so many *frames*; the second one gets *second*, if any."""
+    server = Pieces(pieces, second)
+    server.let(len(pieces) + len(second or ()))
     with (
-        serving(pieces, second or pieces) as port,
+        server.served() as port,
         Client(1, port=port, path="/", viewers=VIEWERS, dense=True, **options) as client,
     ):
         client.open(positioned=False)
@@ -93,11 +135,13 @@ def test_an_unbroken_chain_has_no_violations() -> None:
         ("a viewer is sent away", [b"event: busy\ndata: {}\n\n", GOOD[0]], {"busy": 1}),
     ],
 )
-def test_what_is_planted_is_found(name: str, frames: list[bytes], found: dict[str, int]) -> None:
-    """On every connection, and nothing else is found."""
+@pytest.mark.parametrize("compressed", [False, True])
+def test_what_is_planted_is_found(name: str, frames: list[bytes], found: dict[str, int], compressed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """On every connection, compressed or not, and nothing else is found."""
     deliveries = sum(each.startswith(b"id:") for each in frames)
+    head = GZIP_HEAD if compressed else HEAD + b"\r\n"
 
-    report = watched([HEAD + b"\r\n", *frames], deliveries)
+    report = watched([head, *(packed(frames) if compressed else frames)], deliveries, gzip=compressed)
 
     wrong = report.violations
     assert {key: count * VIEWERS for key, count in found.items()} == {
@@ -127,5 +171,35 @@ def test_frames_cut_anywhere_are_the_same_frames() -> None:
         (b"transfer-encoding: chunked\r\n\r\n", chunks),
         (b"content-encoding: gzip\r\n\r\n", [packed[:20], packed[20:-8]]),
     ):
-        report = watched([HEAD + head, *pieces], 4, gzip="gzip" in head.decode(), inflate=1)
+        report = watched([HEAD + head, *pieces], 4, gzip="gzip" in head.decode())
         assert (VIEWERS * 7, VIEWERS, 0) == (report.items, report.complete, report.violations.total), head
+
+
+def test_compressed_windows_are_recognised_only_in_the_state_they_were_made_for() -> None:
+    """One viewer gets an epoch's second window without its first: what the same bytes are to others says nothing of it."""
+    ours = packed(GOOD, windows=4)
+    server = Pieces([GZIP_HEAD, *ours], [GZIP_HEAD, *packed([sse.HEARTBEAT]), *ours[1:]])
+    server.let(1)
+
+    with server.served() as port, Client(1, port=port, path="/", viewers=VIEWERS, dense=True, gzip=True) as client:
+        client.open(positioned=False)
+        for pieces, to in enumerate((12, 13, 16, 17), 2):
+            server.let(pieces)
+            done = client.until(partial(_reached, to), "all but one have the window")
+
+    assert done.violations.total > 0
+    assert (1, VIEWERS - 1) == (done.bad, done.complete)
+
+
+def _reached(to: int, report: Report) -> bool:
+    return report.max_to == to and report.complete >= VIEWERS - 1
+
+
+def test_compressed_windows_cut_anywhere_are_the_same_windows() -> None:
+    """One viewer gets every byte by itself and is complete, like the others."""
+    ours = packed(GOOD)
+    cut = b"".join(ours)
+
+    report = watched([GZIP_HEAD, *ours], 4, second=[GZIP_HEAD, *(cut[i : i + 1] for i in range(len(cut)))], gzip=True)
+
+    assert (VIEWERS * 7, VIEWERS, 0) == (report.items, report.complete, report.violations.total)
