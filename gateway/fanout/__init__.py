@@ -13,11 +13,13 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     sampling.py    who is shown what of a stream that says more than anyone can read (pure)
     degradation.py the row of the policy that is in force for a stream
     ring.py        the newest windows of a stream, bounded (pure)
+    shelf.py       what was read of the log for viewers further behind (pure)
     viewer.py      one connection: a transport and a position
     seat.py        a WebSocket connection's place in one stream's audience
     lane.py        the viewers that get the same bytes, and their epoch
     sender.py      the same bytes to many sockets, a slice of the loop's time after the other
     writing.py     one frame to many sockets, in Python and in C (writing.c)
+    rhythm.py      when windows leave (pure)
     audience.py    one stream's follower, ring, viewers and flushes
     catchup.py     brings viewers from their positions to the live edge, taking turns
     greeting.py    the first delivery of viewers that bring no position

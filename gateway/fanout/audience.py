@@ -9,9 +9,11 @@ from gateway.fanout.follower import Follower
 from gateway.fanout.lane import Lane, LaneKey, Roll
 from gateway.fanout.presence import Presence
 from gateway.fanout.pulse import Pulse
+from gateway.fanout.rhythm import Rhythm
 from gateway.fanout.ring import Ring
 from gateway.fanout.sampling import cut
 from gateway.fanout.sender import Sender
+from gateway.fanout.shelf import Shelf
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window, as_decided
 from gateway.fanout.windower import Windower
@@ -29,13 +31,7 @@ from schemas.records import StreamRecord
 
 #: Never silent for more than 15 s; checked every second.
 HEARTBEAT_S = 10.0
-#: What the shelf holds at most (one read of the longest comments), and how long after its last use.
-SHELF_BYTES = 16 * 1024 * 1024
-SHELF_S = 5.0
-#: Flushes of one stream take at most the reciprocal of this of the loop, up to the longest interval...
-STRETCH = 1.4
-#: ... and of this while more than a share of its viewers are being brought forward: those who wait have waited longer.
-STORM_STRETCH = 4.0
+#: More than this share of its viewers being brought forward is a storm.
 STORM_SHARE = 0.05
 #: A sampled second may be unevenly filled: a window shows at most this many times its even part.
 BURST = 2.0
@@ -63,9 +59,7 @@ class Audience:
         self.clock = clock
         self.follower = Follower(clock, feed, reader, history, self._schedule)
         self.ring = Ring(settings.ring_bytes, settings.ring_s)
-        #: What was read of the log for viewers that are further behind than the ring reaches, one range at a time.
-        self._shelf: Ring | None = None
-        self._shelf_used = 0.0
+        self._shelf = Shelf()
         self.pulse = Pulse(clock)
         self.degradation = Degradation(presence.gateway, settings, clock)
         self.viewers: set[Viewer] = set()
@@ -82,11 +76,11 @@ class Audience:
         self._lanes: dict[LaneKey, Lane] = {}
         self._sampled = False
         self._sender = Sender(writer(settings.writer), self._fell_short)
-        self._last_flush = float("-inf")
+        self._rhythm = Rhythm(settings.window_ms / 1000, settings.window_max_ms / 1000)
         #: The position of live viewers whom the flush on its way has not reached yet.
         self._flushed_from = 0
-        self._interval = settings.window_ms / 1000
         self._timer: asyncio.TimerHandle | None = None
+        self._count_timer: asyncio.TimerHandle | None = None
         self._news_since: float | None = None
         self._slowest_s = 0.0
         self._came = 0
@@ -118,8 +112,9 @@ class Audience:
 
     async def close(self) -> None:
         """Stop following; the viewers must be gone or ended."""
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._count_timer):
+            if timer is not None:
+                timer.cancel()
         await self.follower.close()
 
     def join(self, viewer: Viewer) -> None:
@@ -167,23 +162,20 @@ class Audience:
     def after(self, position: int, limit: int) -> list[Window] | None:
         """The next *limit* windows for somebody at *position*, of the ring or the shelf; `None` when neither covers it."""
         found = self.ring.after(position, limit)
-        if not found and self._shelf is not None and (found := self._shelf.after(position, limit)):
-            self._shelf_used = self.clock.monotonic()
-        return found
+        return found or self._shelf.after(position, limit, self.clock.monotonic()) or found
 
     def shelve(self, windows: list[Window]) -> None:
         """Keep what was read: before the ring's first window where it leads up to it and there is room, else on the shelf."""
         start = self.ring.start
         if windows[-1].to == (self.position if start is None else start) and self.ring.has_room(windows):
             self.ring.prepend(windows)
-            return
-        self._shelf, self._shelf_used = Ring(SHELF_BYTES, float("inf")), self.clock.monotonic()
-        self._shelf.prepend(windows)
+        else:
+            self._shelf.put(windows, self.clock.monotonic())
 
     @property
     def held(self) -> int:
         """Bytes that its ring and shelf hold."""
-        return self.ring.bytes + (self._shelf.bytes if self._shelf is not None else 0)
+        return self.ring.bytes + self._shelf.bytes
 
     def as_decided(self, items: list[Shown]) -> list[Shown]:
         """Items that were read a moment ago, by the decisions known now."""
@@ -204,7 +196,7 @@ class Audience:
         """
         tail = await self.follower.tail()
         if tail > self.position:
-            self._last_flush = float("-inf")
+            self._rhythm.hurry()
             await self.reached(tail)
 
     def count_frame(self, wire: Wire) -> bytes:
@@ -218,8 +210,7 @@ class Audience:
     def count_viewers(self, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
         """Note the viewers over all gateways."""
         self.pulse.count(count, approximate)
-        if self.pulse.due:
-            self._schedule()
+        self._tell_count()
 
     def learn(self, parts: Parts) -> None:
         """Note what the counter log says, and tell the viewers what they have missed of it."""
@@ -236,8 +227,7 @@ class Audience:
     def tick(self, now: float) -> None:
         """Once a second: heartbeat, age of the ring and of epochs."""
         self.ring.trim(now)
-        if self._shelf is not None and now - self._shelf_used > SHELF_S:
-            self._shelf = None
+        self._shelf.trim(now)
         if self._sender.busy:
             return
         beats: list[tuple[Roll, bytes]] = []
@@ -261,15 +251,26 @@ class Audience:
         if self._timer is not None or self._sender.busy:
             return
         # Leading edge: a quiet stream's item leaves at once, with whatever arrived in the same read of the socket.
-        wait = self._last_flush + self._interval - self.clock.monotonic()
-        self._timer = asyncio.get_running_loop().call_later(max(wait, 0.0), self._flush)
+        wait = self._rhythm.wait(self.clock.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(wait, self._flush)
+
+    def _tell_count(self) -> None:
+        if not self.pulse.recounted or self._count_timer is not None:
+            return
+        wait = self._rhythm.count_wait(self.clock.monotonic())
+        self._count_timer = asyncio.get_running_loop().call_later(wait, self._count_due)
+
+    def _count_due(self) -> None:
+        self._count_timer = None
+        if self.pulse.recounted:
+            self._schedule()
 
     def _flush(self) -> None:
         self._timer = None
         if self._sender.busy:
             # Heartbeats are on their way; what is due is looked at when they are done.
             return
-        self._last_flush = now = self.clock.monotonic()
+        self._rhythm.last = now = self.clock.monotonic()
         self._flushed_from = self.position
         window = self._window(now)
         rolls: list[tuple[Roll, bytes]] = []
@@ -287,8 +288,7 @@ class Audience:
         if windower.rewrite_due:
             windower.rewrite_due = False
             self.ring.rewrite(windower.reason_of)
-            if self._shelf is not None:
-                self._shelf.rewrite(windower.reason_of)
+            self._shelf.rewrite(windower.reason_of)
         if not windower.dirty:
             return None
         policy = self.degradation.in_force
@@ -296,7 +296,7 @@ class Audience:
         self._came += len(window.items)
         self._left_over = windower.dirty
         if policy.samples:
-            most = max(1, int(policy.per_s * self._interval * BURST)) if policy.per_s else policy.items
+            most = max(1, int(policy.per_s * self._rhythm.interval * BURST)) if policy.per_s else policy.items
             window = cut(window, policy.share, most)
         self.ring.append(window)
         metrics.WINDOWS.inc()
@@ -306,22 +306,24 @@ class Audience:
 
     def _sent(self) -> None:
         now = self.clock.monotonic()
-        took = now - self._last_flush
+        live = sum(map(len, self._lanes.values()))
+        self._rhythm.flushed(
+            now,
+            self.degradation.in_force.interval_ms / 1000,
+            storm=live < len(self.viewers) * (1 - STORM_SHARE),
+            left_over=self._left_over,
+        )
+        self._left_over = False
         if self._news_since is not None:
             self._slowest_s = max(self._slowest_s, now - self._news_since)
             self._news_since = None
-        base = self.degradation.in_force.interval_ms / 1000
-        live = sum(map(len, self._lanes.values()))
-        stretch = STORM_STRETCH if live < len(self.viewers) * (1 - STORM_SHARE) else STRETCH
-        self._interval = max(base, min(took * stretch, self._settings.window_max_ms / 1000))
-        if self._left_over:
-            # More was waiting than one window takes: the stream is behind.
-            self._interval, self._left_over = 0.0, False
         self._beaten()
 
     def _beaten(self) -> None:
         if self.windower.dirty or self.pulse.due:
             self._schedule()
+        else:
+            self._tell_count()
 
     def _regroup(self) -> None:
         """Move everyone when sampling begins or ends: with cohorts, or without."""

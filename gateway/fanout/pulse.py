@@ -64,8 +64,13 @@ class Pulse:
 
     @property
     def due(self) -> bool:
-        """Whether there is something to tell."""
-        return bool(self._counts) or self._news or self._viewers != self._told_viewers
+        """Whether there are reactions to tell."""
+        return bool(self._counts) or self._news
+
+    @property
+    def recounted(self) -> bool:
+        """Whether the viewers have changed since they were told."""
+        return self._viewers != self._told_viewers
 
     def news(self) -> list[News]:
         """The events since the last call, possibly none."""
@@ -74,7 +79,7 @@ class Pulse:
             burst: dict[str, object] = {"counts": self._counts, "totals": self.totals, "at": rfc3339(self._clock.now_ms())}
             found.append(("reactions", burst))
             self._counts, self._news = {}, False
-        if self._viewers != self._told_viewers:
+        if self.recounted:
             found.append(self.viewers_news())
             self._told_viewers = self._viewers
         return found
