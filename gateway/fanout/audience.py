@@ -31,7 +31,7 @@ from schemas.records import StreamRecord
 
 #: Never silent for more than 15 s; checked every second.
 HEARTBEAT_S = 10.0
-#: More than this share of its viewers being brought forward is a storm.
+#: More than this share of its viewers becoming live within a second is a storm.
 STORM_SHARE = 0.05
 #: A sampled second may be unevenly filled: a window shows at most this many times its even part.
 BURST = 2.0
@@ -84,6 +84,9 @@ class Audience:
         self._news_since: float | None = None
         self._slowest_s = 0.0
         self._came = 0
+        #: Viewers that became live since the last flush was done, and when that was.
+        self._arrived = 0
+        self._arriving_since = clock.monotonic()
         self._left_over = False
         self._flushed = asyncio.Event()
 
@@ -146,6 +149,7 @@ class Audience:
         if lane is None:
             lane = self._lanes[key] = Lane(key, self.clock.monotonic())
         lane.add(viewer)
+        self._arrived += 1
 
     def stand_back(self, viewer: Viewer) -> None:
         """Take a live viewer off its roll: something of its own waits in user space, and shared frames must not pass it."""
@@ -166,8 +170,7 @@ class Audience:
 
     def shelve(self, windows: list[Window]) -> None:
         """Keep what was read: before the ring's first window where it leads up to it and there is room, else on the shelf."""
-        start = self.ring.start
-        if windows[-1].to == (self.position if start is None else start) and self.ring.has_room(windows):
+        if windows[-1].to == (self.ring.start or self.position) and self.ring.has_room(windows):
             self.ring.prepend(windows)
         else:
             self._shelf.put(windows, self.clock.monotonic())
@@ -306,14 +309,11 @@ class Audience:
 
     def _sent(self) -> None:
         now = self.clock.monotonic()
-        live = sum(map(len, self._lanes.values()))
-        self._rhythm.flushed(
-            now,
-            self.degradation.in_force.interval_ms / 1000,
-            storm=live < len(self.viewers) * (1 - STORM_SHARE),
-            left_over=self._left_over,
-        )
+        storm = self._arrived > len(self.viewers) * STORM_SHARE * (now - self._arriving_since)
+        base = self.degradation.in_force.interval_ms / 1000
+        self._rhythm.flushed(now, base, storm=storm, left_over=self._left_over)
         self._left_over = False
+        self._arrived, self._arriving_since = 0, now
         if self._news_since is not None:
             self._slowest_s = max(self._slowest_s, now - self._news_since)
             self._news_since = None

@@ -3,7 +3,7 @@
 #: Flushes take at most the reciprocal of this of the loop, up to the longest interval...
 STRETCH = 1.4
 #: ... and of this while many viewers are being brought forward: those who wait have waited longer.
-STORM_STRETCH = 4.0
+STORM_STRETCH = 3.0
 #: Counts that ride with no window take at most the reciprocal of this of the loop: when ten thousand come at once, each telling
 #: of it costs 80 ms. They wait no longer than this, of the second that a change may take over all gateways.
 COUNT_STRETCH = 8.0

@@ -33,14 +33,19 @@ class Ring:
         """The position before the oldest window; `None` when empty."""
         return self._windows[self._first].prev if len(self) else None
 
+    @property
+    def end(self) -> int | None:
+        """The `to` of the newest window; `None` when empty."""
+        return self._windows[-1].to if len(self) else None
+
     def append(self, window: Window) -> None:
         """Add the newest window.
 
         Raises:
             ValueError: it does not follow the one before: a gap must never be served as a chain.
         """
-        if len(self) and self._windows[-1].to != window.prev:
-            msg = f"window {window.prev}-{window.to} does not follow {self._windows[-1].to}"
+        if self.end not in (None, window.prev):
+            msg = f"window {window.prev}-{window.to} does not follow {self.end}"
             raise ValueError(msg)
         self._windows.append(window)
         self._tos.append(window.to)
