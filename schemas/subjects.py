@@ -6,6 +6,7 @@ Tokens are checked when they are built, so that no request can smuggle a wildcar
 import hashlib
 import re
 import zlib
+from functools import lru_cache
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -22,6 +23,7 @@ def shard_of(stream_id: str, shards: int) -> int:
     return zlib.crc32(stream_id.encode()) % shards
 
 
+@lru_cache(maxsize=1024)
 def live(shard: int, stream_id: str) -> str:
     """`live.<shard>.<stream_id>`: the durable items of one stream."""
     return f"live.{shard}.{_token(stream_id)}"
@@ -90,7 +92,12 @@ def counts_log(shard: int) -> str:
 def limit(name: str, *keys: str) -> str:
     """`limit.<name>.<hash of the keys>`: one subject per limited party; hashed, since user ids are free text."""
     digest = hashlib.sha256("\0".join(keys).encode()).hexdigest()[:32]
-    return f"limit.{_token(name)}.{digest}"
+    return f"{_limited(name)}{digest}"
+
+
+@lru_cache(maxsize=64)
+def _limited(name: str) -> str:
+    return f"limit.{_token(name)}."
 
 
 def limit_log(name: str) -> str:

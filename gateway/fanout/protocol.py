@@ -28,12 +28,21 @@ class GatewayProtocol(EdgeProtocol):
     sockets: ClassVar[Sockets | None]
     posting: ClassVar[Way | None]
 
+    def on_message_begin(self) -> None:
+        """A request begins; its scope waits until it is known that it goes the way that needs one."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """Choose the way a request goes."""
         method = self.parser.get_method()
         if method == b"POST" and self.posting is not None and (match := COMMENTS.fullmatch(self.url)) and self._is_plain():
             self._exchange(match[1].decode(), self.posting)
-        elif method != b"GET" or not self._hand_over():
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        if method != b"GET" or not self._hand_over():
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
