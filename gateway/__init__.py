@@ -31,6 +31,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     problems.py     every error as a problem document
     payload.py      what a body may be: 16 kB of JSON that fits a struct
     body.py         bodies of ASGI requests, bounded
+    cors.py         what scripts of pages elsewhere may do
     middleware.py   one log line and one measurement per request
     hls.py          playlists and segments
     pages.py        the web pages

@@ -1,18 +1,18 @@
 """The ASGI application: the route table, and every error as a problem document. Events are not here (`fanout.protocol`)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.auth import Authenticator
+from gateway.cors import Cors
 from gateway.directory import StreamDirectory
 from gateway.history import History
 from gateway.middleware import RequestLog
@@ -84,10 +84,11 @@ def routes() -> list[Route]:
         Route(f"{comment}/replies", comments.replies, methods=["GET"]),
         Route(f"{stream}/reactions", reactions.create, methods=["POST"]),
         # GET is taken before it gets here; this names the path for every other method.
-        Route(f"{stream}/events", _events, methods=["GET"]),
+        Alone(f"{stream}/events", _events),
         Route("/hls/{stream_id}/{path:path}", hls.serve, methods=["GET"]),
         Route("/", pages.page, methods=["GET"]),
         Route("/watch/{stream_id}", pages.page, methods=["GET"]),
+        Route("/watch/{stream_id}/", pages.page, methods=["GET"]),
         Route("/assets/{name}", pages.asset, methods=["GET"]),
         Route("/{name}", pages.asset, methods=["GET"]),
     ]
@@ -99,15 +100,7 @@ def create_app(deps: Deps) -> Starlette:
         routes=routes(),
         middleware=[
             Middleware(RequestLog),
-            # Reads may be embedded anywhere; credentials travel in headers, never by cookie across origins.
-            Middleware(
-                CORSMiddleware,
-                allow_origins=["*"],
-                allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=["*"],
-                expose_headers=["Retry-After", "X-Trace-Id"],
-                max_age=600,
-            ),
+            Middleware(Cors),
         ],
         exception_handlers={
             Problem: _problem,
@@ -117,12 +110,24 @@ def create_app(deps: Deps) -> Starlette:
             Exception: _bug,
         },
     )
+    # A redirect to the path without its last slash would lose the body of a POST in some clients, the token in others.
+    app.router.redirect_slashes = False
     app.state.deps = deps
     return app
 
 
+class Alone(Route):
+    """GET without the HEAD that Starlette adds: there is no head of an answer that never ends."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any]) -> None:
+        super().__init__(path, endpoint, methods=["GET"])
+        self.methods = {"GET"}
+
+
 async def _events(_request: Request) -> Response:
-    raise Problem("METHOD_NOT_ALLOWED", "Events are read with a plain GET, one request per connection.")
+    return _rendered(
+        Problem("METHOD_NOT_ALLOWED", "Events are read with a plain GET, one request per connection."), {"Allow": "GET"}
+    )
 
 
 async def _problem(_request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
@@ -142,14 +147,12 @@ async def _http(request: Request, error: Any) -> Response:  # noqa: ANN401 - Sta
         problem = Problem("NOT_FOUND", f"There is nothing at {request.url.path[:200]!r}.")
     else:
         problem = Problem("VALIDATION", str(error.detail), status=error.status_code)
-    response = _rendered(problem)
-    for name, value in (error.headers or {}).items():
-        response.headers[name] = value
+    headers = dict(error.headers or {})
     if error.status_code == 405:
         # Starlette names the methods of the first route of the path alone.
         allowed = {m for r in routes() if r.path_regex.match(request.url.path) for m in r.methods or ()}
-        response.headers["allow"] = ", ".join(sorted(allowed))
-    return response
+        headers["Allow"] = ", ".join(sorted(allowed))
+    return _rendered(problem, headers)
 
 
 async def _gone(_request: Request, _error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
@@ -162,8 +165,9 @@ async def _bug(request: Request, error: Any) -> Response:  # noqa: ANN401 - Star
     return _rendered(Problem("INTERNAL", "The request failed; it is in the log."))
 
 
-def _rendered(problem: Problem) -> Response:
+def _rendered(problem: Problem, more: Mapping[str, str] | None = None) -> Response:
     status, headers, body = render(problem)
     response = Response(body, status)
     response.raw_headers.extend(headers)
+    response.headers.update(more or {})
     return response

@@ -19,7 +19,7 @@ from schemas.api import NewComment, PostedComment
 
 log = logs.get(__name__)
 
-#: Of CORSMiddleware as `app.create_app` sets it up.
+#: What `cors.Cors` adds to an answer.
 _VARY = b"vary: Origin\r\n"
 _CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: Retry-After, X-Trace-Id\r\n" + _VARY
 _JSON = b"cache-control: no-store\r\ncontent-type: application/json\r\n"

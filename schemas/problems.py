@@ -9,7 +9,7 @@ CODES: dict[str, tuple[int, str, bool]] = {
     "BANNED": (403, "Banned from this stream", False),
     "NOT_FOUND": (404, "Not found", False),
     "METHOD_NOT_ALLOWED": (405, "Method not allowed", False),
-    "CONFLICT": (409, "Changed by somebody else at the same time", True),
+    "CONFLICT": (409, "Not possible as things are now", True),
     "STREAM_ENDED": (409, "The stream has ended", False),
     "PAYLOAD_TOO_LARGE": (413, "The body is too large", False),
     "VALIDATION": (422, "The request is not valid", False),

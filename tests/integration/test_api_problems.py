@@ -108,7 +108,15 @@ async def test_ids_and_paths(c: Cluster) -> None:
         refused = await ada.http.put(f"/streams/{stream_id}")
         assert refused.headers["allow"] == "GET, HEAD, PATCH"
         assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.put(f"/streams/{stream_id}"))[:2]
+        for method in ("HEAD", "POST", "DELETE"):
+            refused = await ada.http.request(method, f"/streams/{stream_id}/events")
+            assert (405, "GET") == (refused.status_code, refused.headers["allow"])
         assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.post(f"/streams/{stream_id}/events"))[:2]
+        for path in ("/streams/", f"/streams/{stream_id}/", f"/streams/{stream_id}/comments/"):
+            assert (404, "NOT_FOUND") == _problem(await ada.http.get(path))[:2]
+            assert (404, "NOT_FOUND") == _problem(await ada.http.post(path, json={"text": "x"}))[:2]
+        page = await ada.http.get(f"{c.url(0)}/watch/{stream_id}/")
+        assert (200, "text/html; charset=utf-8") == (page.status_code, page.headers["content-type"])
 
 
 async def test_credentials(c: Cluster) -> None:
@@ -180,6 +188,27 @@ async def test_scripts_elsewhere_may_send_headers_of_their_own(c: Cluster) -> No
         answer = await http.options("/streams/x/events", headers=asked)
         assert answer.status_code == 200
         assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_preflight_is_refused_like_everything_else(c: Cluster) -> None:
+    """A method nobody has, or a page that reaches into a private network: a problem document, which scripts may read."""
+    origin = {"Origin": "https://a.example"}
+    async with httpx.AsyncClient(base_url=f"{c.url(0)}/api/v1") as http:
+        put = await http.options("/streams", headers=origin | {"Access-Control-Request-Method": "PUT"})
+        assert (405, "METHOD_NOT_ALLOWED") == _problem(put)[:2]
+        assert ("*", "GET, POST, PATCH, DELETE") == (put.headers["access-control-allow-origin"], put.headers["allow"])
+        within = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Private-Network": "true"}
+        assert (403, "FORBIDDEN") == _problem(await http.options("/streams", headers=origin | within))[:2]
+
+
+async def test_a_stream_that_has_not_begun_says_so(c: Cluster) -> None:
+    """409 CONFLICT has several causes; its title fits all of them."""
+    async with await Client(c.url(0)).guest() as ada:
+        later = await ada.http.post("/streams/start", json={"title": "t", "scheduled_for": "2999-01-01T00:00:00Z"})
+        answer = await ada.post(later.json()["stream_id"], "early")
+        assert (409, "CONFLICT") == _problem(answer)[:2]
+        assert "not started" in answer.json()["detail"]
+        assert answer.json()["title"] == "Not possible as things are now"
 
 
 async def test_events_are_found_by_their_whole_address(c: Cluster) -> None:
