@@ -58,12 +58,16 @@ def configure(
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Before anything is cut out; and plain, since a pretty traceback shows local variables, tokens among them.
+        structlog.processors.format_exc_info,
+        _redacted,
     ]
     if text:
-        shared += [_redacted, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        shared.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
-        shared += [structlog.processors.format_exc_info, _redacted, structlog.processors.JSONRenderer(_dumps)]
+        shared.append(structlog.processors.JSONRenderer(_dumps))
         factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
         processors=shared,

@@ -68,6 +68,15 @@ def test_an_exception_is_one_line_without_its_secrets() -> None:
     assert TOKEN not in line
 
 
+def test_an_exception_for_people_shows_no_secrets_either() -> None:
+    """On a terminal a traceback has lines of its own: none of them quotes a credential, or a local variable that holds one."""
+    failing = ["def failing(secret='hunter-two'):", f"    raise ValueError({TOKEN!r})"]
+    said = lines(*failing, "try:", "    failing()", "except ValueError:", "    log.exception('crashed')", form="text")
+
+    assert any("ValueError: [redacted]" in line for line in said)
+    assert not [line for line in said if TOKEN in line or "hunter-two" in line]
+
+
 def test_other_libraries_speak_the_same() -> None:
     """Their warnings come as our lines; their chatter does not come."""
     (line,) = lines("import logging", "logging.getLogger('x').warning('odd: %s', 1)", "logging.getLogger('x').info('chatter')")
