@@ -70,7 +70,6 @@ def variables(settings: Settings, clock: Clock) -> dict[str, Any]:
         "replicas": settings.replicas,
         "live_max_age": f"{int(settings.live_max_age_h * 3600)}s",
         "live_max_bytes": settings.live_max_bytes,
-        "archive_max_deliver": settings.archive_max_deliver,
     }
     for name, limit in limits.items():
         values[f"limit_{name}_count"] = limit.count
