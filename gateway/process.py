@@ -11,8 +11,9 @@ from gateway.auth import Authenticator
 from gateway.edge import descriptors
 from gateway.edge.server import serve
 from gateway.parts import Parts
+from infra import ports
 from infra.clock import SystemClock
-from infra.errors import BadSettings, Unavailable
+from infra.errors import Unavailable
 from infra.jetstream.connection import Connection
 from infra.lifecycle import Lifecycle
 from infra.settings import Settings
@@ -21,7 +22,6 @@ from infra.telemetry import logs
 
 log = logs.get(__name__)
 
-BACKLOG = 4096
 #: Objects made between two collections of the youngest: a thousand posts in flight are 30,000 objects that are no garbage.
 GARBAGE = 20_000
 RETRY_S = 0.5
@@ -67,20 +67,7 @@ def _tune_interpreter() -> None:
 def _listen(settings: Settings, listen_fd: int | None) -> socket.socket:
     if listen_fd is not None:
         return socket.socket(fileno=listen_fd)
-    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.http_host, settings.http_port))
-    except OSError as error:
-        listening.close()
-        msg = (
-            f"OVATION_HTTP_PORT={settings.http_port}: cannot listen on {settings.http_host} "
-            f"({error.strerror}); stop what holds it or choose another"
-        )
-        raise BadSettings(msg) from error
-    listening.listen(BACKLOG)
-    return listening
+    return ports.listen(settings.http_host, settings.http_port, "OVATION_HTTP_PORT", both_families=True)
 
 
 async def _patiently(start: Callable[[], Awaitable[object]], lifecycle: Lifecycle) -> None:

@@ -89,7 +89,7 @@ def answer(value: object, status: int = 200) -> Response:
 def base_url(request: Request) -> str:
     """The address people use, without a slash at its end."""
     configured = deps(request).settings.public_url
-    return configured.rstrip("/") if configured else f"{request.url.scheme}://{request.url.netloc}"
+    return configured or f"{request.url.scheme}://{request.url.netloc}"
 
 
 def rtmp_url(request: Request) -> str:

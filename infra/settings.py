@@ -238,10 +238,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
             msg = f"{PREFIX}NATS_URL: expected nats://host:port, comma separated; one of those given is not of that form"
             raise BadSettings(msg)
+    public = urlsplit(made.public_url)
+    if made.public_url and (public.scheme not in ("http", "https") or not public.hostname or public.query or public.fragment):
+        msg = f"{PREFIX}PUBLIC_URL={made.public_url!r}: expected http://host or https://host, with a port or a path if need be"
+        raise BadSettings(msg)
     if made.proxy_protocol != "off" and not made.trusted_proxies:
         msg = f"{PREFIX}PROXY_PROTOCOL={made.proxy_protocol!r}: set {PREFIX}TRUSTED_PROXIES to the proxies that send it"
         raise BadSettings(msg)
-    return made
+    return msgspec.structs.replace(made, public_url=made.public_url.rstrip("/"))
 
 
 #: Types with a way of writing of their own.

@@ -9,7 +9,6 @@ Refuses to do any process's work itself: it starts the same `ovation gateway` an
     supervisor.py   children that are restarted with backoff, and their states
     child.py        one child process, which never outlives its parent
     programs.py     nats-server and ffmpeg, from their wheels
-    ports.py        who holds a port, said before anything starts
     screen.py       one line per process, on a terminal and off it
     status.py       the states, written for `ovation status` and read by it
     datadir.py      the data directory: format, owner, secret

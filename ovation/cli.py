@@ -14,9 +14,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="The audience of a live video: comments, reactions and presence around RTMP in, HLS out.",
+    help="The audience of a live video: comments, reactions and presence around RTMP in, HLS out."
+    "\n\nExample: ovation up --demo",
 )
-topology_app = typer.Typer(no_args_is_help=True, help="The logs, buckets and consumers of nats/, compared and applied.")
+topology_app = typer.Typer(
+    no_args_is_help=True,
+    help="The logs, buckets and consumers of nats/, compared and applied.\n\nExample: ovation topology diff",
+)
 app.add_typer(topology_app, name="topology")
 
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True, help="Where states are told to the parent.")]

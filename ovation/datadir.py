@@ -23,6 +23,11 @@ class DataDir:
         return self.path / "nats"
 
     @property
+    def store(self) -> Path:
+        """The store's files, where OVATION_STORE_URL names no other place."""
+        return self.path / "store"
+
+    @property
     def run(self) -> Path:
         """The state of a running `up`."""
         return self.path / "run"
@@ -40,8 +45,11 @@ class DataDir:
             StoreTooNew: a newer version made it.
         """
         try:
-            for folder in (self.path, self.nats, self.run, self.log):
+            for folder in (self.path, self.nats, self.store, self.run, self.log):
                 folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.nats, self.store):
+                # What people wrote, private streams' comments among it.
+                folder.chmod(0o700)
             self._own()
             self._check_format()
         except OSError as error:

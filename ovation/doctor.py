@@ -2,16 +2,16 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra import ports
 from infra import settings as settings_module
 from infra.errors import BadSettings
 from infra.settings import Settings
-from ovation import ports
+from ovation import status
 from ovation.programs import NATS_SERVER, bundled_ffmpeg
 
 #: Less than this and JetStream and the store are near their end.
@@ -44,13 +44,18 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     yield "ffmpeg", _ffmpeg(settings), "run ./just setup, or set OVATION_FFMPEG"
     yield "pages", "" if PAGES.is_file() else "not built", "run ./just web"
     yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
+    ours = status.pids(settings.data_dir)
     for variable, host, port in (
         ("OVATION_HTTP_PORT", settings.http_host, settings.http_port),
         ("OVATION_RTMP_PORT", "127.0.0.1", settings.rtmp_port),
         ("OVATION_NATS_PORT", "127.0.0.1", settings.nats_port),
         ("OVATION_OPS_PORT", settings.ops_host, settings.ops_port),
     ):
-        yield f"port {port} ({variable})", _port(host, port, variable), f"stop what holds it, or set {variable}"
+        name = f"port {port} ({variable})"
+        if (held := ports.holder(port)) is not None and held.pid in ours:
+            yield f"{name}, which `ovation up` of this data directory has", "", ""
+        else:
+            yield name, _port(host, port, variable), f"stop what holds it, or set {variable}"
 
 
 def _program(path: str, *arguments: str) -> str:
@@ -81,10 +86,8 @@ def _disk(path: Path) -> str:
 
 
 def _port(host: str, port: int, variable: str) -> str:
-    if not port:
-        return ""
     try:
-        ports.check_free(socket.gethostbyname(host), port, variable)
-    except (BadSettings, OSError) as error:
+        ports.check_free(host, port, variable)
+    except BadSettings as error:
         return str(error)
     return ""

@@ -23,15 +23,25 @@ def write(folder: Path, pid: int, rows: Sequence[Row]) -> None:
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """The rows; all `stopped` when the `up` that wrote them is gone, none when there never was one."""
+    up, rows = _read(folder)
+    return rows if up else [{**row, "pid": None, "state": "stopped"} for row in rows]
+
+
+def pids(folder: Path) -> set[int]:
+    """The processes of the `up` that runs from *folder*, its own among them; none when none runs."""
+    up, rows = _read(folder)
+    return {up, *(row["pid"] for row in rows if row["pid"])} if up else set()
+
+
+def _read(folder: Path) -> tuple[int, list[dict[str, Any]]]:
+    """The process id of `up`, 0 when it is gone, and the rows as they were written."""
     try:
         found = orjson.loads((folder / "run" / "status.json").read_bytes())
         rows: list[dict[str, Any]] = found["processes"]
-        alive = bool(found["life"]) and found["life"] == _life(int(found["pid"]))
+        up = int(found["pid"])
+        return (up if found["life"] and found["life"] == _life(up) else 0), rows
     except (OSError, ValueError, KeyError, TypeError):
-        return []
-    if alive:
-        return rows
-    return [{**row, "pid": None, "state": "stopped"} for row in rows]
+        return 0, []
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

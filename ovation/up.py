@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.auth import Authenticator
+from infra import ports
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
@@ -20,7 +21,7 @@ from infra.jetstream.topology import Topology, folder, wait_ready, wanted
 from infra.settings import PREFIX, Settings
 from infra.telemetry import logs
 from infra.telemetry.ops import OpsServer, Readiness
-from ovation import ports, status
+from ovation import status
 from ovation.datadir import DataDir
 from ovation.programs import NATS_SERVER
 from ovation.screen import Screen
@@ -244,7 +245,7 @@ class Up:
 
     def _claim_ports(self) -> socket.socket:
         s = self._settings
-        http = ports.listen(s.http_host, s.http_port, "OVATION_HTTP_PORT")
+        http = ports.listen(s.http_host, s.http_port, "OVATION_HTTP_PORT", both_families=True)
         if self._own_nats:
             ports.check_free("127.0.0.1", s.nats_port, "OVATION_NATS_PORT")
         hosts = [host for part in s.rtmp_host.split(",") if (host := part.strip())]

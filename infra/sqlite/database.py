@@ -152,7 +152,7 @@ class Database:
 
     def _prepare(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             msg = f"{self.path.parent} cannot be created: {error.strerror}"
             raise Unavailable(msg, 5) from error

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 
-from infra.errors import BadSettings
+from infra import ports
 from infra.telemetry import metrics
 
 #: A request line and a few headers; anything longer is not a probe.
@@ -58,13 +58,10 @@ class OpsServer:
         """Listen.
 
         Raises:
-            BadSettings: the port is taken; names it.
+            BadSettings: the port is taken, or the address is not this machine's; names it.
         """
-        try:
-            self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=MAX_REQUEST)
-        except OSError as error:
-            msg = f"OVATION_OPS_PORT={self._port}: cannot listen on {self._host} ({error.strerror}); choose another or 0"
-            raise BadSettings(msg) from error
+        listening = ports.listen(self._host, self._port, "OVATION_OPS_PORT", both_families=True)
+        self._server = await asyncio.start_server(self._serve, sock=listening, limit=MAX_REQUEST)
 
     async def stop(self) -> None:
         """Stop listening."""

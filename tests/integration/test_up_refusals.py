@@ -42,6 +42,9 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
     """An address that is not ours is no taken port; for RTMP one of several may be missing, as IPv6 often is."""
     assert "OVATION_HTTP_HOST: 192.0.2.1" in (said := await refused(Up(tmp_path, http_host="192.0.2.1")))
     assert "taken" not in said
+    for nonsense in ("300.1.2.3", "nowhere.invalid"):
+        assert f"OVATION_HTTP_HOST: {nonsense} is no address" in await refused(Up(tmp_path, http_host=nonsense))
+        assert f"OVATION_OPS_HOST: {nonsense} is no address" in await refused(Up(tmp_path, ops_host=nonsense))
     assert "OVATION_RTMP_HOST: 192.0.2.1" in await refused(Up(tmp_path, rtmp_host="192.0.2.1"))
     async with running(tmp_path, rtmp_host="2001:db8::1,127.0.0.1") as up:
         with socket.create_connection(("127.0.0.1", up.ports["rtmp_port"]), 5):
@@ -109,9 +112,11 @@ async def test_a_folder_that_cannot_be(tmp_path: Path, kind: str) -> None:
 
 
 async def test_the_secret_is_its_owners(tmp_path: Path) -> None:
-    """The secret and the demo's stream key can be read by their owner only; `token` signs with it."""
+    """The secret, the store and the log can be read by their owner only; `token` signs with the secret."""
     async with running(tmp_path) as up:
         assert (up.data / "secret").stat().st_mode & 0o777 == 0o600
+        for folder in ("store", "nats"):
+            assert (up.data / folder).stat().st_mode & 0o777 == 0o700
         code, token, _ = await up.run("token", "--sub", "ada", "--name", "Ada", "--roles", "moderator")
         assert code == 0
         async with up.client() as client:
@@ -151,9 +156,33 @@ async def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
     assert "set OVATION_FFMPEG" in ill
 
 
+async def test_doctor_knows_its_own(tmp_path: Path) -> None:
+    """Ports that an `up` of the same data directory holds are in good order; for another directory they are taken."""
+    async with running(tmp_path) as up:
+        code, well, _ = await up.run("doctor")
+        _, ill, _ = await up.run("doctor", data_dir=tmp_path / "other")
+
+    for name in VARIABLES:
+        assert f"ok       port {up.ports[name]} (OVATION_{name.upper()}), which `ovation up`" in well
+        assert f"missing  port {up.ports[name]} (OVATION_{name.upper()})" in ill
+    assert "missing  port" not in well
+    assert code == ("missing" in well)
+
+
 async def test_help_is_quick_and_has_examples() -> None:
     """Every command explains itself with an example."""
-    for command in (["up"], ["gateway"], ["worker"], ["status"], ["token"], ["migrate"], ["doctor"], ["topology", "diff"]):
+    for command in (
+        [],
+        ["topology"],
+        ["up"],
+        ["gateway"],
+        ["worker"],
+        ["status"],
+        ["token"],
+        ["migrate"],
+        ["doctor"],
+        ["topology", "diff"],
+    ):
         code, out, _ = await run(*command, "--help")
 
         assert code == 0

@@ -30,6 +30,9 @@ def test_defaults_and_values() -> None:
         ("OVATION_TRUSTED_PROXIES", "10.0.0.1/8", "OVATION_TRUSTED_PROXIES='10.0.0.1/8'"),
         ("OVATION_TRUSTED_PROXIES", "proxy.example", "OVATION_TRUSTED_PROXIES='proxy.example'"),
         ("OVATION_PROXY_PROTOCOL", "optional", "set OVATION_TRUSTED_PROXIES"),
+        ("OVATION_PUBLIC_URL", "foo", "OVATION_PUBLIC_URL='foo': expected http://host or https://host"),
+        ("OVATION_PUBLIC_URL", "//live.example", "OVATION_PUBLIC_URL"),
+        ("OVATION_PUBLIC_URL", "https://live.example/?x=1", "OVATION_PUBLIC_URL"),
         ("OVATION_DRAIN_S", "inf", "OVATION_DRAIN_S='inf'"),
         ("OVATION_GUEST_TTL_H", "inf", "OVATION_GUEST_TTL_H='inf'"),
         ("OVATION_RING_S", "nan", "OVATION_RING_S='nan'"),
@@ -43,6 +46,12 @@ def test_what_is_wrong_is_named(variable: str, value: str, says: str) -> None:
         return
     with pytest.raises(BadSettings, match=says):
         load({variable: value})
+
+
+def test_the_public_address_ends_without_a_slash() -> None:
+    """With or without one, links do not get two; a port and a path may be part of it."""
+    for written in ("https://live.example:8443/ovation", "https://live.example:8443/ovation/"):
+        assert load({"OVATION_PUBLIC_URL": written}).public_url == "https://live.example:8443/ovation"
 
 
 def test_trusted_proxies_are_networks() -> None:

@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from infra.errors import BadSettings
 
@@ -12,32 +13,43 @@ from infra.errors import BadSettings
 _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
+#: Connections that wait to be accepted: a storm of ten thousand comes in a few turns of a loop.
+BACKLOG = 4096
+
+
+class Holder(NamedTuple):
+    """A process that listens."""
+
+    name: str
+    pid: int
+
+
 class AddressAbsent(BadSettings):
     """The address is not this machine's."""
 
 
-def listen(host: str, port: int, variable: str, backlog: int = 4096) -> socket.socket:
-    """A listening socket.
+def listen(host: str, port: int, variable: str, *, both_families: bool = False) -> socket.socket:
+    """A listening socket. With *both_families* `::` takes IPv4 as well; without it, another socket may.
 
     Raises:
-        AddressAbsent: the address is not this machine's.
-        BadSettings: the port is taken.
+        AddressAbsent: the address is not this machine's, or is none.
+        BadSettings: the port is taken, or may not be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both_families)
     try:
         listening.bind((host, port))
-        listening.listen(backlog)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        if error.errno in _ABSENT:
+        if error.errno in _ABSENT or isinstance(error, socket.gaierror):
             msg = f"{variable.replace('_PORT', '_HOST')}: {host} is no address of this machine ({error.strerror}); set another"
             raise AddressAbsent(msg) from error
         held = holder(port)
-        by = f" by {held}" if held else ""
+        by = f" by {held.name} (pid {held.pid})" if held else ""
         taken = f"port {port} is taken{by}" if error.errno == errno.EADDRINUSE else error.strerror
         msg = f"{variable}={port}: cannot listen on {host}: {taken}; stop it, or set {variable} to another port"
         raise BadSettings(msg) from error
@@ -79,8 +91,8 @@ def free() -> int:
         return port
 
 
-def holder(port: int) -> str:
-    """Who listens on *port*, as `name (pid n)`; an empty string when /proc does not tell."""
+def holder(port: int) -> Holder | None:
+    """Who listens on *port*; `None` when /proc does not tell."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
@@ -93,5 +105,5 @@ def holder(port: int) -> str:
             for link in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
                     if str(link.readlink()) in inodes:
-                        return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-    return ""
+                        return Holder((process / "comm").read_text().strip(), int(process.name))
+    return None
