@@ -73,8 +73,11 @@ class Degradation:
 
     def starts_at(self) -> int:
         """The least number of viewers, over all gateways, that makes reports worth their while."""
-        rows = self._settings.policy.rows
-        return min([self._settings.sample_from, *(row.viewers for row in rows[1:])])
+        first, *later = self._settings.policy.rows
+        if first.rate < 1 or first.per_s:
+            # A first row that leaves something out is meant for everybody.
+            return 0
+        return min([self._settings.sample_from, *(row.viewers for row in later)])
 
     def take(self, payload: bytes) -> bool:
         """Take a message of the pulse; False when it is none of these."""

@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
@@ -52,8 +53,8 @@ def _url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     up.wait(30)
 
 
-@pytest.fixture(name="browser")
-async def _browser() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium; a machine without it fails, it does not skip."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     assert program, "Chromium is missing: run scripts/chromium.sh, or set CHROMIUM"
@@ -61,6 +62,13 @@ async def _browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment())  # type: ignore[arg-type]  # a dict of strings
         yield browser
         await browser.close()
+
+
+@pytest.fixture(name="browser")
+async def _browser() -> AsyncIterator[Browser]:
+    """One for each test."""
+    async with chromium() as browser:
+        yield browser
 
 
 async def _watch(browser: Browser, url: str) -> tuple[BrowserContext, Page]:

@@ -1,6 +1,7 @@
 /** The wire, as the page uses it: generated types, and items with the seq and time that the log gives them. */
 
 import type { ProblemDocument, Stream } from "../generated";
+import type { Share } from "./sample";
 
 export interface User {
   id: string;
@@ -43,6 +44,8 @@ export interface Delivery {
   from: number;
   to: number;
   backfill: boolean;
+  /** Of how many comments this delivery holds how many, where the stream is sampled. */
+  sampled?: Share;
   items: Item[];
 }
 

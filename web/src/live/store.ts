@@ -8,6 +8,7 @@ import { dropped, EMPTY, posted, refused, sending, take, type CommentList } from
 import { Connection, type ConnectionState, type Source, type Surroundings } from "./connection";
 import type { Item, ReactionType, Stream, VideoState } from "./contract";
 import { newKey } from "./keys";
+import { Sample, type Share } from "./sample";
 
 export interface Notice {
   id: number;
@@ -29,6 +30,7 @@ interface Watching {
   retryAt: number | null;
   seq: number | null;
   intact: boolean;
+  sampled: Share | null;
   notice: Notice | null;
   replyTo: { comment_id: string; name: string } | null;
 }
@@ -47,6 +49,7 @@ const START: Watching = {
   retryAt: null,
   seq: null,
   intact: true,
+  sampled: null,
   notice: null,
   replyTo: null,
 };
@@ -76,10 +79,12 @@ export function watch(id: string): () => void {
   streamId = id;
   set({ ...START });
   void load(id);
+  const sample = new Sample();
   const live = new Connection(api.events(id), browser, {
     state: (state, retryAt) => set({ connection: state, retryAt }),
     delivery: (delivery) => {
       set((now) => ({ list: take(now.list, delivery.items), seq: delivery.to, intact: live.chain.intact }));
+      if (delivery.sampled) sample.take(delivery.sampled, Date.now());
       for (const item of delivery.items) heed(item, delivery.backfill);
     },
     caughtUp: (awayMs, comments) => notify("caught-up", caughtUp(awayMs, comments)),
@@ -88,6 +93,7 @@ export function watch(id: string): () => void {
   });
   connection = live;
   live.start();
+  const telling = setInterval(() => set({ sampled: sample.told(Date.now()) }), 1_000);
   const online = () => live.hurry();
   const offline = () => live.networkLost();
   addEventListener("online", online);
@@ -95,6 +101,7 @@ export function watch(id: string): () => void {
   // Read by the browser test, and by anyone who wants to check the proof.
   Object.assign(window, { __ovation: debug });
   return () => {
+    clearInterval(telling);
     removeEventListener("online", online);
     removeEventListener("offline", offline);
     live.close();

@@ -13,6 +13,7 @@ export function Chat() {
   const shown = useWatching((now) => now.list.shown);
   const pending = useWatching((now) => now.list.pending);
   const notice = useWatching((now) => now.notice);
+  const sampled = useWatching((now) => now.sampled);
   const scroller = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
   const [unread, setUnread] = useState(0);
@@ -22,6 +23,14 @@ export function Chat() {
     const box = scroller.current;
     if (box !== null && following) box.scrollTop = box.scrollHeight;
   }, [last, pending.length, following]);
+  // Something below appears (a notice, the box growing): the newest must not vanish behind it.
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (box === null || !following) return;
+    const watcher = new ResizeObserver(() => (box.scrollTop = box.scrollHeight));
+    watcher.observe(box);
+    return () => watcher.disconnect();
+  }, [following]);
   useEffect(() => {
     if (following) read.current = last;
     setUnread(following ? 0 : shown.filter((each) => each.seq > read.current).length);
@@ -36,25 +45,36 @@ export function Chat() {
         <h2>Comments</h2>
         <Connection />
       </div>
-      <div className="chat-scroll" ref={scroller} onScroll={scrolled} tabIndex={0} role="log" aria-live="off">
-        {shown.length === 0 && pending.length === 0 && <p className="muted hush">Nobody has said anything yet. Be the first.</p>}
-        <ol>
-          {shown.map((comment) => (
-            <Comment key={comment.key} comment={comment} parent={parentOf(shown, comment.parent_comment_id)} />
-          ))}
-          {pending.map((comment) => (
-            <PendingComment key={comment.key} comment={comment} />
-          ))}
-        </ol>
+      <div className="chat-body">
+        <div className="chat-scroll" ref={scroller} onScroll={scrolled} tabIndex={0} role="log" aria-live="off">
+          {shown.length === 0 && pending.length === 0 && <p className="muted hush">Nobody has said anything yet. Be the first.</p>}
+          <ol>
+            {shown.map((comment) => (
+              <Comment key={comment.key} comment={comment} parent={parentOf(shown, comment.parent_comment_id)} />
+            ))}
+            {pending.map((comment) => (
+              <PendingComment key={comment.key} comment={comment} />
+            ))}
+          </ol>
+        </div>
+        {!following && (
+          <button className="jump" onClick={() => setFollowing(true)}>
+            {unread > 0 ? `${unread} new` : "Newest"} ↓
+          </button>
+        )}
       </div>
-      {!following && (
-        <button className="jump" onClick={() => setFollowing(true)}>
-          {unread > 0 ? `${unread} new` : "Newest"} ↓
-        </button>
-      )}
       {notice && (
         <p className={`notice ${notice.kind}`} role="status" data-testid={notice.kind}>
           {notice.text}
+        </p>
+      )}
+      {sampled && (
+        <p
+          className="sampled muted"
+          data-testid="sampled"
+          title="More is said than anyone can read. All of it is kept, and others are shown another part."
+        >
+          A busy chat: showing {sampled.shown.toLocaleString()} of {sampled.of.toLocaleString()}
         </p>
       )}
       <Composer />

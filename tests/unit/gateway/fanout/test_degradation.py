@@ -30,6 +30,14 @@ def test_small_streams_say_nothing() -> None:
     assert all(not each.in_force.samples and each.in_force.interval_ms == 50 for each in gateways)
 
 
+def test_a_first_row_that_leaves_something_out_holds_for_everybody() -> None:
+    """Whoever writes a rate or a number per second for 0 viewers means small streams as well."""
+    for row, share in (("0:0:1000:0.5:0", 0.5), ("0:0:1000:1:20", 0.2)):
+        clock, [one] = _gateways("a", OVATION_POLICY=row)
+        _second(clock, [one], viewers=1, inflow=100)
+        assert one.in_force.share == share
+
+
 def test_all_gateways_follow_one() -> None:
     """The first by name decides; the others have its row, whatever they measured themselves."""
     clock, gateways = _gateways("b", "a", "c")

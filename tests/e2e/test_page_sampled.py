@@ -1,0 +1,36 @@
+"""The page in a chat that says more than anyone can read."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.test_page import chromium
+from tests.processes import Client
+from tests.ups import running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(120)]
+
+ABOVE_THE_END = "box => box.scrollHeight - box.scrollTop - box.clientHeight"
+
+
+async def test_a_sampled_chat_says_how_much_it_shows(tmp_path: Path) -> None:
+    """A quiet line tells how many of how many; it goes when everything is shown, and never covers the newest comment."""
+    async with running(tmp_path, policy="0:50:1000:0.5:0") as up, chromium() as browser:
+        async with await Client(up.url).guest("Ada") as ada:
+            stream_id = (await ada.start())["stream_id"]
+        page = await browser.new_page(viewport={"width": 390, "height": 844})
+        await page.goto(f"{up.url}/watch/{stream_id}")
+        await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=10_000)
+        line = page.get_by_test_id("sampled")
+        await expect(line).to_have_count(0)
+        for round_ in range(12):
+            async with await Client(up.url).guest(f"Guest {round_}") as guest:
+                for number in range(5):
+                    assert (await guest.post(stream_id, f"comment {round_}.{number}")).status_code == 201
+        await expect(line).to_contain_text("showing", timeout=5_000)
+        shown, of = (int(word) for word in (await line.inner_text()).split() if word.isdecimal())
+
+        assert 0 <= shown < of <= 60
+        assert await page.locator(".chat-scroll").evaluate(ABOVE_THE_END) <= 1
+        await expect(line).to_have_count(0, timeout=10_000)
