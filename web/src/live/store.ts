@@ -63,6 +63,13 @@ const set = useWatching.setState;
 let counter = 0;
 let connection: Connection | null = null;
 let streamId = "";
+/** What events have told of this stream: newer than any answer that was on its way meanwhile. */
+let told: Partial<Watching> = {};
+
+function tell(news: Partial<Watching>): void {
+  told = { ...told, ...news };
+  set(news);
+}
 
 const browser: Surroundings = {
   open: (url) => new EventSource(url) as unknown as Source,
@@ -77,6 +84,7 @@ const browser: Surroundings = {
 /** Watch a stream until the returned function is called. */
 export function watch(id: string): () => void {
   streamId = id;
+  told = {};
   set({ ...START });
   void load(id);
   const sample = new Sample();
@@ -124,8 +132,9 @@ async function load(id: string): Promise<void> {
       stream,
       video: stream.video,
       ended: stream.status === "ended",
-      totals: stream.reactions,
       viewers: stream.viewer_count,
+      ...told,
+      totals: { ...stream.reactions, ...told.totals },
     });
   } catch (error) {
     if (error instanceof ApiError && error.problem.status === 404) set({ missing: true });
@@ -138,10 +147,10 @@ function heed(item: Item, backfill: boolean): void {
   switch (item.type) {
     case "live":
     case "interrupted":
-      set({ video: item.type });
+      tell({ video: item.type });
       break;
     case "ended":
-      set({ video: "ended", ended: true });
+      tell({ video: "ended", ended: true });
       break;
     case "settings":
       set((now) => ({
@@ -152,7 +161,7 @@ function heed(item: Item, backfill: boolean): void {
 
 function count(data: unknown): void {
   const { count: viewers, approximate } = data as { count: number; approximate: boolean };
-  set({ viewers, approximate });
+  tell({ viewers, approximate });
 }
 
 function burst(data: unknown): void {
@@ -160,6 +169,7 @@ function burst(data: unknown): void {
   const fresh = Object.entries(counts).flatMap(([type, n]) =>
     Array.from({ length: Math.min(n, 6) }, () => ({ id: ++counter, type })),
   );
+  told = { ...told, totals: { ...told.totals, ...totals } };
   set((now) => ({ totals: { ...now.totals, ...totals }, bursts: [...now.bursts, ...fresh].slice(-MAX_BURSTS) }));
 }
 

@@ -1,9 +1,9 @@
-"""The page in a chat that says more than anyone can read."""
+"""The numbers the page shows: viewers as the newest word has it, and how much of a busy chat."""
 
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.test_page import chromium
 from tests.processes import Client
@@ -12,6 +12,25 @@ from tests.ups import running
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(120)]
 
 ABOVE_THE_END = "box => box.scrollHeight - box.scrollTop - box.clientHeight"
+
+
+async def test_what_events_told_is_newer_than_a_slow_answer(tmp_path: Path) -> None:
+    """The stream's record may be read before its viewers are counted, and arrive after: the count on the page stays right."""
+    async with running(tmp_path) as up, chromium() as browser:
+        async with await Client(up.url).guest("Ada") as ada:
+            stream_id = (await ada.start("A slow answer"))["stream_id"]
+            before = (await ada.http.get(f"/streams/{stream_id}")).json()
+        assert before["viewer_count"] == 0
+        page = await browser.new_page()
+
+        async def late(route: Route) -> None:
+            await expect(page.get_by_test_id("viewer-count")).to_contain_text("1 watching")
+            await route.fulfill(json=before)
+
+        await page.route(f"**/api/v1/streams/{stream_id}", late)
+        await page.goto(f"{up.url}/watch/{stream_id}")
+        await expect(page.locator("h1")).to_have_text("A slow answer", timeout=15_000)
+        await expect(page.get_by_test_id("viewer-count")).to_contain_text("1 watching")
 
 
 async def test_a_sampled_chat_says_how_much_it_shows(tmp_path: Path) -> None:
