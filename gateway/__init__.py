@@ -23,6 +23,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     text.py         what a comment's text may be
     history.py      store and log as one history
     unarchived.py   what the log has and the store does not have yet
+    kept.py         what is kept between two questions, bounded by its weight
     latekeys.py     keys that the log is about to forget and the store does not know yet
     shown.py        one item as a viewer may see it now
     removals.py     what must not be shown again

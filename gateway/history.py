@@ -21,7 +21,6 @@ from schemas.records import StreamRecord
 
 #: Longer than a page's worth of work, shorter than anyone notices an expired message.
 STATE_S = 1.0
-CHUNK = 500
 
 
 class Missing(Struct, frozen=True):
@@ -146,15 +145,6 @@ class History:
         item = codec.decode_item(payload)
         return (item, at_ms, removed) if isinstance(item, Comment) else None
 
-    async def at(self, record: StreamRecord, seq: int) -> Shown | None:
-        """The item at one position.
-
-        Raises:
-            Unavailable: neither log nor store answers.
-        """
-        found, _ = await self.range(record, seq - 1, seq, 1)
-        return found[0] if found else None
-
     async def total(self, record: StreamRecord) -> tuple[int, bool]:
         """Comments that are not removed, and whether that is exact: not while the broker is away.
 
@@ -220,10 +210,11 @@ class History:
         return state
 
     async def range(
-        self, record: StreamRecord, after: int, until: int, limit: int = CHUNK, removals: Removals | None = None
+        self, record: StreamRecord, after: int, until: int, limit: int, removals: Removals
     ) -> tuple[list[Shown], Missing | None]:
         """Items with `after < seq <= until`, ascending, at most *limit*, and what of that range is lost.
 
+        *removals* is the stream's removed set, as of now: decisions lie after the comments they concern.
         *until* is a seq known to have existed: a replica that lags behind it is asked again. When fewer than *limit* come
         back, there is nothing else up to *until*. The lost part, if any, is at the range's start; the items follow it.
 
@@ -232,20 +223,16 @@ class History:
         """
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
         through = await self._store.archived_through(log)
-        known = removals or Removals()
         found: list[Shown] = []
         if after < through:
             rows = await self._store.range(record.stream_id, after, min(until, through), limit)
-            found += self._show_rows(rows, known)
+            found += self._show_rows(rows, removals)
             if len(rows) >= limit or until <= through:
                 return found, None
         missing = await self._missing(record, after, until, through)
         start = max(after, through, missing.to if missing else 0)
         messages = await self._reader.range(log, subject, start, until, limit - len(found))
-        if removals is None:
-            # Decisions lie after the comments they concern: without a removed set, look at all that follow.
-            learn(known, await self._reader.follow_from(log, subject, max(through, start)))
-        return found + list(self._show(record, messages, known)), missing
+        return found + list(self._show(record, messages, removals)), missing
 
     async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
         """The newest *limit* visible items up to *until*, ascending, and the seq of the item before them (0: none).

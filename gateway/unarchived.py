@@ -1,11 +1,12 @@
 """What the log has and the store does not have yet, kept between two questions about the same stream."""
 
-from collections import OrderedDict
+import asyncio
 from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
+from gateway.kept import Kept
 from gateway.removals import Removals
 from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, Reader
@@ -14,8 +15,12 @@ from schemas import codec, subjects
 from schemas.items import Comment, Item
 from schemas.records import StreamRecord
 
-#: Streams whose messages are kept; the one asked for the longest ago goes first.
-STREAMS = 256
+#: Messages of one stream that may wait for the archive; past them its history answers 503 until the archive is back. About
+#: 1.7 kB each: an archive that is away for a day would otherwise take a gateway's memory, and every stream with it.
+MOST = 50_000
+#: Messages that are kept, of all streams together (a stream without any counts as one).
+KEPT = 100_000
+RETRY_S = 10
 
 
 class Recent(Struct, frozen=True):
@@ -46,32 +51,65 @@ class Unarchived:
     def __init__(self, store: CommentStore, reader: Reader) -> None:
         self._store = store
         self._reader = reader
-        self._kept: OrderedDict[str, Recent] = OrderedDict()
+        self._kept: Kept[Recent] = Kept(KEPT)
+        #: Streams with too many: how far the archive must have come before they are read again.
+        self._too_many: Kept[int] = Kept(KEPT)
+        #: Streams that are being read for the first time: whoever asks meanwhile waits, and reads only what came since.
+        self._first: dict[str, asyncio.Event] = {}
 
     async def read(self, record: StreamRecord) -> Recent:
         """Everything of a stream that is in the log now and not certainly in the store.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer, or more than `MOST` messages wait to be archived.
         """
+        stream_id = record.stream_id
+        if self._kept.get(stream_id) is not None:
+            return await self._read(record)
+        if (first := self._first.get(stream_id)) is not None:
+            await first.wait()
+            return await self._read(record)
+        first = self._first[stream_id] = asyncio.Event()
+        try:
+            return await self._read(record)
+        finally:
+            del self._first[stream_id]
+            first.set()
+
+    async def _read(self, record: StreamRecord) -> Recent:
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
         through = await self._store.archived_through(log)
+        if through < (self._too_many.get(record.stream_id) or 0):
+            raise _too_many(log)
         before = self._kept.get(record.stream_id)
         messages = [message for message in before.messages if message.seq > through] if before else []
         complete = True
         try:
-            fresh = await self._reader.follow_from(log, subject, messages[-1].seq if messages else through)
+            fresh = await self._reader.follow_from(
+                log, subject, messages[-1].seq if messages else through, MOST + 1 - len(messages)
+            )
         except Unavailable:
             fresh, complete = [], False
         messages += fresh
-        removals = Removals()
-        learn(removals, messages)
+        if len(messages) > MOST:
+            self._kept.drop(record.stream_id)
+            # Reading them all again for each question would cost more than answering it.
+            self._too_many.put(record.stream_id, messages[MOST // 2].seq, 1)
+            raise _too_many(log)
+        if before is not None and before.through == through:
+            # What it has learned stays true, and fifty thousand messages are not taken apart for each question.
+            removals = before.removals
+            learn(removals, fresh)
+        else:
+            removals = Removals()
+            learn(removals, messages)
         found = Recent(through, messages, removals, complete)
-        self._kept[record.stream_id] = found
-        self._kept.move_to_end(record.stream_id)
-        while len(self._kept) > STREAMS:
-            self._kept.popitem(last=False)
+        self._kept.put(record.stream_id, found, max(1, len(messages)))
         return found
+
+
+def _too_many(log: str) -> Unavailable:
+    return Unavailable(f"the archive is behind: more than {MOST:,} items of this stream in {log} wait for it", RETRY_S)
 
 
 def learn(removals: Removals, messages: Iterable[LogMessage]) -> None:

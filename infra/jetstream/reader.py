@@ -110,10 +110,17 @@ class Reader:
             await asyncio.sleep(LAG_WAIT_S)
         return found[:limit]
 
-    async def follow_from(self, log: str, subject: str, after: int) -> list[LogMessage]:
-        """Everything after *after* that the log shows at the moment."""
+    async def follow_from(self, log: str, subject: str, after: int, most: int = 1_000_000) -> list[LogMessage]:
+        """Everything after *after* that the log shows at the moment; where that is more than *most*, the oldest of it.
+
+        Raises:
+            Unavailable: the log did not answer.
+        """
         found: list[LogMessage] = []
-        while batch := await self._get(log, {"seq": after + 1, "next_by_subj": subject, "batch": BATCH}):
+        while len(found) < most:
+            batch = await self._get(log, {"seq": after + 1, "next_by_subj": subject, "batch": min(BATCH, most - len(found))})
+            if not batch:
+                break
             found += batch
             after = batch[-1].seq
         return found

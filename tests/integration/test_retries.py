@@ -4,13 +4,15 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gateway.history import History
 from infra.clock import HandClock
-from infra.errors import LimitReached
+from infra.errors import LimitReached, Unavailable
+from infra.jetstream.reader import LogMessage
 from infra.settings import Limit
 from infra.sqlite import Database, SqliteComments
 from schemas import codec, subjects
@@ -81,9 +83,7 @@ async def test_a_key_is_known_while_the_archive_is_long_away(nats_server: NatsSe
     async with broker(nats_server.url) as b:
         database = await Database.open(tmp_path / "store.sqlite")
         stream_id = fresh_stream()
-        record = StreamRecord(
-            stream_id=stream_id, broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
-        )
+        record = _record(stream_id)
         key = uuid.uuid4().hex
         ack = await b.publisher.publish(subjects.live(0, stream_id), codec.encode(comment(1)), key)
         later = HandClock(int(time.time() * 1000) + 240_000)
@@ -101,9 +101,7 @@ async def test_posting_goes_on_while_the_archive_is_long_away(
     async with broker(nats_server.url) as b:
         database = await Database.open(tmp_path / "store.sqlite")
         stream_id = fresh_stream()
-        record = StreamRecord(
-            stream_id=stream_id, broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
-        )
+        record = _record(stream_id)
         keys = [uuid.uuid4().hex for _ in range(600)]
         payload = codec.encode(comment(1))
         acks = await asyncio.gather(*(b.publisher.publish(subjects.live(0, stream_id), payload, key) for key in keys))
@@ -117,6 +115,86 @@ async def test_posting_goes_on_while_the_archive_is_long_away(
         assert found[-1] is None
         assert ["first_after", "follow_from"] == sorted(reads)
         await database.close()
+
+
+async def test_a_look_that_fails_is_forgotten(nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever went wrong once, the next post asks again: it would be refused for as long as the gateway lives otherwise."""
+    async with broker(nats_server.url) as b:
+        database = await Database.open(tmp_path / "store.sqlite")
+        record = _record(fresh_stream())
+        await b.publisher.publish(subjects.live(0, record.stream_id), codec.encode(comment(1)), uuid.uuid4().hex)
+        clock = HandClock(int(time.time() * 1000) + 240_000)
+        history = History(SqliteComments(database), b.reader, clock)
+        for name in ("first_after", "follow_from"):
+            clock.advance(60.0)
+            with monkeypatch.context() as broken:
+                broken.setattr(b.reader, name, _broken)
+                with pytest.raises(ZeroDivisionError):
+                    await history.by_msg_id_seq(record, "a key")
+            assert await history.by_msg_id_seq(record, "a key") is None
+        await database.close()
+
+
+async def test_too_much_for_an_archive_that_is_away_is_said(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the bound a stream's history is unavailable, without reading it again each time, until the archive comes on."""
+    monkeypatch.setattr("gateway.unarchived.MOST", 20)
+    async with broker(nats_server.url) as b:
+        database = await Database.open(tmp_path / "store.sqlite")
+        store, record = SqliteComments(database), _record(fresh_stream())
+        publish = partial(b.publisher.publish, subjects.live(0, record.stream_id))
+        acks = [await publish(codec.encode(comment(n)), uuid.uuid4().hex) for n in range(21)]
+        history = History(store, b.reader, HandClock(int(time.time() * 1000) + 240_000))
+        reads: list[str] = []
+        monkeypatch.setattr(b.reader, "follow_from", _counted(b.reader.follow_from, "follow_from", reads))
+        for _ in range(5):
+            with pytest.raises(Unavailable, match="more than 20 items of this stream in LIVE_0 wait"):
+                await history.tail(record)
+            with pytest.raises(Unavailable, match="the archive is behind"):
+                await history.by_msg_id_seq(record, "a key")
+        assert reads == ["follow_from"]
+
+        await store.write([], {subjects.live_log(0): acks[15].seq})
+        assert await history.tail(record) == acks[20].seq
+        assert await history.by_msg_id_seq(record, "a key") is None
+        await database.close()
+
+
+async def test_those_who_ask_at_once_read_once(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred first questions about a stream that waits for its archive read its messages once, then what came since."""
+    async with broker(nats_server.url) as b:
+        database = await Database.open(tmp_path / "store.sqlite")
+        record = _record(fresh_stream())
+        for n in range(50):
+            await b.publisher.publish(subjects.live(0, record.stream_id), codec.encode(comment(n)), uuid.uuid4().hex)
+        history = History(SqliteComments(database), b.reader, HandClock(int(time.time() * 1000)))
+        sizes: list[int] = []
+        follow = b.reader.follow_from
+
+        async def following(log: str, subject: str, after: int, most: int) -> list[LogMessage]:
+            found = await follow(log, subject, after, most)
+            sizes.append(len(found))
+            return found
+
+        monkeypatch.setattr(b.reader, "follow_from", following)
+        tails = await asyncio.gather(*(history.tail(record) for _ in range(100)))
+
+        assert len(set(tails)) == 1
+        assert sorted(sizes) == [0] * 99 + [50]
+        await database.close()
+
+
+def _record(stream_id: str) -> StreamRecord:
+    return StreamRecord(
+        stream_id=stream_id, broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
+    )
+
+
+async def _broken(*_: object) -> None:
+    raise ZeroDivisionError
 
 
 def _counted(read: Callable[..., Awaitable[object]], name: str, reads: list[str]) -> Callable[..., Awaitable[object]]:
