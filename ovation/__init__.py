@@ -6,6 +6,7 @@ Refuses to do any process's work itself: it starts the same `ovation gateway` an
     __main__.py     `python -m ovation`
     cli.py          the commands and their options
     up.py           everything on this machine: what is started, in which order, and how it ends
+    broker.py       the nats-server of `up`, and its internal port
     supervisor.py   children that are restarted with backoff, and their states
     child.py        one child process, which never outlives its parent
     programs.py     nats-server and ffmpeg, from their wheels

@@ -17,11 +17,11 @@ from infra import ports
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
-from infra.jetstream.topology import Topology, folder, wait_ready, wanted
+from infra.jetstream.topology import Topology, wait_ready, wanted
 from infra.settings import PREFIX, Settings
 from infra.telemetry import logs
 from infra.telemetry.ops import OpsServer, Readiness
-from ovation import status
+from ovation import broker, status
 from ovation.datadir import DataDir
 from ovation.programs import NATS_SERVER
 from ovation.screen import Screen
@@ -63,6 +63,7 @@ class Up:
         self._readiness = Readiness()
         self._readiness.expect("processes")
         self._ops = OpsServer(self._readiness, settings.ops_host, settings.ops_port)
+        self._broker_ops = broker.BrokerOps(settings.ops_host)
         self._stopping = asyncio.Event()
         self._children: list[Supervised] = []
         self._screen = Screen("Ovation")
@@ -89,6 +90,7 @@ class Up:
         finally:
             await self._drain()
             await self._ops.stop()
+            await self._broker_ops.stop()
             self._screen.close()
         if failure:
             raise BadSettings(failure)
@@ -141,7 +143,9 @@ class Up:
 
     async def _start(self) -> None:
         if self._own_nats:
-            nats = self._add(self._nats())
+            await self._broker_ops.start()
+            port, monitor = self._settings.nats_port, self._broker_ops.monitor
+            nats = self._add(broker.program(port, monitor, self._data.nats, _bare_environment(), self._broker_ops.url))
             nats.start()
             await nats.ready.wait()
         await self._apply_topology()
@@ -209,30 +213,6 @@ class Up:
             # A full disk must not end what runs.
             status.write(self._data.path, os.getpid(), rows)
         self._screen.show(rows)
-
-    def _nats(self) -> Program:
-        port, monitor = self._settings.nats_port, ports.free()
-        arguments = ["-c", str(folder() / "nats-server.conf"), "-a", "127.0.0.1", "-p", str(port)]
-        arguments += ["-js", "-sd", str(self._data.nats), "-m", str(monitor)]
-
-        async def ready() -> bool:
-            try:
-                async with asyncio.timeout(1.0):
-                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                    banner = await reader.read(4)
-            except (OSError, TimeoutError):
-                return False
-            writer.close()
-            return banner == b"INFO"
-
-        return Program(
-            name="nats",
-            command=[str(NATS_SERVER), *arguments],
-            environment=_bare_environment(),
-            url=f"nats://127.0.0.1:{port}",
-            ops_url=f"http://127.0.0.1:{monitor}",
-            ready=ready,
-        )
 
     def _program(self, name: str, *command: str, url: str = "") -> Program:
         return Program(

@@ -12,6 +12,10 @@ MAX_REQUEST = 8192
 READ_S = 5.0
 
 
+#: Status, content type and body.
+Answer = tuple[str, str, bytes]
+
+
 class Readiness:
     """Named conditions; a process is ready when all of them hold."""
 
@@ -73,13 +77,14 @@ class OpsServer:
             async with asyncio.timeout(READ_S):
                 head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ", 2)[1] if head.count(b" ") >= 2 else b""
-            status, kind, body = self._answer(path.partition(b"?")[0])
+            status, kind, body = await self.answer(path.partition(b"?")[0])
             lines = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             writer.write(lines.encode() + body)
             await writer.drain()
         writer.close()
 
-    def _answer(self, path: bytes) -> tuple[str, str, bytes]:
+    async def answer(self, path: bytes) -> Answer:
+        """What is said to a request for *path*."""
         match path:
             case b"/healthz":
                 return "200 OK", "text/plain", b"alive\n"

@@ -28,14 +28,23 @@ async def test_one_command_and_everything_answers(tmp_path: Path) -> None:
         assert {tuple(row) for row in rows.values()} == {("name", "pid", "state", "url", "ops_url", "restarts")}
         assert {"ready"} == {row["state"] for row in rows.values()}
         assert {row["pid"] for row in rows.values()} <= family.keys()
-        for name, row in rows.items():
-            if name != "nats":
-                assert await readyz(row["ops_url"]) == (200, {"ready": True, "missing": {}})
+        for row in rows.values():
+            assert await readyz(row["ops_url"]) == (200, {"ready": True, "missing": {}})
         assert (await readyz(up.ops_url))[0] == 200
         assert f"http://localhost:{up.ports['http_port']}" in up.text
         assert f"rtmp://localhost:{up.ports['rtmp_port']}/live" in up.text
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"{rows['gateway-1']['ops_url']}/metrics")).text.startswith("# HELP ovation_")
+            for row in rows.values():
+                assert (await client.get(f"{row['ops_url']}/healthz")).status_code == 200
+            numbers = dict(line.split() for line in (await client.get(f"{rows['nats']['ops_url']}/metrics")).text.splitlines())
+            # Two gateways, two workers; the topology's logs and buckets.
+            assert int(numbers["nats_server_connections"]) >= 4
+            assert int(numbers["nats_jetstream_streams"]) >= 10
+            os.kill(rows["nats"]["pid"], signal.SIGSTOP)
+            assert (await client.get(f"{rows['nats']['ops_url']}/healthz")).status_code == 503
+            assert await readyz(rows["nats"]["ops_url"]) == (503, {"ready": False, "missing": {"nats": "it does not answer"}})
+            os.kill(rows["nats"]["pid"], signal.SIGCONT)
 
         up.signal(signal.SIGTERM)
         assert await up.ended() == 0
