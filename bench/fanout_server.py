@@ -81,8 +81,8 @@ class Log:
     # History, and Reader with other arguments
     async def range(self, *arguments: Any) -> Any:  # noqa: ANN401 - two classes have a method of this name
         """Nothing is ever lost on this feed and no viewer is older than the ring."""
-        msg = f"read of the log: {arguments[2:]}"
-        raise NotImplementedError(msg)
+        msg = f"a viewer was not served from the ring: {arguments[2:]}"
+        raise AssertionError(msg)
 
     async def tail(self, _record: StreamRecord) -> int:
         """Nothing is in the store."""

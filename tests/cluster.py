@@ -12,8 +12,8 @@ import httpx
 from infra.settings import load
 from tests.backends.nats import NatsServer
 from tests.broker import broker
+from tests.listener import close_all
 from tests.processes import Process, free_port
-from tests.viewer import close_all
 from tests.waits import eventually
 
 

@@ -20,7 +20,8 @@ from schemas import codec, subjects
 from schemas.items import Item
 from schemas.records import Broadcaster, StreamRecord
 from tests.broker import Broker, broker, fresh_stream
-from tests.viewer import Viewer, close_all
+from tests.listener import close_all
+from tests.viewer import Viewer
 
 
 @dataclass

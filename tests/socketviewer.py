@@ -4,20 +4,19 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.viewer import OPEN
+from tests.listener import OPEN, Listener
 
 _keys = itertools.count()
 
 
 @dataclass(eq=False)
-class SocketViewer:
+class SocketViewer(Listener):
     """Connects, joins one stream, resumes; keeps every item once, and everything that broke the contract."""
 
     #: `http://host:port`
@@ -26,15 +25,8 @@ class SocketViewer:
     headers: dict[str, str] = field(default_factory=dict)
     stream_id: str = ""
     last_seen: int | None = None
-    items: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    gaps: list[dict[str, Any]] = field(default_factory=list)
-    connections: int = 0
     ws: ClientConnection | None = None
-    _prev: int | None = None
-    _task: asyncio.Task[None] | None = None
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> "SocketViewer":
         """Connect; what comes is read in the background."""
@@ -96,11 +88,6 @@ class SocketViewer:
         return [message for message in self.messages if message["type"] == kind]
 
     @property
-    def over(self) -> bool:
-        """Whether the connection has ended."""
-        return self._task is None or self._task.done()
-
-    @property
     def close_code(self) -> int | None:
         """Why the server closed."""
         return self.ws.close_code if self.ws is not None else None
@@ -114,47 +101,15 @@ class SocketViewer:
         if self._task is not None:
             await self._task
 
-    async def ended(self, timeout_s: float = 10.0) -> None:
-        """Wait until the server ended the connection."""
-        assert self._task is not None
-        await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
-        await self.cut()
-
-    def pause(self) -> None:
-        """Stop reading from the socket, as a stalled client does."""
-        assert self.ws is not None
-        self.ws.transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on."""
-        assert self.ws is not None
-        self.ws.transport.resume_reading()
-
-    async def until(self, done: "Callable[[SocketViewer], object]", timeout_s: float = 10.0) -> None:
-        """Wait until `done(self)` is true, looking after each message.
-
-        Raises:
-            AssertionError: not within *timeout_s*; says what was received.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not done(self):
-                    self._moved.clear()
-                    await self._moved.wait()
-        except TimeoutError:
-            last = [str(message)[:200] for message in self.messages[-5:]]
-            msg = f"not in {timeout_s} s: {len(self.items)} items, {last}, closed {self.close_code}, {self.faults}"
-            raise AssertionError(msg) from None
-
     @property
-    def texts(self) -> list[str]:
-        """The texts of the comments received, in the order of arrival."""
-        return [item["text"] for item in self.items if item["type"] == "comment"]
+    def transport(self) -> asyncio.Transport:
+        """The socket's, while there is a connection."""
+        assert self.ws is not None
+        return self.ws.transport
 
-    @property
-    def seqs(self) -> list[int]:
-        """The seqs of the items received, in the order of arrival."""
-        return [item["seq"] for item in self.items]
+    def told(self) -> str:
+        """What was received last, for people."""
+        return f"{[str(message)[:200] for message in self.messages[-5:]]}, closed {self.close_code}"
 
     async def _read(self, ws: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -173,20 +128,5 @@ class SocketViewer:
             self.gaps.append(message)
             self._prev = message["to"]
         elif message["type"] == "comments_batch":
-            self._take_comments(message)
-
-    def _take_comments(self, batch: dict[str, Any]) -> None:
-        prev, to = batch["prev"], batch["to"]
-        if self._prev is not None:
-            self._check(prev == self._prev, f"prev {prev} after {self._prev}")
-        seqs = [item["seq"] for item in batch["comments"]]
-        self._check(seqs == sorted(set(seqs)), f"items out of order: {seqs}")
-        self._check(all(prev < seq <= to for seq in seqs), f"items outside {prev}-{to}")
-        if self.items and seqs:
-            self._check(seqs[0] > self.items[-1]["seq"], f"{seqs[0]} after {self.items[-1]['seq']}")
-        self.items += batch["comments"]
-        self._prev = self.last_seen = to
-
-    def _check(self, holds: bool, fault: str) -> None:  # noqa: FBT001 - the condition itself
-        if not holds:
-            self.faults.append(fault)
+            self._follow(message["prev"], message["to"], message["comments"])
+            self.last_seen = message["to"]

@@ -7,10 +7,11 @@ import asyncio
 import contextlib
 import json
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, cast
 from urllib.parse import urlsplit
+
+from tests.listener import OPEN, Listener
 
 
 @dataclass
@@ -84,25 +85,8 @@ class Chunks:
 HEAD_S = 20.0
 
 
-class Cuttable(Protocol):
-    """A viewer of either protocol."""
-
-    async def cut(self) -> None:
-        """Lose the network: no goodbye."""
-
-
-#: Viewers with a connection; whoever runs the gateways closes them at the end.
-OPEN: set[Cuttable] = set()
-
-
-async def close_all() -> None:
-    """Cut every viewer of the test that is still connected."""
-    for viewer in list(OPEN):
-        await viewer.cut()
-
-
 @dataclass(eq=False)
-class Viewer:
+class Viewer(Listener):
     """Connects, reads, resumes."""
 
     url: str
@@ -110,22 +94,15 @@ class Viewer:
     headers: dict[str, str] = field(default_factory=dict)
     backfill: int | None = None
     last_id: int | None = None
-    items: list[dict[str, Any]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    gaps: list[dict[str, Any]] = field(default_factory=list)
     status: int = 0
     response_headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    connections: int = 0
     #: Milliseconds after which it was last told to come back.
     retry: int | None = None
     #: Comment lines on its newest connection.
     heartbeats: int = 0
-    _prev: int | None = None
-    _task: asyncio.Task[None] | None = None
     _writer: asyncio.StreamWriter | None = None
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> "Viewer":
         """Connect once and read the response head; events are read in the background."""
@@ -161,11 +138,6 @@ class Viewer:
             await self.until(lambda v: v.events or v.over)
         return self
 
-    @property
-    def over(self) -> bool:
-        """Whether the connection has ended."""
-        return self._task is None or self._task.done()
-
     async def cut(self) -> None:
         """Lose the network: no goodbye."""
         OPEN.discard(self)
@@ -179,47 +151,11 @@ class Viewer:
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
 
-    def pause(self) -> None:
-        """Stop reading from the socket, as a stalled client does."""
-        assert self._writer is not None
-        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket transport reads, too
-
-    def resume(self) -> None:
-        """Read on."""
-        assert self._writer is not None
-        self._writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
-
-    async def ended(self, timeout_s: float = 10.0) -> None:
-        """Wait until the server ended the connection."""
-        assert self._task is not None
-        await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
-        await self.cut()
-
-    async def until(self, done: "Callable[[Viewer], object]", timeout_s: float = 10.0) -> None:
-        """Wait until `done(self)` is true, looking after each event.
-
-        Raises:
-            AssertionError: not within *timeout_s*; says what was received.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not done(self):
-                    self._moved.clear()
-                    await self._moved.wait()
-        except TimeoutError:
-            texts = [item.get("text", item["type"]) for item in self.items[-5:]]
-            msg = f"not in {timeout_s} s: {len(self.items)} items, last {texts}, last id {self.last_id}, {self.faults}"
-            raise AssertionError(msg) from None
-
     @property
-    def texts(self) -> list[str]:
-        """The texts of the comments received, in the order of arrival."""
-        return [item["text"] for item in self.items if item["type"] == "comment"]
-
-    @property
-    def seqs(self) -> list[int]:
-        """The seqs of the items received, in the order of arrival."""
-        return [item["seq"] for item in self.items]
+    def transport(self) -> asyncio.Transport:
+        """The socket's, while there is a connection."""
+        assert self._writer is not None
+        return cast("asyncio.Transport", self._writer.transport)
 
     async def _read_head(self, reader: asyncio.StreamReader) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -262,16 +198,5 @@ class Viewer:
     def _take_comments(self, event: Event) -> None:
         data = event.data
         self._check(event.id == str(data["to"]), f"id {event.id} is not to {data['to']}")
-        if self._prev is not None:
-            self._check(data["prev"] == self._prev, f"prev {data['prev']} after {self._prev}")
-        seqs = [item["seq"] for item in data["items"]]
-        self._check(seqs == sorted(set(seqs)), f"items out of order: {seqs}")
-        self._check(all(data["prev"] < seq <= data["to"] for seq in seqs), f"items outside {data['prev']}-{data['to']}")
-        if self.items and seqs:
-            self._check(seqs[0] > self.items[-1]["seq"], f"{seqs[0]} after {self.items[-1]['seq']}")
-        self.items += data["items"]
-        self._prev = self.last_id = data["to"]
-
-    def _check(self, holds: bool, fault: str) -> None:  # noqa: FBT001 - the condition itself
-        if not holds:
-            self.faults.append(fault)
+        self._follow(data["prev"], data["to"], data["items"])
+        self.last_id = data["to"]

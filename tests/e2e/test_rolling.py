@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from tests.crowd import side_by_side
+from tests.listener import close_all
 from tests.ups import Up, running
-from tests.viewer import Viewer, close_all
+from tests.viewer import Viewer
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.e2e]

@@ -214,7 +214,8 @@ async def test_streams_left_live_by_a_dead_worker_are_called_interrupted(
     monkeypatch.setattr("workers.media.broadcasts.RETURN_S", 0.2)
     async with studio(tmp_path) as video:
         video.registry.states.append(("live", ("720p",)))
-        await video.state("interrupted")
+        await video.state("interrupted", since=1)
+        assert [state for state, _ in video.registry.states] == ["live", "interrupted"]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,7 @@ async def test_nonsense_is_closed_at_once(tmp_path: Path, said: bytes) -> None:
         publisher.writer.write(said)
         async with asyncio.timeout(1):
             await publisher.finish()
+        assert video.registry.states == []
 
 
 @pytest.mark.parametrize("said", [b"", HELLO[:700], HELLO + bytes(1536)], ids=["nothing", "half-a-hello", "no-publish"])
@@ -248,6 +250,7 @@ async def test_silence_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         publisher.writer.write(said)
         async with asyncio.timeout(2):
             await publisher.finish()
+        assert video.registry.states == []
 
 
 async def test_a_publisher_that_falls_silent_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +261,7 @@ async def test_a_publisher_that_falls_silent_is_closed(tmp_path: Path, monkeypat
         await video.state("live")
         encoder.process.send_signal(signal.SIGSTOP)
         await video.state("interrupted")
+        assert encoder.process.returncode is None
 
 
 async def test_one_connection_too_many(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ async def test_it_waits_for_the_topology(own_nats_server: NatsServer, tmp_path: 
         assert "topology" in (await missing(process))[1]["archive"]
         async with broker(own_nats_server.url):
             await process.ready()
+            assert await missing(process) == (200, {})
 
 
 async def test_metrics_tell_the_lag(own_nats_server: NatsServer, tmp_path: Path) -> None:

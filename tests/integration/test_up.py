@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from tests.backends.nats import NatsServer
+from tests.listener import close_all
 from tests.ups import Up, alive, descendants, readyz, running
-from tests.viewer import Viewer, close_all
+from tests.viewer import Viewer
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.media, pytest.mark.e2e]

@@ -179,7 +179,7 @@ def segment(seconds: float, size: int) -> Segment:
 
 
 def test_the_master_playlist() -> None:
-    """Codecs, resolution, frame rate, and a bandwidth that is raised by a higher peak but not by a stub at the end."""
+    """Codecs, resolution, frame rate, and a bandwidth that is raised by a higher peak but not by a short piece at the end."""
     made = master.variant("source", [AUDIO, VIDEO])
     assert made.measure(segment(1.0, 100_000), 1)
     assert not made.measure(segment(1.0, 90_000), 1)
