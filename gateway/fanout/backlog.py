@@ -56,6 +56,9 @@ class Backlog:
         except Unavailable as error:
             log.warning("viewer sent away", stream_id=audience.stream_id, cause=str(error))
             viewer.end()
+        except BaseException:
+            viewer.end()
+            raise
         self._done(viewer)
 
     async def _serve(self, audience: Audience) -> None:
@@ -70,6 +73,10 @@ class Backlog:
                 except Unavailable as error:
                     tries += 1
                     await self._wait(audience, waiting, tries, error)
+                except BaseException:
+                    # They would sit there in silence for ever.
+                    self._needing[audience] += waiting
+                    raise
         finally:
             for viewer in self._needing.pop(audience):
                 viewer.end()

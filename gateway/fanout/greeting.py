@@ -39,8 +39,11 @@ class Greetings:
                     await self._all(audience, coming)
                 except Unavailable as error:
                     log.warning("viewers sent away", stream_id=audience.stream_id, cause=str(error), viewers=len(coming))
+                finally:
+                    # Whatever went wrong: who was told nothing now would sit there in silence for ever.
                     for viewer, _ in coming:
-                        viewer.end()
+                        if not viewer.greeted:
+                            viewer.end()
         finally:
             for viewer, _ in self._waiting.pop(audience):
                 viewer.end()

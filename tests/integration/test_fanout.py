@@ -57,6 +57,29 @@ async def test_the_cut_over_loses_and_reorders_nothing(nats_server: NatsServer, 
             assert seqs[start + 1 :] == viewer.seqs
 
 
+@pytest.mark.parametrize(("what", "last_id"), [("newest", None), ("state", 1), ("range", -1)])
+async def test_nobody_is_left_in_silence_by_a_fault(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, last_id: int | None
+) -> None:
+    """Whatever breaks while a viewer is brought forward, it is sent away, with a time to come back, and comes back well."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with gateway(nats_server.url, tmp_path, settings=load({"OVATION_RING_BYTES": "0"})) as g:
+        first, second = await g.say(comment(1)), await g.say(comment(2))
+        witness = await g.viewer().open()
+        viewer = g.viewer(last_id=first if last_id == -1 else last_id)
+        with monkeypatch.context() as fault:
+            fault.setattr(f"gateway.history.History.{what}", broken)
+            await viewer.open()
+            await viewer.ended()
+        assert viewer.retry is not None
+        await viewer.open()
+        await viewer.until(lambda v: v.seqs[-1:] == [second])
+        assert [witness.seqs, witness.faults, viewer.faults] == [[first, second], [], []]
+
+
 async def test_a_resume_inside_a_window_gets_its_rest(nats_server: NatsServer, tmp_path: Path) -> None:
     """Another gateway cut its windows elsewhere: a position inside ours is served from there on."""
     settings = load({"OVATION_WINDOW_MS": "500"})
