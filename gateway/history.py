@@ -11,7 +11,7 @@ from msgspec import Struct
 from gateway.latekeys import LateKeys
 from gateway.removals import Removals
 from gateway.shown import Shown, show
-from gateway.unarchived import Unarchived, item_of, learn
+from gateway.unarchived import FarBehind, Unarchived, item_of, learn
 from infra.clock import Clock
 from infra.jetstream.reader import LogMessage, LogState, Reader
 from infra.stores import CommentStore, StoredItem
@@ -146,12 +146,15 @@ class History:
         return (item, at_ms, removed) if isinstance(item, Comment) else None
 
     async def total(self, record: StreamRecord) -> tuple[int, bool]:
-        """Comments that are not removed, and whether that is exact: not while the broker is away.
+        """Comments that are not removed, and whether that is exact: not while the broker is away, or the archive far behind.
 
         Raises:
             Unavailable: the store does not answer.
         """
-        recent = await self._unarchived.read(record)
+        try:
+            recent = await self._unarchived.read(record)
+        except FarBehind:
+            return await self._store.total(record.stream_id), False
         total = await self._store.total(record.stream_id)
         # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
         rows = await self._store.range(record.stream_id, recent.through, recent.last, len(recent.messages) + 1)
@@ -173,7 +176,11 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        recent = await self._unarchived.read(record)
+        try:
+            recent = await self._unarchived.read(record)
+        except FarBehind:
+            last = await self._reader.last(subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id))
+            return last.seq if last is not None else await self._store.tail(record.stream_id)
         return recent.last if recent.messages else await self._store.tail(record.stream_id)
 
     async def removals(self, record: StreamRecord) -> Removals:
@@ -237,12 +244,16 @@ class History:
     async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
         """The newest *limit* visible items up to *until*, ascending, and the seq of the item before them (0: none).
 
-        Placeholders between them are included and not counted.
+        Placeholders between them are included and not counted. While the archive is far behind there are none: who comes
+        then begins with what comes next.
 
         Raises:
             Unavailable: as `range`.
         """
-        recent = await self._unarchived.read(record)
+        try:
+            recent = await self._unarchived.read(record)
+        except FarBehind:
+            return [], until
         found = [shown for shown in self._show(record, recent.messages, removals) if shown.seq <= until]
         found.reverse()
         before = min(found[-1].seq if found else until + 1, recent.through + 1)

@@ -23,6 +23,13 @@ KEPT = 100_000
 RETRY_S = 10
 
 
+class FarBehind(Unavailable):
+    """So much of a stream waits for the archive that it cannot be held here."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(f"the archive is behind: more than {MOST:,} items of this stream in {log} wait for it", RETRY_S)
+
+
 class Recent(Struct, frozen=True):
     """The messages after `through`, up to which the store has everything, and what they decide on comments.
 
@@ -61,7 +68,8 @@ class Unarchived:
         """Everything of a stream that is in the log now and not certainly in the store.
 
         Raises:
-            Unavailable: the store does not answer, or more than `MOST` messages wait to be archived.
+            FarBehind: more than `MOST` messages wait to be archived.
+            Unavailable: the store does not answer.
         """
         stream_id = record.stream_id
         if self._kept.get(stream_id) is not None:
@@ -80,7 +88,7 @@ class Unarchived:
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
         through = await self._store.archived_through(log)
         if through < (self._too_many.get(record.stream_id) or 0):
-            raise _too_many(log)
+            raise FarBehind(log)
         before = self._kept.get(record.stream_id)
         messages = [message for message in before.messages if message.seq > through] if before else []
         complete = True
@@ -95,7 +103,7 @@ class Unarchived:
             self._kept.drop(record.stream_id)
             # Reading them all again for each question would cost more than answering it.
             self._too_many.put(record.stream_id, messages[MOST // 2].seq, 1)
-            raise _too_many(log)
+            raise FarBehind(log)
         if before is not None and before.through == through:
             # What it has learned stays true, and fifty thousand messages are not taken apart for each question.
             removals = before.removals
@@ -106,10 +114,6 @@ class Unarchived:
         found = Recent(through, messages, removals, complete)
         self._kept.put(record.stream_id, found, max(1, len(messages)))
         return found
-
-
-def _too_many(log: str) -> Unavailable:
-    return Unavailable(f"the archive is behind: more than {MOST:,} items of this stream in {log} wait for it", RETRY_S)
 
 
 def learn(removals: Removals, messages: Iterable[LogMessage]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.history import History
+from gateway.removals import Removals
 from infra.clock import HandClock
 from infra.errors import LimitReached, Unavailable
 from infra.jetstream.reader import LogMessage
@@ -150,13 +151,17 @@ async def test_too_much_for_an_archive_that_is_away_is_said(
         monkeypatch.setattr(b.reader, "follow_from", _counted(b.reader.follow_from, "follow_from", reads))
         for _ in range(5):
             with pytest.raises(Unavailable, match="more than 20 items of this stream in LIVE_0 wait"):
-                await history.tail(record)
+                await history.comment(record, "1")
             with pytest.raises(Unavailable, match="the archive is behind"):
                 await history.by_msg_id_seq(record, "a key")
         assert reads == ["follow_from"]
+        # The stream itself can be looked at and watched; a list of streams does not fail for one of them.
+        assert (await history.total(record), await history.tail(record)) == ((0, False), acks[20].seq)
+        assert await history.newest(record, acks[20].seq, 50, Removals()) == ([], acks[20].seq)
 
         await store.write([], {subjects.live_log(0): acks[15].seq})
-        assert await history.tail(record) == acks[20].seq
+        assert await history.comment(record, "1") is None
+        assert await history.total(record) == (21 - 16, True)
         assert await history.by_msg_id_seq(record, "a key") is None
         await database.close()
 
