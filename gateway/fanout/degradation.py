@@ -1,7 +1,8 @@
 """What a stream's viewers are given when it grows too large for everything: the row of the table that is in force.
 
 Decided by one gateway for all that have viewers of the stream (of those heard of lately the one whose name sorts first),
-from what each measures, and announced on the pulse; so all sample alike. Below the table's second row nobody says anything, unless the first one leaves something out already.
+from what each measures, and announced on the pulse; so all sample alike. Below the table's second row nobody says anything,
+unless the first one leaves something out already.
 """
 
 import msgspec
