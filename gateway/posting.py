@@ -180,18 +180,29 @@ async def _parent(deps: Deps, record: StreamRecord, parent_comment_id: str | Non
     """
     if parent_comment_id is None:
         return None
+    parent = await _visible(deps, record, parent_comment_id)
+    root = parent.parent_comment_id
+    if root is not None:
+        # It becomes the parent, so it must be there as well.
+        await _visible(deps, record, root)
+    return root or parent_comment_id
+
+
+async def _visible(deps: Deps, record: StreamRecord, comment_id: str) -> Comment:
+    """A comment that may be replied to.
+
+    Raises:
+        Problem: VALIDATION, for one that is missing, removed or elsewhere.
+    """
     try:
-        parse_snowflake(parent_comment_id)
+        parse_snowflake(comment_id)
     except ValueError:
-        parent = None
+        shown = None
     else:
-        parent = await deps.history.comment(record, parent_comment_id)
-    if parent is None or parent.comment is None:
+        shown = await deps.history.comment(record, comment_id)
+    if shown is None or shown.comment is None:
         raise Problem("VALIDATION", "There is no such comment to reply to in this stream.", field="parent_comment_id")
-    root = parent.comment.parent_comment_id
-    if root is None:
-        return parent_comment_id
-    return root
+    return shown.comment
 
 
 def posted(stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: bool = False) -> PostedComment:

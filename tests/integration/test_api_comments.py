@@ -130,6 +130,12 @@ async def test_threads_are_one_level_deep(nats_server: NatsServer, tmp_path: Pat
         for parent in (gone, "1", "x", "*"):
             assert (422, "VALIDATION", "parent_comment_id") == _code(await ada.post(stream_id, "r", parent_comment_id=parent))
         assert 422 == (await ada.post(other, "r", parent_comment_id=root)).status_code
+        assert 204 == (await ada.http.delete(f"/streams/{stream_id}/comments/{root}")).status_code
+        # The root would be the parent of each of them.
+        for parent in (root, reply["comment_id"], deeper["comment_id"]):
+            assert (422, "VALIDATION", "parent_comment_id") == _code(await ada.post(stream_id, "r", parent_comment_id=parent))
+        kept = (await ada.http.get(f"/streams/{stream_id}/comments/{root}/replies")).json()
+        assert ["reply", "deeper"] == [each["text"] for each in kept["comments"]]
 
 
 async def test_removing_is_for_few_and_idempotent(nats_server: NatsServer, tmp_path: Path) -> None:
