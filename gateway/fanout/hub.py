@@ -277,7 +277,7 @@ class Hub:
             await audience.open()
             # Only now: what is counted from here on comes as a pulse.
             audience.pulse.know(await self._counters.parts(record.shard, record.stream_id))
-        except Unavailable:
+        except BaseException:
             await audience.close()
             raise
         self._audiences[record.stream_id] = audience
@@ -301,19 +301,25 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            now = self._clock.monotonic()
-            paused, self._ticked = now - self._ticked > PAUSED_S, now
-            with contextlib.suppress(Unavailable):
-                await (self.check_all() if paused else self._tails.due(list(self._audiences.values())))
-            if self._counting is None or self._counting.done():
-                # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
-                self._counting = self._spawn(self._arrivals.count())
-            for audience in list(self._audiences.values()):
-                audience.tick(now)
-                await self._measure(audience)
-                self._expire(audience)
-            self._bound_rings()
-            await self._close_idle(now)
+            try:
+                await self._beat(self._clock.monotonic())
+            except Exception:
+                # One stream's fault must not end heartbeats, expiry and tail checks of all others for good.
+                log.exception("a tick failed")
+
+    async def _beat(self, now: float) -> None:
+        paused, self._ticked = now - self._ticked > PAUSED_S, now
+        with contextlib.suppress(Unavailable):
+            await (self.check_all() if paused else self._tails.due(list(self._audiences.values())))
+        if self._counting is None or self._counting.done():
+            # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
+            self._counting = self._spawn(self._arrivals.count())
+        for audience in list(self._audiences.values()):
+            audience.tick(now)
+            await self._measure(audience)
+            self._expire(audience)
+        self._bound_rings()
+        await self._close_idle(now)
 
     async def _measure(self, audience: Audience) -> None:
         for message in audience.measure():

@@ -306,3 +306,28 @@ async def test_links_that_break_at_any_byte(nats_server: NatsServer, tmp_path: P
             assert viewer.faults + viewer.gaps == []
             assert seqs == viewer.seqs
         assert sum(viewer.connections for viewer in viewers) > 12
+
+
+async def test_one_fault_does_not_end_the_ticks(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a tick that failed, what ticks are for goes on: a credential that is over ends its viewer."""
+    async with gateway(nats_server.url, tmp_path) as g:
+        viewer = await g.viewer(backfill=0).open()
+        await viewer.until(lambda v: v.events)
+        audience = g.hub.audience(g.record.stream_id)
+        assert audience is not None
+        failed: list[float] = []
+
+        def fail(_self: object, now: float) -> None:
+            failed.append(now)
+            raise RuntimeError("planted")
+
+        with monkeypatch.context() as faulty:
+            faulty.setattr(type(audience), "tick", fail)
+            await eventually(lambda: bool(failed))
+        [served] = audience.viewers
+        served.expires_at = 0
+        audience.expiring.add(served)
+
+        await viewer.ended()
