@@ -12,12 +12,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from workers.media.rtmp.errors import ProtocolError
-from workers.media.rtmp.message import ABORT, MEDIA_TYPES, SET_CHUNK_SIZE, Message
+from workers.media.rtmp.message import ABORT, AGGREGATE, AUDIO, SET_CHUNK_SIZE, VIDEO, Message
 
 #: A keyframe at 50 Mbit/s is about 2 MB.
 MAX_MEDIA = 8 * 1024 * 1024
-#: `connect` is below 1 kB in every encoder seen.
+#: A frame of AAC is below 8 kB at the most channels there are.
+MAX_AUDIO = 256 * 1024
+#: Commands and metadata: `connect` is below 1 kB in every encoder seen, metadata below 4 kB.
 MAX_CONTROL = 64 * 1024
+_MOST = {AUDIO: MAX_AUDIO, VIDEO: MAX_MEDIA, AGGREGATE: MAX_MEDIA}
+#: The specification's own default, and the least any encoder uses. At one byte a chunk, which it allows too, a stream
+#: within its bit rate would keep a core busy.
+MIN_CHUNK_SIZE = 128
 #: Encoders use three to six.
 MAX_CHUNK_STREAMS = 64
 #: Bytes of begun messages on all chunk streams together.
@@ -157,7 +163,7 @@ class ChunkReader:
 
     def _check(self, header: _Header) -> None:
         """Refuse a message by its header, before a byte of it is kept."""
-        limit = MAX_MEDIA if header.type in MEDIA_TYPES else MAX_CONTROL
+        limit = _MOST.get(header.type, MAX_CONTROL)
         if header.length > limit:
             msg = f"message of type {header.type} with {header.length} bytes; at most {limit} are taken"
             raise ProtocolError(msg)
@@ -201,8 +207,8 @@ class ChunkReader:
 
     def _set_chunk_size(self, payload: bytes) -> None:
         size = int.from_bytes(payload[:4], "big")
-        if len(payload) < 4 or not 0 < size <= 0x7FFFFFFF:
-            msg = f"chunk size {size} is not allowed"
+        if len(payload) < 4 or not MIN_CHUNK_SIZE <= size <= 0x7FFFFFFF:
+            msg = f"chunk size {size} is not taken; at least {MIN_CHUNK_SIZE} is"
             raise ProtocolError(msg)
         self.chunk_size = size
 
