@@ -26,9 +26,11 @@ class Meter:
             Refused: it is more than is taken.
         """
         limits = self._limits
+        elapsed = now - self._since
+        if elapsed >= limits.rate_s:
+            self._since, self._bytes, self._messages, elapsed = now, 0, 0, 0.0
         self._bytes += size
         self._messages += messages
-        elapsed = now - self._since
         if self._bytes * 8 > limits.bit_rate * limits.rate_s:
             rate = self._bytes * 8 / max(elapsed, 0.1) / 1e6
             msg = (
@@ -39,8 +41,6 @@ class Meter:
         if self._messages > limits.messages * limits.rate_s:
             msg = f"The encoder sends more than {limits.messages} messages per second, which no broadcast needs."
             raise Refused("messages", msg)
-        if elapsed >= limits.rate_s:
-            self._since, self._bytes, self._messages = now, 0, 0
 
     def advance(self, timestamp: int, now: float) -> None:
         """Media of *timestamp* (ms) arrived at *now*.
