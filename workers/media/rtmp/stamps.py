@@ -25,6 +25,8 @@ class Stamps:
         # The nearest number to the last one that is *raw* modulo 2^32.
         stamp = last + (raw - last + _WRAP // 2) % _WRAP - _WRAP // 2
         self._last = stamp
+        # An encoder that steps back behind its own first message: no container has times before zero.
+        stamp = max(stamp, 0)
         newest = self._newest.get(kind, stamp)
         if newest - JITTER_MS <= stamp < newest:
             return newest

@@ -29,10 +29,8 @@ def test_small_steps_back_stand_still_and_large_ones_are_told() -> None:
 def test_what_comes_out_is_what_went_in_modulo_the_edge(start: int, steps: list[tuple[int, int]]) -> None:
     """Whatever the steps, times are off by a small step back at most, and never lose a turn of the counter."""
     stamps, clock = Stamps(), start
+    stamps.take(9, start)
     for kind, step in steps:
         clock += step
-        if clock < 0:
-            return
         found = stamps.take(kind, clock & 0xFFFFFFFF)
-        first = start & 0xFFFFFFFF
-        assert 0 <= found - (clock - start + first) <= JITTER_MS + 0
+        assert 0 <= found - max(clock, 0) <= JITTER_MS
