@@ -58,7 +58,7 @@ RTMP_CLOSED = _counter(
     "reason",
 )
 INGEST_BYTES = _counter("ovation_ingest_bytes", "Bytes taken from encoders that publish")
-INGEST_MESSAGES = _counter("ovation_ingest_messages", "Messages of sound, pictures and metadata taken from encoders")
+INGEST_MESSAGES = _counter("ovation_ingest_messages", "RTMP messages taken from encoders that publish")
 PUBLISH_REFUSED = _counter(
     "ovation_publish_refused",
     "Encoders refused, by reason: key, guesses (too many wrong keys), unavailable, codec, keyframes, bit_rate, messages, slow",

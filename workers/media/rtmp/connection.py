@@ -15,7 +15,7 @@ from workers.media.rtmp.guesses import Guesses
 from workers.media.rtmp.keyframes import Keyframes
 from workers.media.rtmp.limits import Limits
 from workers.media.rtmp.meter import Meter
-from workers.media.rtmp.session import Event, MediaReceived, PublishEnded, PublishRequested, Session
+from workers.media.rtmp.session import MediaReceived, PublishEnded, PublishRequested, Session
 from workers.media.rtmp.tls import Tls
 from workers.media.rtmp.wire import Wire
 from workers.media.streams import KeyRefused
@@ -104,35 +104,39 @@ class Connection:
         before = self._session.messages
         said = self._tls.feed(data) if self._tls is not None else data
         for event in self._session.feed(said):
-            await self._handle(event)
+            if isinstance(event, MediaReceived):
+                self._media(event)
+            else:
+                await self._handle(event)
             if self._over:
                 return
-        now = self._wire.now()
         if self._sink is not None:
-            self._meter.count(len(said), self._session.messages - before, now)
+            count = self._session.messages - before
+            metrics.INGEST_MESSAGES.inc(count)
+            self._meter.count(len(said), count, self._wire.now())
         elif self._session.handshaken:
             self._wire.until(self._started + self._limits.publish_s)
 
-    async def _handle(self, event: Event) -> None:
-        match event:
-            case MediaReceived(kind, timestamp, payload):
-                now = self._wire.now()
-                self._wire.until(now + self._limits.silence_s)
-                metrics.INGEST_MESSAGES.inc()
-                tag = plain(Tag(kind, timestamp, payload))
-                if tag is not None and self._sink is not None:
-                    self._meter.advance(timestamp, now)
-                    advice = self._keyframes.take(tag)
-                    if advice is not None:
-                        self._log.warning("keyframes are far apart", advice=advice)
-                        self._session.warn(advice)
-                    self._sink.take(self, tag)
-            case PublishRequested(key):
-                await self._admit(key)
-            case PublishEnded():
-                if self._sink is not None:
-                    self._sink.leave(self)
-                self._wire.until(self._wire.now() + self._limits.close_s)
+    def _media(self, event: MediaReceived) -> None:
+        now = self._wire.now()
+        self._wire.until(now + self._limits.silence_s)
+        tag = plain(Tag(*event))
+        if tag is None or self._sink is None:
+            return
+        self._meter.advance(event.timestamp, now)
+        advice = self._keyframes.take(tag)
+        if advice is not None:
+            self._log.warning("keyframes are far apart", advice=advice)
+            self._session.warn(advice)
+        self._sink.take(self, tag)
+
+    async def _handle(self, event: PublishRequested | PublishEnded) -> None:
+        if isinstance(event, PublishRequested):
+            await self._admit(event.key)
+            return
+        if self._sink is not None:
+            self._sink.leave(self)
+        self._wire.until(self._wire.now() + self._limits.close_s)
 
     async def _admit(self, key: str) -> None:
         self._flush()

@@ -24,6 +24,7 @@ CHUNK_SIZE = 4096
 STREAM_ID = 1
 _DYNAMIC = 2
 _PING, _PONG = 6, 7
+_SET_DATA_FRAME = encode("@setDataFrame")
 #: Bytes before `publish`, both handshakes included: encoders need below 10 kB. What is whole by then is never judged by its
 #: rate, so that it has to be little.
 MAX_BEFORE_PUBLISH = 128 * 1024
@@ -89,7 +90,13 @@ class Session:
             msg = f"{self._received} bytes and no publish; at most {MAX_BEFORE_PUBLISH} are read"
             raise ProtocolError(msg)
         for message in self._reader.feed(data):
-            yield from self._message(message)
+            self.messages += 1
+            if message.type in (kinds.AUDIO, kinds.VIDEO):
+                media = self._media(message.type, message.timestamp, message.payload)
+                if media is not None:
+                    yield media
+            else:
+                yield from self._message(message)
         self._acknowledge()
 
     def take_output(self) -> bytes:
@@ -126,10 +133,7 @@ class Session:
             self._out += self._writer.control(kinds.ACKNOWLEDGEMENT, (self._received & 0xFFFFFFFF).to_bytes(4, "big"))
 
     def _message(self, message: Message) -> Iterator[Event]:
-        self.messages += 1
         match message.type:
-            case kinds.AUDIO | kinds.VIDEO:
-                yield from self._media(message.type, message.timestamp, message.payload)
             case kinds.AGGREGATE:
                 yield from self._aggregate(message)
             case kinds.DATA | kinds.DATA_AMF3:
@@ -146,12 +150,13 @@ class Session:
             case _:
                 pass
 
-    def _media(self, kind: int, timestamp: int, payload: bytes) -> Iterator[Event]:
+    def _media(self, kind: int, timestamp: int, payload: bytes) -> MediaReceived | None:
         if not self._accepted:
             msg = "media before publish was accepted"
             raise ProtocolError(msg)
-        if payload and not self._ended:
-            yield MediaReceived(kind, self._stamps.take(kind, timestamp), payload)
+        if not payload or self._ended:
+            return None
+        return MediaReceived(kind, self._stamps.take(kind, timestamp), payload)
 
     def _aggregate(self, message: Message) -> Iterator[Event]:
         """Section 7.1.6: FLV tags with back pointers; times are relative to the first one's."""
@@ -169,14 +174,17 @@ class Session:
                 msg = "aggregate message cut short"
                 raise ProtocolError(msg)
             if body[at] in (kinds.AUDIO, kinds.VIDEO):
-                yield from self._media(body[at], (message.timestamp + stamp - first) & 0xFFFFFFFF, payload)
+                media = self._media(body[at], (message.timestamp + stamp - first) & 0xFFFFFFFF, payload)
+                if media is not None:
+                    yield media
             at += 11 + size + 4
         self.messages += count
 
     def _data(self, timestamp: int, payload: bytes) -> Iterator[Event]:
-        name = encode("@setDataFrame")
-        if payload.startswith(name):
-            yield from self._media(kinds.DATA, timestamp, payload[len(name) :])
+        if payload.startswith(_SET_DATA_FRAME):
+            media = self._media(kinds.DATA, timestamp, payload[len(_SET_DATA_FRAME) :])
+            if media is not None:
+                yield media
 
     def _command(self, payload: bytes) -> Iterator[Event]:
         values = decode(payload)

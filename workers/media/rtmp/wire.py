@@ -22,7 +22,7 @@ class Wire:
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time()
-        self._waiting: asyncio.Timeout | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         # Four parts for IPv6, two for IPv4, none for a peer that is gone already.
         self.address = str((writer.get_extra_info("peername") or ("?",))[0])
         self._set_options()
@@ -34,8 +34,20 @@ class Wire:
     def until(self, deadline: float) -> None:
         """Wait for the peer until *deadline*, from now on; also where a `read` is waiting already."""
         self._deadline = deadline
-        if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(deadline)
+        # One timer that is set anew when it rings too early: a publisher moves its deadline a hundred times a second.
+        if self._alarm is None or deadline < self._alarm.when():
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(self._deadline, self._rung)
+
+    def _rung(self) -> None:
+        if self.now() < self._deadline:
+            self._set_alarm()
+        else:
+            self._reader.set_exception(TimeoutError())
 
     async def read(self) -> bytes:
         """What came next; nothing at the peer's end.
@@ -46,11 +58,7 @@ class Wire:
         """
         if self.now() >= self._deadline:
             raise TimeoutError
-        try:
-            async with asyncio.timeout_at(self._deadline) as self._waiting:
-                return await self._reader.read(_READ)
-        finally:
-            self._waiting = None
+        return await self._reader.read(_READ)
 
     def write(self, data: bytes) -> None:
         """Send *data*; does not wait."""
@@ -76,6 +84,8 @@ class Wire:
 
     def close(self, seconds: float) -> None:
         """Close; a peer that has not read what was said is dropped after *seconds*: its socket would stay for ever."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._writer.close()
         self._loop.call_later(seconds, self._writer.transport.abort)
 
