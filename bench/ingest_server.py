@@ -31,6 +31,7 @@ class Nowhere:
 
     def take(self, publisher: Publisher, tag: Tag) -> None:
         """Drop *tag*."""
+        del publisher, tag
         self.taken += 1
 
     def leave(self, publisher: Publisher) -> None:

@@ -10,4 +10,6 @@ plant.py     bugs planted one at a time, to see that a test catches each
 bugs.py      which bugs, where, and the test that has to catch each
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 proxies.sh   nginx and HAProxy for the tests behind them, likewise, unpacked into .venv
+gstreamer.sh GStreamer for the tests of encoders, likewise
+unpack.sh    how Debian's packages are unpacked, for the two
 """
