@@ -142,6 +142,7 @@ def obs() -> Dialogue:
         Said(9, 133, picture(1200)),
         Said(8, 64, sound(341)),
         Said(8, 85, sound(341)),
+        Said(9, 167, picture(9000)),
         Said(8, 106, sound(5000)),
     ]
     raw += b"".join(out.write(4, *each[::2], each[1], 1, large=not each[1]) for each in media)
