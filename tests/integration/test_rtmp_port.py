@@ -12,12 +12,12 @@ import pytest
 
 from infra.clock import HandClock
 from infra.settings import Limit
+from infra.telemetry import metrics
 from tests.dialogues import AAC_HEADER, AVC_HEADER, keyframe, picture, sound
 from tests.rtmp import CONNECT, HELLO, Publisher, chunk, command
 from tests.rtmp_port import SHORT, Port, listening
 from tests.waits import eventually
 from workers.media.rtmp.limits import Limits
-from workers.media.rtmp.wire import Wire
 
 SHAKEN = HELLO + bytes(1536)
 LONG = Limits(handshake_s=60, publish_s=60, silence_s=60, close_s=0.3)
@@ -180,9 +180,12 @@ async def test_a_clock_that_stands_still_is_told_that_the_line_is_slow() -> None
 async def test_a_peer_that_reads_nothing_is_dropped() -> None:
     """It asks for answers without end and leaves them unread: what is kept for it is bounded."""
     async with listening(msgspec.structs.replace(LONG, messages=10**9, bit_rate=1e12)) as port:
-        publisher = await publishing(port)
-        raw = publisher.writer.get_extra_info("socket")
+        raw = socket.socket()
+        # Before it connects, so that the server's kernel holds little for it as well.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", port.number))
+        publisher = Publisher(*await asyncio.open_connection(sock=raw))
+        assert (await publisher.publish("good"))["level"] == "status"
         publisher.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket
         pings = chunk(4, b"\0\6" + bytes(4), channel=2) * 2000
 
@@ -193,25 +196,8 @@ async def test_a_peer_that_reads_nothing_is_dropped() -> None:
 
         with pytest.raises(ConnectionError):
             # Sooner than the kernel, which gives up what is not acknowledged for 10 s.
-            await asyncio.wait_for(ask_on(), 6)
+            await asyncio.wait_for(ask_on(), 8)
         await eventually(lambda: port.server.connections == 0)
-
-
-async def test_a_half_open_peer_is_found_by_the_kernel() -> None:
-    """Keepalive probes and the time for what is not acknowledged are set on every connection."""
-    found: list[int] = []
-
-    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        Wire(reader, writer)
-        raw = writer.get_extra_info("socket")
-        found.append(raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
-        found.extend(raw.getsockopt(socket.IPPROTO_TCP, each) for each in (socket.TCP_KEEPIDLE, socket.TCP_USER_TIMEOUT))
-        writer.close()
-
-    async with await asyncio.start_server(accepted, "127.0.0.1", 0) as server:
-        publisher = await Publisher.connect(*server.sockets[0].getsockname())
-        await closed_after(publisher)
-    assert found == [1, 5, 10_000]
 
 
 async def test_a_wrong_key_is_refused_in_half_a_second() -> None:
@@ -245,17 +231,11 @@ async def test_a_refusal_can_be_read_however_much_is_on_its_way() -> None:
         assert not publisher.writer.transport.is_closing()
 
 
-async def test_a_missing_key_is_named() -> None:
-    """An encoder whose field was left empty."""
-    async with listening(LONG) as port:
-        assert "missing" in await refusal(port, "")
-        assert port.stage.asked == []
-
-
 async def test_wrong_keys_are_bounded_by_address() -> None:
     """After some, even the good one has to wait, is told how long, and costs no look-up; then it is taken."""
     clock = HandClock()
     async with listening(msgspec.structs.replace(LONG, bad_keys=Limit(3, 60)), clock=clock) as port:
+        assert "missing" in await refusal(port, "")
         for _ in range(3):
             assert await refusal(port, "wrong") == "Unknown stream key."
         assert "try again in 60 s" in await refusal(port, "good")
@@ -272,7 +252,7 @@ async def test_a_registry_that_is_away_is_no_wrong_key() -> None:
         port.stage.away = True
         assert "try again" in await refusal(port, "good")
         port.stage.away = False
-        await publishing(port)
+        assert await publishing(port)
 
 
 @pytest.mark.parametrize("limits", [{"connections": 2}, {"per_address": 2}], ids=["in-total", "by-address"])
@@ -284,9 +264,14 @@ async def test_one_connection_too_many(limits: dict[str, int]) -> None:
         assert await closed_after(third) < 1
         second.writer.close()
         await eventually(lambda: port.server.connections == 1)
-        await refusal(port, "wrong")
         first.send(8, AAC_HEADER)
         await eventually(lambda: len(port.stage.tags) == 1)
+
+
+def refusals() -> float:
+    """Encoders refused so far, as the metrics tell."""
+    metric = next(iter(metrics.PUBLISH_REFUSED.collect()))
+    return sum(each.value for each in metric.samples if each.name.endswith("_total"))
 
 
 @pytest.fixture
@@ -316,10 +301,12 @@ async def test_what_is_not_taken_is_told(
 ) -> None:
     """The encoder is cut with a description that says what to set, and the broadcast is left."""
     port, publisher = encoder
+    before = refusals()
     for each in media:
         publisher.send(*each)
     status = await publisher.status()
     assert words in str(status["description"])
+    assert refusals() == before + 1
     assert status["level"] == "error"
     assert await closed_after(publisher) < 1
     await eventually(lambda: port.stage.publisher is None)

@@ -21,8 +21,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     publish_s: float = 10.0
     #: Encoders send sound every 20-40 ms; what completes no media message for this long is gone, whatever its socket says.
     silence_s: float = 10.0
-    #: What a peer may take to close after it said deleteStream, or to read why it was refused.
-    close_s: float = 2.0
+    #: What a peer may take to close after it said deleteStream, or to read why it was refused: FFmpeg reads only when it has
+    #: written something, and an encoder that looks ahead may have nothing to write for two seconds.
+    close_s: float = 5.0
     #: Bits per second, averaged over `rate_s`. An encoder whose line comes back sends what it held: seconds, not a flood.
     bit_rate: float = 20e6
     #: Messages per second, averaged alike: 120 pictures and 100 frames of sound are 220, and each costs us some 30 us.
