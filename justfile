@@ -25,7 +25,7 @@ ovation *args: setup
 
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
-test: setup chromium proxies check web
+test: setup chromium proxies _gstreamer check web
     # The page alone, since it says how soon a person sees a comment; the rest, which mostly waits, two files at a time.
     pytest tests/e2e/test_page.py && pytest -n 2 --dist loadfile --ignore=tests/e2e/test_page.py
 
@@ -49,7 +49,7 @@ integration *args: setup proxies
 
 [group("check")]
 [doc("tests of whole processes, killed and restarted, and of the page in Chromium")]
-e2e *args: setup chromium
+e2e *args: setup chromium _gstreamer
     pytest tests/e2e "$@"
 
 [group("check")]
@@ -85,6 +85,9 @@ chromium:
 [doc("unpack nginx and HAProxy for the tests behind them where they are missing")]
 proxies:
     @sh scripts/proxies.sh
+
+_gstreamer:
+    @sh scripts/gstreamer.sh
 
 [group("tidy")]
 [doc("remove what set-up and tests made; Ovation's data in .ovation stays")]

@@ -1,4 +1,4 @@
-"""Benchmarks of the fan-out: one command each, results in `results/`, tables and plots in README.md.
+"""Benchmarks of the fan-out and of ingest: one command each, results in `results/`, tables and plots in README.md.
 
 The load generator and the limit are C; everything else drives the real `ovation gateway` from outside. The server under
 test runs alone on core 0; load generator, publisher and nats-server share core 1.
@@ -34,6 +34,8 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     storm.py          everybody cut and back at once
     streams.py        very many quiet streams
     tls.py            behind nginx with TLS
+    ingest.py         many encoders at 4 Mbit/s, over RTMP and RTMPS
+    ingest_server.py  the RTMP port whose broadcasts lead nowhere
     report.py         results into README.md
     plots.py          results into pictures
 """

@@ -53,6 +53,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     rtmp_host: str = "127.0.0.1,::1"
     # The RTMP port encoders push to.
     rtmp_port: Port = 1935
+    # The port of RTMP over TLS, open where there is a certificate.
+    rtmps_port: Port = 1936
+    # A PEM file with the certificate of RTMPS and its chain; read again when it changes. Empty: no RTMPS.
+    rtmps_certificate_file: str = ""
+    # A PEM file with its key, not encrypted. Empty: the key is in the certificate's file.
+    rtmps_key_file: str = ""
     # The internal port: /healthz, /readyz, /metrics; 0 chooses a free one. Under `ovation up` it is the supervisor's own.
     ops_port: Port = 9600
     # Where the internal port listens.
@@ -165,6 +171,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     media_interrupt_s: Annotated[float, Meta(ge=0, le=FINITE)] = 1.0
     # RTMP connections one media worker takes.
     max_publishers: Count = 200
+    # RTMP connections from one address (of IPv6: one /64); 0 for any number, as behind a proxy for TCP.
+    publishers_per_address: Annotated[int, Meta(ge=0)] = 50
+    # Refused stream keys per address: count/seconds; after that even a good key has to wait. Counted from the first.
+    limit_bad_keys: Limit = Limit(10, 60)
+    # Mbit/s one encoder may send, averaged over 5 s; above, it is cut and told.
+    publish_max_mbit: Annotated[float, Meta(gt=0, le=FINITE)] = 20.0
+    # Seconds between two keyframes above which an encoder is cut and told. Above 2 s it is warned.
+    keyframe_max_s: Annotated[float, Meta(gt=0, le=10)] = 10.0
     # auto: people's form on a terminal, JSON elsewhere.
     log_format: Literal["auto", "json", "text"] = "auto"
     # The least level that is logged.
@@ -241,6 +255,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     public = urlsplit(made.public_url)
     if made.public_url and (public.scheme not in ("http", "https") or not public.hostname or public.query or public.fragment):
         msg = f"{PREFIX}PUBLIC_URL={made.public_url!r}: expected http://host or https://host, with a port or a path if need be"
+        raise BadSettings(msg)
+    if made.rtmps_key_file and not made.rtmps_certificate_file:
+        msg = f"{PREFIX}RTMPS_KEY_FILE is set: set {PREFIX}RTMPS_CERTIFICATE_FILE as well"
         raise BadSettings(msg)
     if made.proxy_protocol != "off" and not made.trusted_proxies:
         msg = f"{PREFIX}PROXY_PROTOCOL={made.proxy_protocol!r}: set {PREFIX}TRUSTED_PROXIES to the proxies that send it"

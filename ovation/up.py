@@ -26,6 +26,7 @@ from ovation.datadir import DataDir
 from ovation.programs import NATS_SERVER
 from ovation.screen import Screen
 from ovation.supervisor import Program, Row, Supervised
+from workers.media.rtmp.certificate import Certificate
 
 OVATION = [sys.executable, "-m", "ovation"]
 #: On top of the drain period and of the longest wait for an absent broker.
@@ -230,6 +231,8 @@ class Up:
             ports.check_free("127.0.0.1", s.nats_port, "OVATION_NATS_PORT")
         hosts = [host for part in s.rtmp_host.split(",") if (host := part.strip())]
         ports.check_any(hosts, s.rtmp_port, "OVATION_RTMP_PORT")
+        if s.rtmps_certificate_file:
+            ports.check_any(hosts, s.rtmps_port, "OVATION_RTMPS_PORT")
         ports.check_free(s.ops_host, s.ops_port, "OVATION_OPS_PORT")
         return http
 
@@ -275,6 +278,8 @@ def _decided(settings: Settings, data: DataDir) -> Settings:
     )
     decided.store_path()
     decided.media_path()
+    if decided.rtmps_certificate_file:
+        Certificate.read(decided.rtmps_certificate_file, decided.rtmps_key_file, SystemClock())
     Authenticator(decided, SystemClock())
     return decided
 

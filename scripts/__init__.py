@@ -8,6 +8,10 @@ web.py       npm in web/: install, build, and the scripts of package.json
 reference.py docs/settings.md and docs/metrics.md, written from the code
 plant.py     bugs planted one at a time, to see that a test catches each
 bugs.py      which bugs, where, and the test that has to catch each
+ingestbugs.py those in taking broadcasts in
+bug.py       what a bug is
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 proxies.sh   nginx and HAProxy for the tests behind them, likewise, unpacked into .venv
+gstreamer.sh GStreamer for the tests of encoders, likewise
+unpack.sh    how Debian's packages are unpacked, for the two
 """

@@ -1,18 +1,7 @@
 """The deliberate mistakes that `plant.py` plants: what each is, where it goes, and the test that has to catch it."""
 
-from typing import NamedTuple
-
-
-class Bug(NamedTuple):
-    """One deliberate mistake: *old* becomes *new* in *file*, and *test* must fail."""
-
-    name: str
-    what: str
-    file: str
-    old: str
-    new: str
-    test: str
-
+from scripts.bug import Bug
+from scripts.ingestbugs import INGEST
 
 BUGS = [
     Bug(
@@ -210,6 +199,7 @@ BUGS = [
         "else (stream.timestamp + (stream.delta if header.field is not None else 0)) & _WRAP",
         "tests/unit/workers/media/test_chunks.py",
     ),
+    *INGEST,
     Bug(
         "epoch-joiner",
         "who joins in the middle of an epoch is given blocks that refer to what it never had",

@@ -28,6 +28,7 @@ def pytest_report_header() -> list[str]:
         f"broker:   {what}",
         f"store:    SQLite {sqlite3.sqlite_version}",
         f"ffmpeg:   {programs.described(programs.ffmpeg(), '-version')}",
+        f"gstreamer: {programs.described(programs.gstreamer(), '--version', missing='none: a test of encoders will fail')}",
         f"browser:  {programs.described(programs.chromium(), '--version', missing='no Chromium: browser tests will fail')}",
         f"node:     {programs.described(programs.node(), '--version', missing='none on the PATH')}",
         f"nginx:    {programs.described(programs.nginx(), '-v', missing='none: proxy tests will fail')}",

@@ -4,6 +4,7 @@ Writes its own chunks; only what the server answers is read with our reader.
 """
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Mapping
 
@@ -40,9 +41,10 @@ class Publisher:
         self._chunks = ChunkReader()
 
     @classmethod
-    async def connect(cls, host: str, port: int) -> "Publisher":
-        """Open the connection; nothing is said yet."""
-        return cls(*await asyncio.open_connection(host, port))
+    async def connect(cls, host: str, port: int, trusted: ssl.SSLContext | None = None) -> "Publisher":
+        """Open the connection, over TLS with *trusted*; nothing is said yet."""
+        name = "localhost" if trusted else None
+        return cls(*await asyncio.open_connection(host, port, ssl=trusted, server_hostname=name))
 
     async def shake(self) -> None:
         """The handshake."""
@@ -55,12 +57,20 @@ class Publisher:
         await self.shake()
         self.writer.write(CONNECT + command("createStream", 2.0, None))
         self.writer.write(command("publish", 3.0, None, key, "live", stream_id=1))
+        return await self.status()
+
+    async def status(self) -> Mapping[str, Value]:
+        """The information object of the next `onStatus`."""
         while True:
             message = await self.message()
             if message.type == COMMAND and (values := decode(message.payload))[0] == "onStatus":
                 status = values[3]
                 assert isinstance(status, Mapping)
                 return status
+
+    def send(self, kind: int, payload: bytes, timestamp: int = 0) -> None:
+        """A media message."""
+        self.writer.write(chunk(kind, payload, channel=6, timestamp=timestamp, stream_id=1))
 
     async def message(self) -> Message:
         """The next message from the server."""

@@ -51,8 +51,19 @@ DEAD_LETTERS = _counter("ovation_dead_letters", "Poison messages put aside, by c
 
 # media
 PUBLISHERS = _gauge("ovation_publishers", "Encoders connected and accepted")
-INGEST_BYTES = _counter("ovation_ingest_bytes", "Bytes of media taken from encoders")
-PUBLISH_REFUSED = _counter("ovation_publish_refused", "Encoders refused, by reason", "reason")
+RTMP_CONNECTIONS = _gauge("ovation_rtmp_connections", "Connections to the RTMP ports, by transport: rtmp or rtmps", "transport")
+RTMP_CLOSED = _counter(
+    "ovation_rtmp_closed",
+    "Connections closed by us, by reason: total or address (no room), protocol (no or wrong RTMP), silent (a deadline)",
+    "reason",
+)
+INGEST_BYTES = _counter("ovation_ingest_bytes", "Bytes taken from encoders that publish")
+INGEST_MESSAGES = _counter("ovation_ingest_messages", "RTMP messages taken from encoders that publish")
+PUBLISH_REFUSED = _counter(
+    "ovation_publish_refused",
+    "Encoders refused, by reason: key, guesses (too many wrong keys), unavailable, codec, keyframes, bit_rate, messages, slow",
+    "reason",
+)
 FFMPEG_RESTARTS = _counter("ovation_ffmpeg_restarts", "Times an ffmpeg was started again after it died")
 SEGMENTS = _counter("ovation_segments", "HLS segments made public")
 

@@ -34,6 +34,12 @@ def haproxy() -> str | None:
     return _proxy("haproxy")
 
 
+def gstreamer() -> str | None:
+    """gst-launch-1.0: the one that GST_LAUNCH names, unpacked by `scripts/gstreamer.sh`, or on the PATH; None without."""
+    path = os.pathsep.join([f"{sys.prefix}/gstreamer/bin", os.environ.get("PATH", "")])
+    return shutil.which(os.environ.get("GST_LAUNCH") or "gst-launch-1.0", path=path)
+
+
 def _proxy(name: str) -> str | None:
     # Debian keeps them where only root's PATH leads.
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", f"{sys.prefix}/proxies/bin"])

@@ -14,8 +14,9 @@ import pytest
 
 from tests import hls_rules
 from tests.encoders import FFMPEG, Encoder, Studio, free_port, picture_and_tone, serve, studio
-from tests.rtmp import CONNECT, HELLO, Publisher, chunk
+from tests.rtmp import Publisher
 from tests.waits import eventually
+from workers.media.rtmp.limits import Limits
 
 pytestmark = pytest.mark.media
 
@@ -218,44 +219,9 @@ async def test_streams_left_live_by_a_dead_worker_are_called_interrupted(
         assert [state for state, _ in video.registry.states] == ["live", "interrupted"]
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        HELLO + bytes(1536) + CONNECT + chunk(9, b"\x17\x01\0\0\0" + bytes(64), channel=6, stream_id=1),
-        HELLO + bytes(1536) + chunk(20, b"\x02\x00\x07connect\x00" + bytes(8) + b"\x03\x00\x01a" * 60),
-        HELLO + bytes(1536) + b"\x03\0\0\0\xff\xff\xff\x14" + bytes(4),
-        HELLO + bytes(1536) + b"".join(bytes((channel,)) + b"\0\0\0\0\0\x40\x14" + bytes(5) for channel in range(2, 64)) * 2,
-    ],
-    ids=["http", "tls", "media-before-publish", "amf-depth", "16-mb-command", "chunk-streams"],
-)
-async def test_nonsense_is_closed_at_once(tmp_path: Path, said: bytes) -> None:
-    """Whatever is no publisher is closed within a second, and costs nobody else anything."""
-    async with studio(tmp_path) as video:
-        publisher = await Publisher.connect("127.0.0.1", video.port)
-        publisher.writer.write(said)
-        async with asyncio.timeout(1):
-            await publisher.finish()
-        assert video.registry.states == []
-
-
-@pytest.mark.parametrize("said", [b"", HELLO[:700], HELLO + bytes(1536)], ids=["nothing", "half-a-hello", "no-publish"])
-async def test_silence_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
-    """A peer that connects and says nothing, or too little, is not kept."""
-    monkeypatch.setattr("workers.media.rtmp.connection.HANDSHAKE_S", 0.3)
-    monkeypatch.setattr("workers.media.rtmp.connection.PUBLISH_S", 0.6)
-    async with studio(tmp_path) as video:
-        publisher = await Publisher.connect("127.0.0.1", video.port)
-        publisher.writer.write(said)
-        async with asyncio.timeout(2):
-            await publisher.finish()
-        assert video.registry.states == []
-
-
 async def test_a_publisher_that_falls_silent_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop that was closed in mid-stream: its socket stays open, the video is called interrupted all the same."""
-    monkeypatch.setattr("workers.media.rtmp.connection.SILENCE_S", 0.5)
+    monkeypatch.setattr("workers.media.rtmp.limits.Limits.of", lambda _: Limits(silence_s=0.5))
     async with studio(tmp_path) as video:
         encoder = await video.push(*picture_and_tone(60))
         await video.state("live")

@@ -67,6 +67,8 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
         ("media_url", "s3://bucket", "OVATION_MEDIA_URL='s3://bucket': expected file:///path"),
         ("jwt_secret", "short", "OVATION_JWT_SECRET"),
         ("jwt_public_key_file", "/nowhere.pem", "OVATION_JWT_PUBLIC_KEY_FILE"),
+        ("rtmps_certificate_file", "/nowhere.pem", "OVATION_RTMPS_CERTIFICATE_FILE='/nowhere.pem'"),
+        ("rtmps_key_file", "/nowhere.pem", "set OVATION_RTMPS_CERTIFICATE_FILE"),
     ],
 )
 async def test_a_bad_setting(tmp_path: Path, name: str, value: str, said: str) -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from infra.clock import SystemClock
+from infra.errors import BadSettings
 from infra.settings import Settings
 from infra.telemetry import logs
 from workers.media.broadcast import Terms
 from workers.media.broadcasts import Broadcasts
 from workers.media.command import find_ffmpeg
+from workers.media.rtmp.certificate import Certificate
+from workers.media.rtmp.limits import Limits
 from workers.media.rtmp.server import Server
 from workers.media.slots import Slots
 from workers.media.streams import BroadcastRegistry
@@ -22,7 +25,12 @@ async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio
 
     Raises:
         OSError: the RTMP port is taken or the media folder cannot be made.
+        BadSettings: RTMPS cannot be offered: its certificate, its key, or its port; names the variable.
     """
+    clock = SystemClock()
+    certificate = None
+    if settings.rtmps_certificate_file:
+        certificate = Certificate.read(settings.rtmps_certificate_file, settings.rtmps_key_file, clock)
     folder = settings.media_path()
     folder.mkdir(parents=True, exist_ok=True)
     terms = Terms(
@@ -30,10 +38,11 @@ async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio
         transcode_height=settings.transcode_height,
         interrupt_s=settings.media_interrupt_s,
     )
-    broadcasts = Broadcasts(registry=registry, folder=folder, clock=SystemClock(), slots=Slots(), terms=terms)
-    server = Server(broadcasts, settings.max_publishers)
+    broadcasts = Broadcasts(registry=registry, folder=folder, clock=clock, slots=Slots(), terms=terms)
+    server = Server(broadcasts, Limits.of(settings), clock)
     hosts = [host.strip() for host in settings.rtmp_host.split(",") if host.strip()]
     port = await server.listen(hosts, settings.rtmp_port)
+    renewing = await _listen_tls(server, hosts, settings.rtmps_port, certificate) if certificate is not None else None
     following = asyncio.create_task(broadcasts.follow(), name="follow stream records")
     disowning = asyncio.create_task(broadcasts.disown(), name="disown orphaned streams")
     logs.get(__name__).info("taking RTMP", hosts=hosts, port=port, folder=str(folder))
@@ -48,9 +57,18 @@ async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio
         await broadcasts.drain()
         await server.closed()
 
-        disowning.cancel()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await disowning
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for task in filter(None, (disowning, following, renewing)):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _listen_tls(server: Server, hosts: Sequence[str], port: int, certificate: Certificate) -> asyncio.Task[None]:
+    try:
+        port = await server.listen(hosts, port, certificate.context)
+    except OSError as error:
+        await server.close()
+        msg = f"OVATION_RTMPS_PORT={port}: {error}"
+        raise BadSettings(msg) from error
+    logs.get(__name__).info("taking RTMPS", hosts=hosts, port=port)
+    return asyncio.create_task(certificate.follow(), name="renew the certificate")

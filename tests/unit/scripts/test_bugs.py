@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bugs import BUGS, Bug
+from scripts.bug import Bug
+from scripts.bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[3]
 

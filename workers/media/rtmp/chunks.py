@@ -12,12 +12,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from workers.media.rtmp.errors import ProtocolError
-from workers.media.rtmp.message import ABORT, MEDIA_TYPES, SET_CHUNK_SIZE, Message
+from workers.media.rtmp.message import ABORT, AGGREGATE, AUDIO, SET_CHUNK_SIZE, VIDEO, Message
 
 #: A keyframe at 50 Mbit/s is about 2 MB.
 MAX_MEDIA = 8 * 1024 * 1024
-#: `connect` is below 1 kB in every encoder seen.
+#: A frame of AAC is below 8 kB at the most channels there are.
+MAX_AUDIO = 256 * 1024
+#: Commands and metadata: `connect` is below 1 kB in every encoder seen, metadata below 4 kB.
 MAX_CONTROL = 64 * 1024
+_MOST = {AUDIO: MAX_AUDIO, VIDEO: MAX_MEDIA, AGGREGATE: MAX_MEDIA}
+#: The specification's own default, and the least any encoder uses. At one byte a chunk, which it allows too, a stream
+#: within its bit rate would keep a core busy.
+MIN_CHUNK_SIZE = 128
 #: Encoders use three to six.
 MAX_CHUNK_STREAMS = 64
 #: Bytes of begun messages on all chunk streams together.
@@ -42,9 +48,9 @@ class _Stream:
 
 
 class _Header(NamedTuple):
-    """One chunk's header as read: *size* in bytes, *field* the timestamp field (extended or not), if it has one."""
+    """One chunk's header as read: *end* in the buffer, *field* the timestamp field (extended or not), if it has one."""
 
-    size: int
+    end: int
     field: int | None
     extended: int | None
     length: int
@@ -58,6 +64,8 @@ class ChunkReader:
     def __init__(self) -> None:
         self.chunk_size = 128
         self._buffer = bytearray()
+        #: Where what is not read yet begins in the buffer: cutting it off after every chunk would move the rest each time.
+        self._at = 0
         self._streams: dict[int, _Stream] = {}
         self._partial = 0
 
@@ -69,23 +77,48 @@ class ChunkReader:
         Raises:
             ProtocolError: from the iterator; the reader is of no use afterwards.
         """
+        if self._at:
+            del self._buffer[: self._at]
+            self._at = 0
         self._buffer += data
         return self._messages()
 
     def _messages(self) -> Iterator[Message]:
         while True:
-            consumed, message = self._chunk()
-            if not consumed:
-                return
-            del self._buffer[:consumed]
+            message = self._continued()
             if message is None:
-                continue
+                consumed, message = self._chunk()
+                if not consumed:
+                    return
+                self._at += consumed
+                if message is None:
+                    continue
             if message.type == SET_CHUNK_SIZE:
                 self._set_chunk_size(message.payload)
             elif message.type == ABORT:
                 self._abort(message.payload)
             else:
                 yield message
+
+    def _continued(self) -> Message | None:
+        """Read on while chunks continue their messages, until one is whole: what most chunks do, in a fraction of the time."""
+        buffer, streams = self._buffer, self._streams
+        at, have = self._at, len(self._buffer)
+        while at < have:
+            # A one-byte header of type 3.
+            stream = streams.get(buffer[at] & 0x3F) if buffer[at] > 0xC1 else None
+            if stream is None or stream.partial is None or stream.extended is not None:
+                return None
+            partial = stream.partial
+            end = at + 1 + min(self.chunk_size, stream.length - len(partial))
+            if end > have:
+                return None
+            partial += buffer[at + 1 : end]
+            self._at = at = end
+            if len(partial) == stream.length:
+                self._drop(stream)
+                return Message(stream.type, stream.timestamp, stream.stream_id, bytes(partial))
+        return None
 
     def _chunk(self) -> tuple[int, Message | None]:
         """Read one chunk: how many bytes it took (0: not all there yet) and the message it completed."""
@@ -105,27 +138,27 @@ class ChunkReader:
         resumes = form == 3 and stream.partial is not None
         have = len(stream.partial) if resumes and stream.partial is not None else 0
         take = min(self.chunk_size, header.length - have)
-        end = header.size + take
+        end = header.end + take
         if len(self._buffer) < end:
             if not resumes:
                 self._check(header)
             return 0, None
         if not resumes:
             self._begin(channel, stream, form, header)
-        return end, self._add(stream, self._buffer[header.size : end])
+        return end - self._at, self._add(stream, self._buffer[header.end : end])
 
     def _basic(self) -> tuple[int, int, int] | None:
         """Chunk type, chunk stream id and where the message header begins."""
-        buffer = self._buffer
-        if not buffer:
+        buffer, at = self._buffer, self._at
+        if at >= len(buffer):
             return None
-        form, channel = buffer[0] >> 6, buffer[0] & 0x3F
+        form, channel = buffer[at] >> 6, buffer[at] & 0x3F
         if channel > 1:
-            return form, channel, 1
-        size = 2 + channel
-        if len(buffer) < size:
+            return form, channel, at + 1
+        end = at + 2 + channel
+        if len(buffer) < end:
             return None
-        return form, 64 + int.from_bytes(buffer[1:size], "little"), size
+        return form, 64 + int.from_bytes(buffer[at + 1 : end], "little"), end
 
     def _header(self, form: int, at: int, stream: _Stream) -> _Header | None:
         buffer = self._buffer
@@ -133,14 +166,13 @@ class ChunkReader:
         if len(buffer) < end:
             return None
         if form == 3:
-            size = end
             if stream.extended is not None:
                 repeated = stream.extended.to_bytes(4, "big")
                 found = bytes(buffer[end : end + 4])
                 if len(found) < 4 and repeated.startswith(found):
                     return None
-                size = end + 4 if found == repeated else end
-            return _Header(size, None, stream.extended, stream.length, stream.type, stream.stream_id)
+                end += 4 if found == repeated else 0
+            return _Header(end, None, stream.extended, stream.length, stream.type, stream.stream_id)
         length, kind, stream_id = stream.length, stream.type, stream.stream_id
         field = int.from_bytes(buffer[at : at + 3], "big")
         if form < 2:
@@ -157,7 +189,7 @@ class ChunkReader:
 
     def _check(self, header: _Header) -> None:
         """Refuse a message by its header, before a byte of it is kept."""
-        limit = MAX_MEDIA if header.type in MEDIA_TYPES else MAX_CONTROL
+        limit = _MOST.get(header.type, MAX_CONTROL)
         if header.length > limit:
             msg = f"message of type {header.type} with {header.length} bytes; at most {limit} are taken"
             raise ProtocolError(msg)
@@ -201,8 +233,8 @@ class ChunkReader:
 
     def _set_chunk_size(self, payload: bytes) -> None:
         size = int.from_bytes(payload[:4], "big")
-        if len(payload) < 4 or not 0 < size <= 0x7FFFFFFF:
-            msg = f"chunk size {size} is not allowed"
+        if len(payload) < 4 or not MIN_CHUNK_SIZE <= size <= 0x7FFFFFFF:
+            msg = f"chunk size {size} is not taken; at least {MIN_CHUNK_SIZE} is"
             raise ProtocolError(msg)
         self.chunk_size = size
 

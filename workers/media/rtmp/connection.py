@@ -1,157 +1,192 @@
 """One socket: reads, deadlines, the admission of its key, and the tags that follow.
 
-Three silences are told apart, because each is some peer's normal failure: one that connects and says nothing, one that
-shakes hands and never publishes, one that publishes and stops (a laptop that was closed).
+Silences are told apart, because each is some peer's normal failure: one that connects and says nothing, one that shakes
+hands and never publishes, one that publishes and stops (a laptop that was closed). What counts is never a byte but what it
+completes, so that a byte now and then keeps no connection alive.
 """
-
-import asyncio
-import contextlib
-import socket
-from typing import TYPE_CHECKING
 
 from infra.errors import Unavailable
 from infra.telemetry import logs, metrics
-from workers.media.broadcasts import Broadcasts
 from workers.media.flv import Tag, Unsupported
-from workers.media.rtmp.errors import ProtocolError
-from workers.media.rtmp.session import Event, MediaReceived, PublishEnded, PublishRequested, Session
+from workers.media.rtmp.admission import Admission, Sink
+from workers.media.rtmp.codecs import plain
+from workers.media.rtmp.errors import ProtocolError, Refused
+from workers.media.rtmp.guesses import Guesses
+from workers.media.rtmp.keyframes import Keyframes
+from workers.media.rtmp.limits import Limits
+from workers.media.rtmp.meter import Meter
+from workers.media.rtmp.session import MediaReceived, PublishEnded, PublishRequested, Session
+from workers.media.rtmp.tls import Tls
+from workers.media.rtmp.wire import Wire
 from workers.media.streams import KeyRefused
-
-if TYPE_CHECKING:
-    from workers.media.broadcast import Broadcast
-
-HANDSHAKE_S = 5.0
-PUBLISH_S = 10.0
-#: Encoders send sound every 20-40 ms; what is silent this long is gone, whatever its socket says.
-SILENCE_S = 10.0
-#: What a peer may take to close after it said deleteStream, or to read why it was refused.
-CLOSE_S = 2.0
-_READ = 64 * 1024
 
 
 class Connection:
     """A `Publisher` over RTMP. `run` returns when the connection is over."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, broadcasts: Broadcasts) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._broadcasts = broadcasts
+    def __init__(self, wire: Wire, *, admission: Admission, limits: Limits, guesses: Guesses, tls: Tls | None = None) -> None:
+        self._wire = wire
+        self._admission = admission
+        self._limits = limits
+        self._guesses = guesses
+        self._tls = tls
         self._session = Session()
-        self._broadcast: Broadcast | None = None
+        self._keyframes = Keyframes(limits.keyframe_warn_s, limits.keyframe_most_s)
+        self._meter = Meter(limits, wire.now())
+        self._sink: Sink | None = None
+        self._started = wire.now()
         self._over = False
-        self._deadline = 0.0
-        # Four parts for IPv6, two for IPv4, none for a peer that is gone already.
-        address = writer.get_extra_info("peername") or ("?",)
-        self._peer = str(address[0])
-        self._log = logs.get(__name__).bind(peer=self._peer)
+        self._log = logs.get(__name__).bind(peer=wire.address)
 
     @property
     def peer(self) -> str:
         """The address it came from."""
-        return self._peer
+        return self._wire.address
 
     def cut(self, reason: str) -> None:
         """Say why and close, at once."""
-        if self._over:
-            return
-        self._over = True
-        self._log.info("publisher cut", reason=reason)
-        self._session.status("error", "NetStream.Publish.BadName", reason)
-        self._flush()
-        self._close()
+        if not self._over:
+            self._log.info("publisher cut", reason=reason)
+            self._session.refuse(reason)
+            self._finish()
 
     async def run(self) -> None:
         """Serve the peer until either side closes."""
-        self._set_options()
         try:
             await self._serve()
         except ProtocolError as error:
-            self._log.info("rtmp peer refused", error=str(error))
+            self._complain(error)
         except TimeoutError:
-            self._log.info("rtmp peer silent", handshaken=self._session.handshaken, publishing=self._broadcast is not None)
+            if not self._over:
+                metrics.RTMP_CLOSED.labels("silent").inc()
+                self._log.info("rtmp peer silent", handshaken=self._session.handshaken, publishing=self._sink is not None)
         except OSError as error:
             self._log.debug("rtmp peer lost", error=str(error))
         finally:
-            if self._broadcast is not None:
+            if self._sink is not None:
                 metrics.PUBLISHERS.dec()
-                self._broadcast.leave(self)
+                self._sink.leave(self)
             self._flush()
-            self._close()
+            self._wire.close(self._limits.close_s)
 
     async def _serve(self) -> None:
-        started = asyncio.get_running_loop().time()
-        self._deadline = started + HANDSHAKE_S
-        while True:
-            async with asyncio.timeout_at(self._deadline):
-                data = await self._reader.read(_READ)
-            if not data:
+        self._wire.until(self._started + self._limits.handshake_s)
+        while data := await self._wire.read():
+            # Once it is refused, what was on its way is read and dropped: closing over it would reset the connection, and
+            # the peer would never read why.
+            if not self._over and not await self._step(data):
                 return
-            for event in self._session.feed(data):
-                await self._handle(event)
-                if self._over:
-                    return
-            if self._broadcast is None and self._session.handshaken:
-                self._deadline = started + PUBLISH_S
-            self._flush()
 
-    async def _handle(self, event: Event) -> None:
-        match event:
-            case PublishRequested(key):
-                await self._admit(key)
-            case MediaReceived(kind, timestamp, payload):
-                self._deadline = asyncio.get_running_loop().time() + SILENCE_S
-                if self._broadcast is not None:
-                    metrics.INGEST_BYTES.inc(len(payload))
-                    try:
-                        self._broadcast.take(self, Tag(kind, timestamp, payload))
-                    except Unsupported as error:
-                        self.cut(str(error))
-            case PublishEnded():
-                if self._broadcast is not None:
-                    self._broadcast.leave(self)
-                self._deadline = asyncio.get_running_loop().time() + CLOSE_S
+    async def _step(self, data: bytes) -> bool:
+        """Take *data* and answer; tells whether there is anything to wait for after it."""
+        try:
+            await self._take(data)
+        except Refused as error:
+            metrics.PUBLISH_REFUSED.labels(error.reason).inc()
+            self.cut(str(error))
+        except Unsupported as error:
+            metrics.PUBLISH_REFUSED.labels("codec").inc()
+            self.cut(str(error))
+        except ProtocolError as error:
+            self._complain(error)
+            if not self._flush():
+                return False
+            self._finish()
+        if self._over and self._sink is not None:
+            self._sink.leave(self)
+        self._flush()
+        self._wire.check()
+        return self._tls is None or not self._tls.ended
+
+    async def _take(self, data: bytes) -> None:
+        if self._sink is not None:
+            metrics.INGEST_BYTES.inc(len(data))
+        before = self._session.messages
+        said = self._tls.feed(data) if self._tls is not None else data
+        for event in self._session.feed(said):
+            if isinstance(event, MediaReceived):
+                self._media(event)
+            else:
+                await self._handle(event)
+            if self._over:
+                return
+        if self._sink is not None:
+            count = self._session.messages - before
+            metrics.INGEST_MESSAGES.inc(count)
+            self._meter.count(len(said), count, self._wire.now())
+        elif self._session.handshaken:
+            self._wire.until(self._started + self._limits.publish_s)
+
+    def _media(self, event: MediaReceived) -> None:
+        now = self._wire.now()
+        self._wire.until(now + self._limits.silence_s)
+        tag = plain(Tag(*event))
+        if tag is None or self._sink is None:
+            return
+        self._meter.advance(event.timestamp, now)
+        advice = self._keyframes.take(tag)
+        if advice is not None:
+            self._log.warning("keyframes are far apart", advice=advice)
+            self._session.warn(advice)
+        self._sink.take(self, tag)
+
+    async def _handle(self, event: PublishRequested | PublishEnded) -> None:
+        if isinstance(event, PublishRequested):
+            await self._admit(event.key)
+            return
+        if self._sink is not None:
+            self._sink.leave(self)
+        self._wire.until(self._wire.now() + self._limits.close_s)
 
     async def _admit(self, key: str) -> None:
         self._flush()
+        if not key:
+            self._refuse("key", "The stream key is missing: enter it in the encoder's field for it.")
+            return
+        if wait := self._guesses.wait(self.peer):
+            self._refuse("guesses", f"Too many wrong stream keys came from this address; try again in {wait} s.")
+            return
         try:
-            self._broadcast = await self._broadcasts.admit(key, self)
+            self._sink = await self._admission.admit(key, self)
         except KeyRefused as error:
-            self._log.info("stream key refused", reason=str(error))
-            metrics.PUBLISH_REFUSED.labels("key").inc()
-            await self._refuse(str(error))
+            self._guesses.wrong(self.peer)
+            self._refuse("key", str(error))
         except Unavailable as error:
             self._log.warning("stream key could not be checked", error=str(error))
-            metrics.PUBLISH_REFUSED.labels("unavailable").inc()
-            await self._refuse("The server cannot check the stream key right now; try again.")
+            self._refuse("unavailable", "The server cannot check the stream key right now; try again.")
         else:
             metrics.PUBLISHERS.inc()
             self._session.accept()
-            self._deadline = asyncio.get_running_loop().time() + SILENCE_S
+            now = self._wire.now()
+            self._meter = Meter(self._limits, now)
+            self._wire.until(now + self._limits.silence_s)
             self._flush()
 
-    async def _refuse(self, reason: str) -> None:
-        """Refuse, and give the peer time to read why: closing with unread bytes in our buffer would reset it."""
-        self._session.refuse(reason)
+    def _refuse(self, reason: str, text: str) -> None:
+        self._log.info("publishing refused", reason=text)
+        metrics.PUBLISH_REFUSED.labels(reason).inc()
+        self._session.refuse(text)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Nothing more is said; the peer has a moment to read it and close."""
         self._over = True
         self._flush()
-        with contextlib.suppress(OSError, TimeoutError):
-            self._writer.write_eof()
-            async with asyncio.timeout(CLOSE_S):
-                while await self._reader.read(_READ):
-                    pass
+        if self._tls is not None:
+            self._tls.close()
+            self._wire.write(self._tls.take_output())
+        self._wire.end(self._limits.close_s)
 
-    def _flush(self) -> None:
+    def _complain(self, error: ProtocolError) -> None:
+        metrics.RTMP_CLOSED.labels("protocol").inc()
+        self._log.info("rtmp peer refused", error=str(error))
+
+    def _flush(self) -> bool:
+        """Send what there is to say; tells whether it was anything."""
         out = self._session.take_output()
-        if out and not self._writer.is_closing():
-            self._writer.write(out)
-
-    def _close(self) -> None:
-        self._writer.close()
-        # A peer that does not read keeps a closing socket open for ever.
-        asyncio.get_running_loop().call_later(CLOSE_S, self._writer.transport.abort)
-
-    def _set_options(self) -> None:
-        raw = self._writer.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            if out:
+                self._tls.write(out)
+            out = self._tls.take_output()
+        self._wire.write(out)
+        return bool(out)

@@ -24,7 +24,7 @@ class Handshake:
         """
         self._buffer += data
         if self._buffer and self._buffer[0] != VERSION:
-            msg = f"the first byte is 0x{self._buffer[0]:02x}, not RTMP version 3"
+            msg = f"the first byte is 0x{self._buffer[0]:02x}, not RTMP version 3{_guess(self._buffer[0])}"
             raise ProtocolError(msg)
         answer = b""
         if not self._answered and len(self._buffer) > SIZE:
@@ -38,3 +38,12 @@ class Handshake:
         rest = bytes(self._buffer[1 + 2 * SIZE :])
         self._buffer.clear()
         return answer, rest
+
+
+def _guess(first: int) -> str:
+    """What speaks with such a first byte, for whoever reads the log."""
+    if first == 0x16:
+        return " (TLS: encoders that are set to rtmps need OVATION_RTMPS_CERTIFICATE_FILE and OVATION_RTMPS_PORT)"
+    if first in (6, 8):
+        return " (RTMPE, which is not offered)"
+    return " (HTTP)" if chr(first) in "GPHDOC" else ""

@@ -16,9 +16,6 @@ DATA = 18
 COMMAND = 20
 AGGREGATE = 22
 
-#: Types whose payload is media and may therefore be large.
-MEDIA_TYPES = frozenset({AUDIO, VIDEO, DATA, DATA_AMF3, AGGREGATE})
-
 
 class Message(NamedTuple):
     """*type* as above; *timestamp* in milliseconds modulo 2^32; *stream_id* is 0 for the connection itself."""

@@ -13,9 +13,10 @@ from workers.media.rtmp.chunks import ChunkReader
 from workers.media.rtmp.errors import ProtocolError
 from workers.media.rtmp.handshake import Handshake
 from workers.media.rtmp.message import Message
+from workers.media.rtmp.stamps import Stamps
+from workers.media.rtmp.streamkey import APP, is_our_app, stream_key
 from workers.media.rtmp.writer import COMMAND_CHANNEL, ChunkWriter
 
-APP = "live"
 #: Our half of the flow control: both sides acknowledge every window of this many bytes.
 WINDOW = 2_500_000
 CHUNK_SIZE = 4096
@@ -23,16 +24,22 @@ CHUNK_SIZE = 4096
 STREAM_ID = 1
 _DYNAMIC = 2
 _PING, _PONG = 6, 7
+_SET_DATA_FRAME = encode("@setDataFrame")
+#: Bytes before `publish`, both handshakes included: encoders need below 10 kB. What is whole by then is never judged by its
+#: rate, so that it has to be little.
+MAX_BEFORE_PUBLISH = 128 * 1024
+#: Tags in one aggregate message; encoders that use it put a few frames into one.
+MAX_AGGREGATE = 1024
 
 
 class PublishRequested(NamedTuple):
-    """The peer wants to publish with *key*. Answer with `accept` or `refuse` before going on."""
+    """The peer wants to publish with *key*, empty when it gave none. Answer with `accept` or `refuse` before going on."""
 
     key: str
 
 
 class MediaReceived(NamedTuple):
-    """One audio (8), video (9) or metadata (18) message, with the FLV tag body as *payload*."""
+    """One audio (8), video (9) or metadata (18) message: *timestamp* as `Stamps` gives it, *payload* the FLV tag's body."""
 
     type: int
     timestamp: int
@@ -54,14 +61,17 @@ class Session:
         self._handshake = Handshake()
         self._reader = ChunkReader()
         self._writer = ChunkWriter()
+        self._stamps = Stamps()
         self._out = bytearray()
-        self._connected = False
+        self._app: str | None = None
         self._asked = False
         self._accepted = False
         self._ended = False
         self._received = 0
         self._acknowledged = 0
         self._window = WINDOW
+        #: Messages read so far, those inside aggregates included.
+        self.messages = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Take *data* and yield what it means; call `take_output` afterwards, and after each event.
@@ -76,8 +86,17 @@ class Session:
             self.handshaken = self._handshake.done
             if not self.handshaken:
                 return
+        if not self._asked and self._received > MAX_BEFORE_PUBLISH:
+            msg = f"{self._received} bytes and no publish; at most {MAX_BEFORE_PUBLISH} are read"
+            raise ProtocolError(msg)
         for message in self._reader.feed(data):
-            yield from self._message(message)
+            self.messages += 1
+            if message.type in (kinds.AUDIO, kinds.VIDEO):
+                media = self._media(message.type, message.timestamp, message.payload)
+                if media is not None:
+                    yield media
+            else:
+                yield from self._message(message)
         self._acknowledge()
 
     def take_output(self) -> bytes:
@@ -93,8 +112,12 @@ class Session:
         self.status("status", "NetStream.Publish.Start", "Publishing.")
 
     def refuse(self, description: str) -> None:
-        """The key is not good: say so; the caller closes the connection."""
+        """The key, or what came with it, is not taken: say so; the caller closes the connection."""
         self.status("error", "NetStream.Publish.BadName", description)
+
+    def warn(self, description: str) -> None:
+        """Say what should be set otherwise; encoders log it (a code that they do not know) and go on."""
+        self.status("warning", "NetStream.Publish.Warning", description)
 
     def status(self, level: str, code: str, description: str) -> None:
         """Send `onStatus`. Encoders show *description* to the broadcaster."""
@@ -111,8 +134,6 @@ class Session:
 
     def _message(self, message: Message) -> Iterator[Event]:
         match message.type:
-            case kinds.AUDIO | kinds.VIDEO:
-                yield from self._media(message.type, message.timestamp, message.payload)
             case kinds.AGGREGATE:
                 yield from self._aggregate(message)
             case kinds.DATA | kinds.DATA_AMF3:
@@ -129,17 +150,22 @@ class Session:
             case _:
                 pass
 
-    def _media(self, kind: int, timestamp: int, payload: bytes) -> Iterator[Event]:
+    def _media(self, kind: int, timestamp: int, payload: bytes) -> MediaReceived | None:
         if not self._accepted:
             msg = "media before publish was accepted"
             raise ProtocolError(msg)
-        if payload and not self._ended:
-            yield MediaReceived(kind, timestamp, payload)
+        if not payload or self._ended:
+            return None
+        return MediaReceived(kind, self._stamps.take(kind, timestamp), payload)
 
     def _aggregate(self, message: Message) -> Iterator[Event]:
         """Section 7.1.6: FLV tags with back pointers; times are relative to the first one's."""
-        body, at, first = message.payload, 0, None
+        body, at, first, count = message.payload, 0, None, 0
         while at + 11 <= len(body):
+            count += 1
+            if count > MAX_AGGREGATE:
+                msg = f"more than {MAX_AGGREGATE} tags in one aggregate message"
+                raise ProtocolError(msg)
             size = int.from_bytes(body[at + 1 : at + 4], "big")
             stamp = int.from_bytes(body[at + 4 : at + 7], "big") | body[at + 7] << 24
             first = stamp if first is None else first
@@ -148,13 +174,17 @@ class Session:
                 msg = "aggregate message cut short"
                 raise ProtocolError(msg)
             if body[at] in (kinds.AUDIO, kinds.VIDEO):
-                yield from self._media(body[at], (message.timestamp + stamp - first) & 0xFFFFFFFF, payload)
+                media = self._media(body[at], (message.timestamp + stamp - first) & 0xFFFFFFFF, payload)
+                if media is not None:
+                    yield media
             at += 11 + size + 4
+        self.messages += count
 
     def _data(self, timestamp: int, payload: bytes) -> Iterator[Event]:
-        name = encode("@setDataFrame")
-        if payload.startswith(name):
-            yield from self._media(kinds.DATA, timestamp, payload[len(name) :])
+        if payload.startswith(_SET_DATA_FRAME):
+            media = self._media(kinds.DATA, timestamp, payload[len(_SET_DATA_FRAME) :])
+            if media is not None:
+                yield media
 
     def _command(self, payload: bytes) -> Iterator[Event]:
         values = decode(payload)
@@ -189,10 +219,12 @@ class Session:
                 pass
 
     def _connect(self, number: float, arguments: list[Value]) -> None:
+        if self._app is not None:
+            msg = "connect comes twice"
+            raise ProtocolError(msg)
         options = arguments[0] if arguments else None
         app = options.get("app") if isinstance(options, Mapping) else None
-        name = app.partition("?")[0].strip("/") if isinstance(app, str) else ""
-        if name != APP:
+        if not isinstance(app, str) or not is_our_app(app):
             refusal: dict[str, Value] = {
                 "level": "error",
                 "code": "NetConnection.Connect.InvalidApp",
@@ -201,7 +233,7 @@ class Session:
             self._send("_error", number, None, refusal)
             msg = "connect to another application"
             raise ProtocolError(msg)
-        self._connected = True
+        self._app = app
         self._out += self._writer.control(kinds.WINDOW_ACK_SIZE, WINDOW.to_bytes(4, "big"))
         self._out += self._writer.control(kinds.SET_PEER_BANDWIDTH, WINDOW.to_bytes(4, "big") + bytes((_DYNAMIC,)))
         self._out += self._writer.control(kinds.SET_CHUNK_SIZE, CHUNK_SIZE.to_bytes(4, "big"))
@@ -214,9 +246,9 @@ class Session:
         self._send("_result", number, {"fmsVer": "FMS/3,5,7,7009", "capabilities": 31.0}, info)
 
     def _publish(self, arguments: list[Value]) -> PublishRequested:
-        key = arguments[1] if len(arguments) > 1 else None
-        if not self._connected or self._asked or not isinstance(key, str):
+        name = arguments[1] if len(arguments) > 1 else None
+        if self._app is None or self._asked or not isinstance(name, str):
             msg = "publish needs a connection, a name, and to be the first one"
             raise ProtocolError(msg)
         self._asked = True
-        return PublishRequested(key.partition("?")[0])
+        return PublishRequested(stream_key(self._app, name))

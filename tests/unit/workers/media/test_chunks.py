@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rtmp import chunk
-from workers.media.rtmp.chunks import MAX_CHUNK_STREAMS, MAX_CONTROL, MAX_MEDIA, ChunkReader
+from workers.media.rtmp.chunks import MAX_AUDIO, MAX_CHUNK_STREAMS, MAX_CONTROL, MAX_MEDIA, MIN_CHUNK_SIZE, ChunkReader
 from workers.media.rtmp.errors import ProtocolError
-from workers.media.rtmp.message import AUDIO, COMMAND, SET_CHUNK_SIZE, VIDEO, Message
+from workers.media.rtmp.message import AUDIO, COMMAND, DATA, SET_CHUNK_SIZE, VIDEO, Message
 from workers.media.rtmp.writer import ChunkWriter
 
 EDGE = 0xFFFFFF
@@ -73,7 +73,7 @@ def broadcasts(draw: st.DrawFn) -> list[tuple[Message, int]]:
     return found
 
 
-@given(messages=broadcasts(), size=st.integers(1, 700), repeats=st.booleans())
+@given(messages=broadcasts(), size=st.integers(MIN_CHUNK_SIZE, 700), repeats=st.booleans())
 def test_what_was_written_is_read(*, messages: list[tuple[Message, int]], size: int, repeats: bool) -> None:
     """Every header type, one to three byte chunk stream ids, extended times with and without their repetition."""
     if not repeats:
@@ -146,7 +146,9 @@ def header(kind: int, length: int, channel: int = 4) -> bytes:
     return bytes((channel, 0, 0, 0)) + length.to_bytes(3, "big") + bytes((kind, 1, 0, 0, 0))
 
 
-@pytest.mark.parametrize(("kind", "most"), [(VIDEO, MAX_MEDIA), (COMMAND, MAX_CONTROL)])
+@pytest.mark.parametrize(
+    ("kind", "most"), [(VIDEO, MAX_MEDIA), (AUDIO, MAX_AUDIO), (COMMAND, MAX_CONTROL), (DATA, MAX_CONTROL)]
+)
 def test_a_message_too_large_is_refused_by_its_header(kind: int, most: int) -> None:
     """Before a byte of it is kept; one of exactly the limit is begun."""
     assert list(ChunkReader().feed(header(kind, most))) == []
@@ -173,14 +175,14 @@ def test_unfinished_messages_are_bounded_together() -> None:
         list(reader.feed(begun))
 
 
-@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0"])
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\0\0\0\1", b"\0\0\0\x7f", b"\xff\xff\xff\xff", b"\0"])
 def test_impossible_chunk_sizes_are_refused(size: bytes) -> None:
-    """Zero would never make progress, and the first bit must be zero."""
+    """Zero would never make progress, a few bytes cost more than they carry, and the first bit must be zero."""
     with pytest.raises(ProtocolError, match="chunk size"):
         list(ChunkReader().feed(chunk(SET_CHUNK_SIZE, size, channel=2)))
 
 
-@given(st.integers(0, 0xFFFFFFFF), st.binary(max_size=1000), st.integers(1, 400))
+@given(st.integers(0, 0xFFFFFFFF), st.binary(max_size=1000), st.integers(MIN_CHUNK_SIZE, 400))
 def test_our_writer_and_reader_agree(timestamp: int, payload: bytes, size: int) -> None:
     """What the server sends, after it announced its chunk size, can be read."""
     writer = ChunkWriter()

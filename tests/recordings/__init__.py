@@ -1,0 +1,1 @@
+"""Recordings of encoders, and how they are made."""
