@@ -55,7 +55,7 @@ class Feed:
             self.timeline = Timeline()
             self._renew = True
             self._heard_ms = None
-        self.timeline.observe(tag.timestamp, now_ms, leads=tag.type == lead)
+        self.timeline.observe(tag.timestamp, tag.presented, now_ms, leads=tag.type == lead)
         if self._renew and self._may_begin(tag):
             self._renew = False
             self._running = True
