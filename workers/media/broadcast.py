@@ -95,8 +95,9 @@ class Broadcast:
         """*publisher*'s connection is gone."""
         if publisher is not self.publisher:
             return
-        self.publisher = None
+        # A broadcast shorter than what is held back at first is seen here.
         self._put_down()
+        self.publisher = None
         self._log.info("publisher gone", peer=publisher.peer)
         loop = asyncio.get_running_loop()
         self._timers = [

@@ -28,11 +28,6 @@ class Feed:
         self._running = False
         self._heard_ms: int | None = None
 
-    def renew(self, *, running: bool) -> None:
-        """Begin a generation at the next keyframe; *running*: the present one goes on until then."""
-        self._renew = True
-        self._running = self._running and running
-
     def take(self, tag: Tag, now_ms: int, longest_hole_ms: int) -> Move:
         """Decide on *tag*, which arrived at *now_ms* wall time; a hole over *longest_hole_ms* is a new clock.
 

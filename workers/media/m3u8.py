@@ -104,11 +104,11 @@ def _segments(entries: Sequence[Entry], *, fresh: int, parts_from_ms: int | None
             map_uri = entry.map_uri
             lines.append(f'#EXT-X-MAP:URI="{map_uri}"')
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{rfc3339(entry.date_ms)}")
-        gap = entry.gap or entry.discontinuity < fresh
+        stale = entry.discontinuity < fresh
         if parts_from_ms is not None and left <= parts_from_ms:
-            lines += _parts(entry, gap=gap and entry.complete)
+            lines += _parts(entry, gap=stale)
         if entry.complete:
-            lines += ["#EXT-X-GAP"] if gap else []
+            lines += ["#EXT-X-GAP"] if entry.gap or stale else []
             lines += [f"#EXTINF:{_seconds(entry.duration_ms)},", entry.uri]
         left -= entry.duration_ms
     return lines

@@ -191,8 +191,8 @@ class Publication:
 
     def catch_up(self, name: str, msn: int) -> None:
         """Fill what *name* lacks below segment *msn* with gaps."""
-        rendition, source = self._renditions[name], self._renditions.get(SOURCE)
-        if source is None or rendition is source or not rendition.playlist.entries:
+        rendition, source = self._renditions.get(name), self._renditions.get(SOURCE)
+        if rendition is None or source is None or rendition is source or not rendition.playlist.entries:
             return
         first, filled = source.playlist.sequence, False
         while (number := rendition.playlist.following - (rendition.playlist.opened is not None)) < msn:
