@@ -198,6 +198,7 @@ async def studio(root: Path, registry: MemoryRegistry | None = None, **settings:
     await asyncio.wait([worker, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if worker.done():
+        await ops.stop()
         await worker
     try:
         yield made

@@ -79,6 +79,8 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
     except OSError as error:
         msg = f"OVATION_RTMP_PORT={settings.rtmp_port} or {settings.media_path()}: {error}"
         raise BadSettings(msg) from error
+    finally:
+        await ownership.close()
 
 
 WORKERS: dict[str, Callable[[Settings, Lifecycle, Connection], Awaitable[None]]] = {

@@ -97,6 +97,15 @@ class StreamLeases:
         self._log.info("stream taken", stream_id=stream_id, generation=lease.generation)
         return lease
 
+    async def owned(self, stream_id: str) -> bool:
+        """Whether any worker owns *stream_id*; one that died does until its key expires.
+
+        Raises:
+            Unavailable: the bucket does not answer.
+        """
+        entry = await self._bucket.get(lease_key(stream_id))
+        return entry is not None and entry.value is not None
+
     async def release(self, lease: StreamLease) -> None:
         """Give *lease* up."""
         lease.held_until = 0.0

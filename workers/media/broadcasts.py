@@ -71,6 +71,11 @@ class Broadcasts:
             raise KeyRefused(msg)
         # No await between the answer and this: a change of the record that comes now finds the broadcast.
         self._keys[stream_id] = found.key_sha256
+        known = self._broadcasts.get(stream_id)
+        if known is not None and known.lease is not None and not known.lease.held:
+            # Paused past its lease, and nobody told: what is in memory is somebody's past.
+            self._lost(stream_id, known)
+            self._keys[stream_id] = found.key_sha256
         if stream_id not in self._broadcasts:
             broadcast = Broadcast(
                 folder=self._folder / stream_id,
@@ -128,7 +133,7 @@ class Broadcasts:
             await asyncio.sleep(_WATCH_AGAIN_S)
 
     async def disown(self) -> None:
-        """Tell of streams that a worker before this one left as live and whose encoder has not come back.
+        """Tell, for ever, of streams that a worker left as live, that nobody owns, and whose encoder has not come back.
 
         Encoders return within seconds, so this waits `RETURN_S` first and asks then.
         """
@@ -136,13 +141,10 @@ class Broadcasts:
             await asyncio.sleep(RETURN_S)
             try:
                 for stream_id in await self._registry.live():
-                    broadcast = self._broadcasts.get(stream_id)
-                    if broadcast is None or broadcast.publisher is None:
+                    if stream_id not in self._broadcasts and not await self._ownership.owned(stream_id):
                         await self._registry.video(stream_id, "interrupted", [])
             except Unavailable as error:
-                self._log.warning("live streams could not be listed; trying again", error=str(error))
-            else:
-                return
+                self._log.warning("live streams could not be looked after; trying again", error=str(error))
 
     async def drain(self) -> None:
         """Finish all of them, within `DRAIN_S`."""

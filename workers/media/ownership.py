@@ -29,6 +29,13 @@ class Ownership(Protocol):
             infra.errors.Unavailable: nobody can tell; the encoder should try again.
         """
 
+    async def owned(self, stream_id: str) -> bool:
+        """Whether any worker owns *stream_id*; one that died still does for a few seconds.
+
+        Raises:
+            infra.errors.Unavailable: nobody can tell.
+        """
+
 
 class _Always:
     """A lease that is never lost."""
@@ -48,3 +55,7 @@ class Alone:
     async def take(self, stream_id: str, lost: Callable[[], None]) -> Lease:  # noqa: ARG002 - it is everybody's
         """As `Ownership.take`."""
         return _Always(0)
+
+    async def owned(self, stream_id: str) -> bool:  # noqa: ARG002 - what this worker has, it knows
+        """As `Ownership.owned`."""
+        return False
