@@ -6,6 +6,7 @@ run, segment numbers, dates. Memory is the truth for players; files follow it in
 
 import asyncio
 import math
+import re
 from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ MASTER = "master.m3u8"
 SOURCE = "source"
 #: EXTINF may exceed the target duration by less than half a second: it is compared rounded (4.4.3.1).
 _ROUNDS_DOWN_MS = 499
+_FILES = re.compile(r"init-[0-9]{1,15}\.mp4|segment-[0-9]{1,15}-[0-9]{1,15}\.m4s")
 #: An encoder that returns later than this finds its old pictures taken out of the window.
 STALE_MS = 30_000
 #: Part numbers of a process begin at its first generation times this: above whatever an earlier process gave out.
@@ -214,9 +216,8 @@ class Publication:
         return rendition.text(live, skip=skip)
 
     async def read(self, name: str, file: str) -> bytes | None:
-        """A segment of *name* that is listed and no longer in memory; `None` when it is not listed."""
-        rendition = self._renditions[name]
-        if not any(file in (entry.uri, entry.map_uri) for entry in rendition.playlist.entries):
+        """A segment of *name* that is no longer in memory; files stay a while after they left the playlist."""
+        if not _FILES.fullmatch(file):
             return None
         path = self.folder / name / file
         try:
