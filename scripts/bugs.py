@@ -1,18 +1,7 @@
 """The deliberate mistakes that `plant.py` plants: what each is, where it goes, and the test that has to catch it."""
 
-from typing import NamedTuple
-
-
-class Bug(NamedTuple):
-    """One deliberate mistake: *old* becomes *new* in *file*, and *test* must fail."""
-
-    name: str
-    what: str
-    file: str
-    old: str
-    new: str
-    test: str
-
+from scripts.bug import Bug
+from scripts.mediabugs import MEDIA_BUGS
 
 BUGS = [
     Bug(
@@ -330,4 +319,5 @@ BUGS = [
         "DOWN = 1.0",
         "tests/unit/gateway/fanout/test_degradation.py",
     ),
+    *MEDIA_BUGS,
 ]

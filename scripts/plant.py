@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.bugs import BUGS, Bug
+from scripts.bug import Bug
+from scripts.bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -110,6 +110,17 @@ def test_parts_are_whole_pictures_and_never_above_the_target(fps: float, seconds
     assert all(part.independent for part in [*before, *after] if part.opens)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 150), min_size=20, max_size=150))
+def test_a_picture_that_comes_late_makes_no_part_too_long(gaps: list[int]) -> None:
+    """Whatever the encoder's pace becomes, a part is above the announced target only where one picture alone is."""
+    writer, at, parts = source(Setup.read(AVC, None), pace=Pace(200, 200)), 0, list[Part]()
+    for index, gap in enumerate(gaps):
+        parts += writer.take(picture(at, key=index % 30 == 0))
+        at += gap
+    assert all(part.duration_ms <= 200 or part.pictures == 1 for part in parts)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 3))
 def test_sound_runs_on_without_a_hole(start: int, late: int) -> None:
