@@ -69,7 +69,7 @@ class Show:
                 opens = False
             self._at[name] = (segment + 1, at)
 
-    def skip(self, name: str, seconds: float = 1.0) -> None:
+    def miss(self, name: str, seconds: float = 1.0) -> None:
         """*name* misses a segment."""
         segment, at = self._at[name]
         self._at[name] = (segment + 1, at + round(seconds * 1000))
@@ -171,7 +171,7 @@ async def test_a_dead_transcoder_leaves_a_gap(show: Show) -> None:
     assert b"part-1000012" in before
     show.run.down[RUNG] = True
     show.send(SOURCE)
-    show.skip(RUNG)
+    show.miss(RUNG)
     show.run.down[RUNG] = False
     show.send(SOURCE)
     show.send(RUNG)
