@@ -42,6 +42,30 @@ class Limit(Struct, frozen=True):
         return cls(int(count), int(seconds))
 
 
+class Heights(Struct, frozen=True):
+    """Heights of pictures in lines, written as `480,360`; `0` for none."""
+
+    heights: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Heights":
+        """Read one.
+
+        Raises:
+            ValueError: a part of *text* is no height from 64 to 2160.
+        """
+        words = [word.strip() for word in text.split(",")]
+        if words == ["0"]:
+            return cls(())
+        if not all(word.isascii() and word.isdecimal() and 64 <= int(word) <= 2160 for word in words):
+            msg = f"expected heights such as 480,360 (64 to 2160 lines), or 0 for none, got {text!r}"
+            raise ValueError(msg)
+        return cls(tuple(int(word) for word in words))
+
+    def __str__(self) -> str:
+        return ",".join(str(height) for height in self.heights) or "0"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All of them; a process reads those it needs."""
 
@@ -165,8 +189,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     publish_wait_s: Seconds = 10.0
     # The ffmpeg program. Empty: the one from the wheel.
     ffmpeg: str = ""
-    # The height of the transcoded rendition; 0 for none.
-    transcode_height: Annotated[int, Meta(ge=0, le=2160)] = 360
+    # The heights of the transcoded renditions, comma separated (480,360); 0 for none. As many as the processor has room for.
+    transcode_heights: Heights = Heights((360,))
+    # Processor cores that transcoding may take on this worker; 0 for 0.7 of each that there is.
+    transcode_cores: Annotated[float, Meta(ge=0, le=FINITE)] = 0.0
+    # Seconds a part of a segment lasts, rounded to whole pictures; players stay three of them behind.
+    part_target_s: Annotated[float, Meta(ge=0.1, le=1)] = 0.2
+    # Seconds an encoder may be away before its stream leaves the worker's memory; it goes on from the folder after that.
+    media_grace_s: Annotated[float, Meta(ge=0, le=FINITE)] = 30.0
+    # Where gateways reach the internal port of a media worker (http://host:port). Empty: where it listens.
+    origin_url: str = ""
     # Seconds without a publisher after which the viewers are told that the video is interrupted.
     media_interrupt_s: Annotated[float, Meta(ge=0, le=FINITE)] = 1.0
     # RTMP connections one media worker takes.
@@ -266,7 +298,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 #: Types with a way of writing of their own.
-_WRITTEN = (Limit, Networks, Policy, Weights)
+_WRITTEN = (Heights, Limit, Networks, Policy, Weights)
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
 
 

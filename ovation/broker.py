@@ -10,7 +10,8 @@ import msgspec
 
 from infra import ports
 from infra.jetstream.topology import folder
-from infra.telemetry.ops import Answer, OpsServer, Readiness
+from infra.telemetry.answers import Answer
+from infra.telemetry.ops import OpsServer, Readiness
 from ovation.programs import NATS_SERVER
 from ovation.supervisor import Program
 
@@ -33,25 +34,25 @@ class BrokerOps(OpsServer):
         #: The port of nats-server's own monitoring, for its command line.
         self.monitor = ports.free()
 
-    async def answer(self, path: bytes) -> Answer:
+    async def answer(self, path: str, query: str) -> Answer:
         """Ask nats-server, and say the same in our form."""
         match path:
-            case b"/healthz":
+            case "/healthz":
                 # Whatever it answers, it is alive.
-                return await super().answer(path) if await self._ask("/varz") else _away()
-            case b"/readyz":
+                return await super().answer(path, query) if await self._ask("/varz") else _away()
+            case "/readyz":
                 healthy = await self._ask("/healthz") or {"error": "it does not answer"}
                 self._readiness.expect("nats", "" if healthy.get("status") == "ok" else str(healthy.get("error", "not ready")))
-                return await super().answer(path)
-            case b"/metrics":
+                return await super().answer(path, query)
+            case "/metrics":
                 server, jetstream = await self._ask("/varz"), await self._ask("/jsz")
                 if server is None or jetstream is None:
                     return _away()
                 lines = [f"nats_server_{name} {server.get(name, 0)}" for name in SERVER]
                 lines += [f"nats_jetstream_{name} {jetstream.get(name, 0)}" for name in JETSTREAM]
-                return "200 OK", "text/plain; version=0.0.4", "".join(f"{line}\n" for line in lines).encode()
+                return Answer(200, "text/plain; version=0.0.4", "".join(f"{line}\n" for line in lines).encode())
             case _:
-                return await super().answer(path)
+                return await super().answer(path, query)
 
     async def _ask(self, path: str) -> dict[str, Any] | None:
         return await asyncio.to_thread(_fetched, f"http://{HOST}:{self.monitor}{path}")
@@ -82,7 +83,7 @@ def program(port: int, monitor: int, store: Path, environment: dict[str, str], o
 
 
 def _away() -> Answer:
-    return "503 Service Unavailable", "text/plain", b"nats-server does not answer\n"
+    return Answer(503, "text/plain", b"nats-server does not answer\n")
 
 
 def _fetched(url: str) -> dict[str, Any] | None:

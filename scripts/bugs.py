@@ -2,6 +2,7 @@
 
 from scripts.bug import Bug
 from scripts.ingestbugs import INGEST
+from scripts.mediabugs import MEDIA_BUGS
 
 BUGS = [
     Bug(
@@ -320,4 +321,5 @@ BUGS = [
         "DOWN = 1.0",
         "tests/unit/gateway/fanout/test_degradation.py",
     ),
+    *MEDIA_BUGS,
 ]

@@ -15,9 +15,11 @@ import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no type
 import uvloop
 
 from infra.errors import Unavailable
-from infra.settings import Settings
+from infra.settings import Heights, Settings
+from infra.telemetry.ops import OpsServer, Readiness
 from tests.waits import eventually
 from workers.media.ingest import run
+from workers.media.origin import PREFIX
 from workers.media.streams import Authorised, KeyRefused, StreamChanged, VideoState
 
 FFMPEG: str = imageio_ffmpeg.get_ffmpeg_exe()
@@ -124,13 +126,18 @@ def picture_and_tone(seconds: float, *, speed: float = 1.0, group: int = 30) -> 
     return (*rate, *PICTURE, *rate, *TONE, "-t", str(seconds), *H264, "-g", str(group), *AAC)
 
 
-class Studio:
-    """A running media worker with its registry, and its encoders."""
+#: No transcoded renditions.
+NO_RUNGS = Heights(())
 
-    def __init__(self, root: Path, port: int, registry: MemoryRegistry) -> None:
+
+class Studio:
+    """A running media worker with its registry, its internal port, and its encoders."""
+
+    def __init__(self, root: Path, port: int, registry: MemoryRegistry, ops: str = "") -> None:
         self.root = root
         self.port = port
         self.registry = registry
+        self.origin = f"{ops}/origin/{STREAM}"
         self.encoders: list[Encoder] = []
 
     async def push(self, *arguments: str, key: str = KEY, host: str = "127.0.0.1", app: str = "live") -> Encoder:
@@ -156,13 +163,9 @@ class Studio:
         """Wait until a playlist lists at least *count* segments."""
         await eventually(lambda: self.read(rendition, "index.m3u8").count(b"#EXTINF") >= count, timeout=timeout)
 
-    def ffmpegs(self) -> dict[str, int]:
-        """The worker's own ffmpegs, by what they do: `source` and `360p`-like are told apart by the encoder they run."""
-        return {
-            "transcode" if b"libx264" in words else "passthrough": pid
-            for pid, words in _commands().items()
-            if b"pipe:0" in words and _parent(pid) == os.getpid()
-        }
+    def ffmpegs(self) -> list[int]:
+        """The worker's own ffmpegs."""
+        return [pid for pid, words in _commands().items() if b"pipe:0" in words and _parent(pid) == os.getpid()]
 
 
 def _commands() -> dict[int, list[bytes]]:
@@ -186,12 +189,16 @@ async def studio(root: Path, registry: MemoryRegistry | None = None, **settings:
     port = free_port()
     chosen = Settings(rtmp_port=port, media_url=f"file://{root}", **settings)  # type: ignore[arg-type]  # tests name them right
     stopping, ready = asyncio.Event(), asyncio.Event()
-    made = Studio(root, port, registry or MemoryRegistry())
-    worker = asyncio.create_task(run(chosen, made.registry, stopping, ready.set))
+    ops = OpsServer(Readiness(), "127.0.0.1", 0)
+    await ops.start()
+    made = Studio(root, port, registry or MemoryRegistry(), ops.url)
+    serving = lambda origin: ops.mount(PREFIX, origin.answer)  # noqa: E731 - one line of wiring
+    worker = asyncio.create_task(run(chosen, made.registry, stopping, ready.set, serve=serving))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([worker, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if worker.done():
+        await ops.stop()
         await worker
     try:
         yield made
@@ -201,6 +208,7 @@ async def studio(root: Path, registry: MemoryRegistry | None = None, **settings:
             await encoder.process.wait()
         stopping.set()
         await worker
+        await ops.stop()
 
 
 class Packet:

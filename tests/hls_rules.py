@@ -51,6 +51,7 @@ class Segment:
     duration: float
     date: float | None
     map_uri: str
+    gap: bool = False
 
 
 @dataclass
@@ -141,6 +142,7 @@ def _read_segments(media: Media, lines: Sequence[str], discontinuity: int) -> No
                 duration=float(tags.pop("#EXTINF", "0,").partition(",")[0]),
                 date=datetime.fromisoformat(stamp).timestamp() if _DATE.fullmatch(stamp) else None,
                 map_uri=attributes(tags.get("#EXT-X-MAP", ""), broken).get("URI", ""),
+                gap=tags.pop("#EXT-X-GAP", None) is not None,
             )
         )
     if "#EXTINF" in tags:
@@ -240,7 +242,7 @@ def check_rates(master: bytes, uri: str, media: bytes, sizes: Mapping[str, int])
     announced = int(read_master(master)[uri]["BANDWIDTH"])
     playlist = read_media(media)
     # 4.3.4.2 takes the peak over stretches of at least half a target duration.
-    long_enough = [each for each in playlist.segments if each.duration >= playlist.target / 2]
+    long_enough = [each for each in playlist.segments if each.duration >= playlist.target / 2 and not each.gap]
     rates = {each.uri: sizes[each.uri] * 8 / each.duration for each in long_enough}
     return [f"bandwidth: {name} has {rate:.0f} of {announced} bit/s" for name, rate in rates.items() if rate > announced]
 

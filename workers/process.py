@@ -1,5 +1,7 @@
 """The composition root of `ovation worker NAME`: settings in, a running worker out. Names the concrete store."""
 
+import os
+import socket
 from collections.abc import Awaitable, Callable
 
 from infra.clock import SystemClock
@@ -7,8 +9,10 @@ from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
 from infra.jetstream.feed import Feed
 from infra.jetstream.kv import Bucket
+from infra.jetstream.leases import BUCKET as LEASES
 from infra.jetstream.publisher import Publisher
 from infra.jetstream.reader import Reader
+from infra.jetstream.streamleases import StreamLeases
 from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.lifecycle import Lifecycle
 from infra.settings import Settings
@@ -16,6 +20,7 @@ from infra.sqlite import Database, SqliteComments, SqliteStreams
 from workers.archive.run import run as run_archive
 from workers.media.ingest import run as run_media
 from workers.media.keys import Keys
+from workers.media.origin import PREFIX
 
 
 async def run(name: str, settings: Settings, lifecycle: Lifecycle) -> None:
@@ -58,16 +63,24 @@ async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connect
 async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connection) -> None:
     publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
     records = StreamRecords(Bucket(BUCKET, connection, publisher, reader), publisher)
+    feed = Feed(connection)
+    leases = Bucket(LEASES, connection, publisher, reader)
+    origin = (settings.origin_url or lifecycle.ops.url).rstrip("/")
+    ownership = StreamLeases(leases, feed, connection.clock, f"media-{os.getpid()}@{socket.gethostname()}", origin)
     try:
         await run_media(
             settings,
-            Keys(records, Feed(connection), connection.clock),
+            Keys(records, feed, connection.clock),
             lifecycle.stopping,
             lambda: _condition(lifecycle, "media", ""),
+            ownership=ownership,
+            serve=lambda origin: lifecycle.ops.mount(PREFIX, origin.answer),
         )
     except OSError as error:
         msg = f"OVATION_RTMP_PORT={settings.rtmp_port} or {settings.media_path()}: {error}"
         raise BadSettings(msg) from error
+    finally:
+        await ownership.close()
 
 
 WORKERS: dict[str, Callable[[Settings, Lifecycle, Connection], Awaitable[None]]] = {

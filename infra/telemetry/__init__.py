@@ -4,5 +4,6 @@ Owns how things are told. Refuses to tell credentials: tokens, tickets and strea
 
     logs.py      structlog: JSON, or people's form on a terminal
     metrics.py   every metric of every process, with type, unit and meaning
-    ops.py       the internal port: /healthz, /readyz, /metrics
+    ops.py       the internal port: /healthz, /readyz, /metrics, and what a process adds
+    answers.py   what is answered there
 """

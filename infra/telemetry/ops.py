@@ -1,19 +1,28 @@
-"""The internal port: /healthz (alive), /readyz (may be sent work, or why not), /metrics. Never public."""
+"""The internal port: /healthz (alive), /readyz (may be sent work, or why not), /metrics, and what a process adds. Never public.
+
+HTTP/1.1 with connections that stay open: gateways ask a media worker for every part of every stream here.
+"""
 
 import asyncio
 import contextlib
 import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from infra import ports
-from infra.telemetry import metrics
+from infra.telemetry import logs, metrics
+from infra.telemetry.answers import Answer
 
 #: A request line and a few headers; anything longer is not a probe.
 MAX_REQUEST = 8192
 READ_S = 5.0
+#: A connection that asks for nothing is closed after this long; proxies and gateways keep theirs for less.
+IDLE_S = 75.0
+#: Connections at once; gateways keep a few dozen each.
+MOST_CONNECTIONS = 4096
 
-
-#: Status, content type and body.
-Answer = tuple[str, str, bytes]
+#: `GET path?query` -> the answer; may wait.
+Route = Callable[[str, str], Awaitable[Answer]]
 
 
 class Readiness:
@@ -42,7 +51,7 @@ class Readiness:
 
 
 class OpsServer:
-    """Serves the three paths on an asyncio server."""
+    """Serves the three paths, and the routes it is given, on an asyncio server."""
 
     def __init__(self, readiness: Readiness, host: str, port: int) -> None:
         """Port 0 chooses a free one; `url` tells which."""
@@ -50,13 +59,21 @@ class OpsServer:
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
+        self._routes: dict[str, Route] = {}
+        self._connections = 0
+        self._log = logs.get(__name__)
 
     @property
     def url(self) -> str:
         """Where it listens."""
         if self._server is None:
             return ""
-        return f"http://{self._host}:{self._server.sockets[0].getsockname()[1]}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
+
+    def mount(self, prefix: str, route: Route) -> None:
+        """Answer GET of every path that begins with *prefix* by *route*."""
+        self._routes[prefix] = route
 
     async def start(self) -> None:
         """Listen.
@@ -73,26 +90,63 @@ class OpsServer:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(READ_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-            path = head.split(b" ", 2)[1] if head.count(b" ") >= 2 else b""
-            status, kind, body = await self.answer(path.partition(b"?")[0])
-            lines = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            writer.write(lines.encode() + body)
-            await writer.drain()
-        writer.close()
+        self._connections += 1
+        try:
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                wait_s = READ_S
+                while self._connections <= MOST_CONNECTIONS and await self._one(reader, writer, wait_s):
+                    wait_s = IDLE_S
+        finally:
+            self._connections -= 1
+            writer.close()
 
-    async def answer(self, path: bytes) -> Answer:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait_s: float) -> bool:
+        """Answer one request; tells whether another may follow."""
+        async with asyncio.timeout(wait_s):
+            head = await reader.readuntil(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        words = lines[0].split(" ")
+        method, target = (words[0], words[1]) if len(words) == 3 else ("", "")
+        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        # A body would have to be read to find the next request: nobody here sends one.
+        stays = words[-1] == "HTTP/1.1" and fields.get("connection", "").lower() != "close"
+        stays = stays and fields.keys().isdisjoint(("content-length", "transfer-encoding"))
+        path, _, query = target.partition("?")
+        answer = await self.answer(path, query)
+        writer.write(_head(answer, stays=stays))
+        if method != "HEAD":
+            writer.write(answer.body)
+        async with asyncio.timeout(IDLE_S):
+            await writer.drain()
+        return stays
+
+    async def answer(self, path: str, query: str) -> Answer:
         """What is said to a request for *path*."""
         match path:
-            case b"/healthz":
-                return "200 OK", "text/plain", b"alive\n"
-            case b"/readyz":
-                status = "200 OK" if self._readiness.ready else "503 Service Unavailable"
+            case "/healthz":
+                return Answer(200, "text/plain", b"alive\n")
+            case "/readyz":
                 body = {"ready": self._readiness.ready, "missing": self._readiness.missing}
-                return status, "application/json", json.dumps(body).encode()
-            case b"/metrics":
-                return "200 OK", "text/plain; version=0.0.4", metrics.exposition()
-            case _:
-                return "404 Not Found", "text/plain", b"only /healthz, /readyz and /metrics are here\n"
+                return Answer(200 if self._readiness.ready else 503, "application/json", json.dumps(body).encode())
+            case "/metrics":
+                return Answer(200, "text/plain; version=0.0.4", metrics.exposition())
+        for prefix, route in self._routes.items():
+            if path.startswith(prefix):
+                try:
+                    return await route(path, query)
+                except Exception:  # noqa: BLE001 - whatever it was, who asked gets an answer
+                    self._log.exception("a route of the internal port failed", path=path)
+                    return Answer(500, "text/plain", b"an error of ours\n")
+        return Answer(404, "text/plain", b"only /healthz, /readyz and /metrics are here\n")
+
+
+def _head(answer: Answer, *, stays: bool) -> bytes:
+    lines = [
+        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
+        f"content-type: {answer.kind}",
+        f"content-length: {len(answer.body)}",
+    ]
+    lines += [f"cache-control: {answer.cache}"] if answer.cache else []
+    lines += [f"retry-after: {answer.retry_after}"] if answer.retry_after else []
+    lines += [f"connection: {'keep-alive' if stays else 'close'}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

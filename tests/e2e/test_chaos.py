@@ -103,7 +103,7 @@ async def test_what_was_acknowledged_is_everywhere_once(own_nats_server: NatsSer
     async with cluster(own_nats_server, tmp_path, gateways=2, limits="100000/1") as c:
         assert c.archive is not None
         port = free_port()
-        video = {**c.archive.settings, "rtmp_port": port, "rtmp_host": "127.0.0.1", "transcode_height": 0}
+        video = {**c.archive.settings, "rtmp_port": port, "rtmp_host": "127.0.0.1", "transcode_heights": 0}
         media = Process("worker", "media", log=tmp_path / "media.log", **video)
         async with await Client(c.url(0)).guest() as host:
             started = await host.start()

@@ -9,6 +9,7 @@ import pytest
 
 from infra.errors import BadSettings
 from infra.telemetry import ops
+from infra.telemetry.answers import Answer
 from infra.telemetry.ops import OpsServer, Readiness
 from tests.ups import readyz
 
@@ -52,6 +53,30 @@ async def test_ready_is_when_all_conditions_hold() -> None:
         assert "# TYPE ovation_viewers gauge" in metrics.text
         assert (await client.get(f"{url}/secret")).status_code == 404
         assert (await client.get(f"{url}/healthz?verbose=1")).status_code == 200
+
+
+async def test_a_connection_stays_and_routes_are_added() -> None:
+    """Gateways ask for every part over the same few connections; what a route raises is a 500 and no broken connection."""
+
+    async def route(path: str, query: str) -> Answer:
+        if query == "broken":
+            message = "a mistake"
+            raise RuntimeError(message)
+        return Answer(503, "text/plain", f"{path}?{query}".encode(), "no-cache", retry_after=1)
+
+    server = OpsServer(Readiness(), "127.0.0.1", 0)
+    server.mount("/origin/", route)
+    await server.start()
+    try:
+        request = b"GET /origin/a?b=1 HTTP/1.1\r\n\r\nGET /origin/a?broken HTTP/1.1\r\n\r\n"
+        said = await said_to(server.url, request + b"HEAD /origin/c HTTP/1.1\r\nConnection: close\r\n\r\n")
+    finally:
+        await server.stop()
+    assert said.count(b"HTTP/1.1 ") == 3
+    assert b"retry-after: 1\r\n" in said
+    assert b"cache-control: no-cache\r\n" in said
+    assert b"/origin/a?b=1HTTP/1.1 500 " in said
+    assert said.endswith(b"connection: close\r\n\r\n")
 
 
 @pytest.mark.parametrize(

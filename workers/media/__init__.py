@@ -3,8 +3,9 @@
 Owns the RTMP port, the ffmpegs it starts, and the files under the media folder; tells the stream's record what the
 video does. Refuses to know JetStream (only `keys.py` does, through `infra`), viewers, and comments.
 
-An encoder's tags go to one `Broadcast` per stream, whose `Feed` decides where a `Generation` begins; a generation has
-one `Strand` (an ffmpeg and its output) per rendition; strands publish segments into the stream's `Publication`.
+An encoder's tags go to one `Broadcast` per stream, whose `Feed` decides where a `Generation` begins. A generation turns them
+into the parts of the passthrough by itself, and hands them to one ffmpeg (`Transcoding`) whose tags become the parts of the
+lower renditions the same way. All parts go through one `Run` into the stream's `Publication`, which `Origin` serves.
 
     ingest.py       the worker's life: `run`
     streams.py      BroadcastRegistry: what is asked and told about streams (the contract)
@@ -17,16 +18,22 @@ one `Strand` (an ffmpeg and its output) per rendition; strands publish segments 
     feed.py         where generations begin and clocks break
     timeline.py     the encoder's clock against ours: EXT-X-PROGRAM-DATE-TIME
     flv.py          FLV tags, and the set-up a decoder needs first
-    generation.py   passthrough and transcoder, started at one keyframe
-    strand.py       one ffmpeg's output, cut and published
-    ffmpeg.py       one process: bounded input, boxes out, dies with us
-    command.py      the command lines
-    mp4.py          reading ffmpeg's fragmented MP4
-    cutter.py       fragments to segments
-    publication.py  a stream's folder: renditions and master playlist
-    rendition.py    one quality's files
-    playlist.py     one quality's media playlist
-    master.py       the multivariant playlist
+    flvreader.py    the FLV that ffmpeg writes
+    generation.py   passthrough and transcoded renditions, begun at one keyframe
+    transcoding.py  one ffmpeg for all lower renditions, supervised
+    ffmpeg.py       one process: bounded input, a pipe per rendition, dies with us
+    command.py      its command line
+    ladder.py       which lower renditions, by source and processor
     patience.py     restarts: how often, how soon
-    slots.py        how many transcodes at once
+    cmaf/           tags to parts: our own muxer, pure
+    run.py          the parts between two discontinuities, held back until targets and dates are known
+    publication.py  a stream's renditions and master playlist, in memory and in its folder
+    rendition.py    one quality as players see it now, and who waits for more of it
+    playlist.py     one quality's media playlist, as a value
+    m3u8.py         its text
+    master.py       the multivariant playlist
+    filing.py       files are written in order
+    shelf.py        one quality's folder
+    origin.py       what gateways ask for
+    ownership.py    one worker owns a stream (the contract)
 """

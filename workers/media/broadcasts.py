@@ -11,10 +11,12 @@ from infra.errors import Unavailable
 from infra.telemetry import logs
 from schemas.streamid import is_stream_id
 from workers.media.broadcast import Broadcast, Terms
+from workers.media.filing import Filing
+from workers.media.ladder import Budget
+from workers.media.ownership import Ownership
 from workers.media.publication import Publication
 from workers.media.publisher import Publisher
 from workers.media.report import Report
-from workers.media.slots import Slots
 from workers.media.streams import BroadcastRegistry, KeyRefused, StreamChanged
 
 _WATCH_AGAIN_S = 1.0
@@ -27,16 +29,27 @@ DRAIN_S = 8.0
 class Broadcasts:
     """One `Broadcast` per stream that published here since the worker started, until it ends."""
 
-    def __init__(self, *, registry: BroadcastRegistry, folder: Path, clock: Clock, slots: Slots, terms: Terms) -> None:
+    def __init__(
+        self,
+        *,
+        registry: BroadcastRegistry,
+        ownership: Ownership,
+        folder: Path,
+        clock: Clock,
+        budget: Budget,
+        terms: Terms,
+    ) -> None:
         self._registry = registry
+        self._ownership = ownership
         self._folder = folder
         self._clock = clock
-        self._slots = slots
+        self._budget = budget
         self._terms = terms
         self._broadcasts: dict[str, Broadcast] = {}
         self._keys: dict[str, str] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
         self._log = logs.get(__name__)
 
     @property
@@ -58,28 +71,55 @@ class Broadcasts:
             raise KeyRefused(msg)
         # No await between the answer and this: a change of the record that comes now finds the broadcast.
         self._keys[stream_id] = found.key_sha256
+        known = self._broadcasts.get(stream_id)
+        if known is not None and known.lease is not None and not known.lease.held:
+            # Paused past its lease, and nobody told: what is in memory is somebody's past.
+            self._lost(stream_id, known)
+            self._keys[stream_id] = found.key_sha256
         if stream_id not in self._broadcasts:
-            publication = Publication(self._folder / stream_id, self._clock)
-            self._broadcasts[stream_id] = Broadcast(
-                publication=publication,
+            broadcast = Broadcast(
+                folder=self._folder / stream_id,
                 report=Report(self._registry, stream_id),
                 clock=self._clock,
-                slots=self._slots,
+                budget=self._budget,
                 terms=self._terms,
+                forsaken=lambda: self._forsake(stream_id, broadcast),
             )
-            self._opening[stream_id] = asyncio.create_task(publication.open())
+            self._broadcasts[stream_id] = broadcast
+            self._opening[stream_id] = asyncio.create_task(self._open(stream_id, broadcast))
         broadcast = self._broadcasts[stream_id]
         try:
             await asyncio.shield(self._opening[stream_id])
-        except OSError as error:
-            self._forget(stream_id)
-            msg = f"the media folder cannot be read: {error}"
+        except (OSError, Unavailable) as error:
+            if self._broadcasts.get(stream_id) is broadcast:
+                self._forget(stream_id)
+            msg = f"the stream cannot be taken: {error}"
             raise Unavailable(msg) from error
         if broadcast.ended or self._keys.get(stream_id) != found.key_sha256:
             msg = "The stream has ended or its key was changed."
             raise KeyRefused(msg)
         broadcast.attach(publisher)
         return broadcast
+
+    async def _open(self, stream_id: str, broadcast: Broadcast) -> None:
+        """Own the stream first: what an earlier owner wrote is complete then."""
+        broadcast.lease = await self._ownership.take(stream_id, lambda: self._lost(stream_id, broadcast))
+        await broadcast.publication.open()
+
+    def _lost(self, stream_id: str, broadcast: Broadcast) -> None:
+        self._log.warning("another worker has the stream", stream_id=stream_id)
+        broadcast.lose()
+        if self._broadcasts.get(stream_id) is broadcast:
+            self._forget(stream_id)
+
+    def _forsake(self, stream_id: str, broadcast: Broadcast) -> None:
+        """The encoder did not come back in time: its stream goes on from the folder when it does."""
+        if self._broadcasts.get(stream_id) is broadcast and stream_id not in self._ending:
+            self._forget(stream_id)
+            if broadcast.lease is not None:
+                task = asyncio.create_task(broadcast.lease.release())
+                self._releasing.add(task)
+                task.add_done_callback(self._releasing.discard)
 
     async def follow(self) -> None:
         """Watch the registry for ever and act on what changed."""
@@ -93,7 +133,7 @@ class Broadcasts:
             await asyncio.sleep(_WATCH_AGAIN_S)
 
     async def disown(self) -> None:
-        """Tell of streams that a worker before this one left as live and whose encoder has not come back.
+        """Tell, for ever, of streams that a worker left as live, that nobody owns, and whose encoder has not come back.
 
         Encoders return within seconds, so this waits `RETURN_S` first and asks then.
         """
@@ -101,13 +141,10 @@ class Broadcasts:
             await asyncio.sleep(RETURN_S)
             try:
                 for stream_id in await self._registry.live():
-                    broadcast = self._broadcasts.get(stream_id)
-                    if broadcast is None or broadcast.publisher is None:
+                    if stream_id not in self._broadcasts and not await self._ownership.owned(stream_id):
                         await self._registry.video(stream_id, "interrupted", [])
             except Unavailable as error:
-                self._log.warning("live streams could not be listed; trying again", error=str(error))
-            else:
-                return
+                self._log.warning("live streams could not be looked after; trying again", error=str(error))
 
     async def drain(self) -> None:
         """Finish all of them, within `DRAIN_S`."""
@@ -144,16 +181,27 @@ class Broadcasts:
             if broadcast is not None:
                 await self._opening[change.stream_id]
                 await broadcast.end()
+                if broadcast.lease is not None:
+                    await broadcast.lease.release()
             elif folder.exists():
-                publication = Publication(folder, self._clock)
-                await publication.open()
-                await publication.finish()
+                await self._close(folder)
             if change.deleted:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        except OSError as error:
+        except (OSError, Unavailable) as error:
             self._log.error("the end of a stream could not be written", stream_id=change.stream_id, error=str(error))
         if self._broadcasts.get(change.stream_id) is broadcast:
             self._forget(change.stream_id)
+
+    async def _close(self, folder: Path) -> None:
+        """Close the playlists of a stream whose video nobody makes any more."""
+        failures: list[OSError] = []
+        filing = Filing(lambda: True, failures.append)
+        publication = Publication(folder, self._clock, filing, self._terms.part_ms)
+        await publication.open()
+        publication.finish()
+        await filing.settled()
+        if failures:
+            raise failures[0]
 
     def _forget(self, stream_id: str) -> None:
         self._broadcasts.pop(stream_id, None)

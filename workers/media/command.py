@@ -1,23 +1,10 @@
-"""The ffmpeg command lines: FLV on standard input, fragmented MP4 on standard output.
+"""The ffmpeg command line: FLV on standard input, one FLV per rendition on a pipe of its own."""
 
-Both keep the encoder's own timestamps (`-copyts`, and `cmaf+frag_discont`, without which ffmpeg counts each track from
-0 and loses the offset between sound and picture), so segments of all renditions and restarts lie on one clock.
-"""
-
+from collections.abc import Sequence
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no types
 
-#: Bytes ffmpeg may read before it knows its input, where sound and picture are announced: it stops when it saw both.
-PROBE = 1_000_000
-_MAPS = ("-map", "0:v?", "-map", "0:a?")
-_OUTPUT = (
-    *("-f", "mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof+cmaf+frag_discont"),
-    *("-frag_duration", "500000", "-flush_packets", "1", "pipe:1"),
-)
-
-#: Heights a source is transcoded to when it is not above the wanted one itself.
-_LOWER = (360, 240, 144)
 #: Bits per second by height: what 30 pictures per second need to look acceptable with x264 superfast.
 _RATES = {144: 200_000, 240: 400_000, 360: 800_000, 480: 1_400_000, 720: 2_800_000, 1080: 5_000_000}
 
@@ -27,38 +14,38 @@ def find_ffmpeg(setting: str = "") -> Path:
     return Path(setting or imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def _input(probe: int) -> tuple[str, ...]:
-    # `-fflags nobuffer` would throw the probed packets away, which is the first second of the stream.
-    size = ("-flags", "low_delay", "-analyzeduration", "0", "-probesize", str(probe))
-    return (*size, "-copyts", "-f", "flv", "-i", "pipe:0")
+def transcode(ffmpeg: Path, outputs: Sequence[tuple[int, int]], probe: int) -> list[str]:
+    """Scale to each height and encode; *outputs* are (height, descriptor), *probe* the bytes up to the first picture.
 
-
-def passthrough(ffmpeg: Path, probe: int = PROBE) -> list[str]:
-    """Repackage only."""
-    quiet = ("-nostdin", "-hide_banner", "-loglevel", "error")
-    return [str(ffmpeg), *quiet, *_input(probe), *_MAPS, "-c", "copy", *_OUTPUT]
-
-
-def rung_height(source: int, wanted: int) -> int | None:
-    """The height of the transcoded rendition for a source of *source* lines; `None` when none makes sense."""
-    if not wanted or not source:
-        return None
-    if wanted < source:
-        return wanted
-    return next((height for height in _LOWER if height < source), None)
-
-
-def transcode(ffmpeg: Path, height: int, probe: int = PROBE) -> list[str]:
-    """Scale to *height* and encode; sound is copied.
-
-    Keyframes fall where the source has them (`-force_key_frames source`, no scene cuts), and the encoder's time base is
-    the demuxer's (1/30 would shift pictures by up to 33 ms): so segments of both renditions begin at the same picture.
+    Pictures only: sound needs no transcoding and does not pass through here. Keyframes fall where the source has them
+    (`-force_key_frames source`, no scene cuts), times are the encoder's own (`-copyts`) in the demuxer's time base (1/30
+    would shift pictures by up to 33 ms): so segments of all renditions begin at the same picture. `-fflags nobuffer` would
+    throw the probed packets away, which is the first group of pictures.
     """
-    rate = str(_RATES.get(height, height * 2400))
-    return [
-        *(str(ffmpeg), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *_input(probe), *_MAPS),
-        *("-c:a", "copy", "-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-threads", "1"),
-        *("-vf", f"scale=-2:{height}:flags=bilinear", "-pix_fmt", "yuv420p"),
-        *("-b:v", rate, "-maxrate", rate, "-bufsize", rate),
-        *("-force_key_frames", "source", "-enc_time_base:v", "demux", "-sc_threshold", "0", "-g", "600", *_OUTPUT),
+    size = ("-flags", "low_delay", "-analyzeduration", "0", "-probesize", str(probe))
+    words = [str(ffmpeg), "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *size, "-copyts"]
+    words += [
+        "-f",
+        "flv",
+        "-i",
+        "pipe:0",
+        "-filter_complex_threads",
+        "1",
+        "-filter_complex",
+        _scaled([at for at, _ in outputs]),
     ]
+    for height, descriptor in outputs:
+        rate = str(_RATES.get(height, height * 2400))
+        words += ["-map", f"[v{height}]", "-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-threads", "1"]
+        words += ["-pix_fmt", "yuv420p", "-b:v", rate, "-maxrate", rate, "-bufsize", rate]
+        words += ["-force_key_frames", "source", "-enc_time_base:v", "demux", "-sc_threshold", "0", "-g", "600"]
+        words += ["-flvflags", "no_duration_filesize", "-flush_packets", "1", "-f", "flv", f"pipe:{descriptor}"]
+    return words
+
+
+def _scaled(heights: Sequence[int]) -> str:
+    scales = [f"scale=-2:{height}:flags=bilinear[v{height}]" for height in heights]
+    if len(heights) == 1:
+        return f"[0:v]{scales[0]}"
+    split = f"[0:v]split={len(heights)}" + "".join(f"[s{height}]" for height in heights)
+    return ";".join([split, *(f"[s{height}]{scale}" for height, scale in zip(heights, scales, strict=True))])

@@ -28,11 +28,6 @@ class Feed:
         self._running = False
         self._heard_ms: int | None = None
 
-    def renew(self, *, running: bool) -> None:
-        """Begin a generation at the next keyframe; *running*: the present one goes on until then."""
-        self._renew = True
-        self._running = self._running and running
-
     def take(self, tag: Tag, now_ms: int, longest_hole_ms: int) -> Move:
         """Decide on *tag*, which arrived at *now_ms* wall time; a hole over *longest_hole_ms* is a new clock.
 
@@ -55,7 +50,7 @@ class Feed:
             self.timeline = Timeline()
             self._renew = True
             self._heard_ms = None
-        self.timeline.observe(tag.timestamp, now_ms, leads=tag.type == lead)
+        self.timeline.observe(tag.timestamp, tag.presented, now_ms, leads=tag.type == lead)
         if self._renew and self._may_begin(tag):
             self._renew = False
             self._running = True

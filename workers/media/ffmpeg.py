@@ -1,19 +1,16 @@
-"""One ffmpeg process: FLV in, MP4 boxes out, never in the way of the encoder and never alive without us."""
+"""One ffmpeg process: FLV in, FLV out on a pipe per rendition, never in the way of the encoder and never alive without us."""
 
 import asyncio
 import contextlib
 import ctypes
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-
-from workers.media.mp4 import Box, BoxReader
+from collections.abc import Callable, Sequence
 
 #: Bytes waiting for ffmpeg. 8 MB are 16 s of a 4 Mbit/s stream; past it ffmpeg hangs and is started anew.
 MAX_QUEUED = 8 * 1024 * 1024
-_READ = 256 * 1024
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -22,8 +19,22 @@ class FfmpegFailed(Exception):
     """ffmpeg ended without being told to, or could not be started. The text has its last words."""
 
 
+class _Output(asyncio.Protocol):
+    """One pipe from ffmpeg."""
+
+    def __init__(self, take: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._take = take
+        self._ended = ended
+
+    def data_received(self, data: bytes) -> None:
+        self._take(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the process says why
+        self._ended()
+
+
 class Ffmpeg:
-    """Written to at once, started when its command line is known: what comes before waits in the queue."""
+    """Written to at once, started by `run`: what comes before waits in the queue."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
@@ -38,15 +49,38 @@ class Ffmpeg:
         """The process, once started."""
         return self._process.pid if self._process else None
 
-    async def start(self, command: Sequence[str], niceness: int = 0) -> None:
-        """Run *command* and hand it what was written so far.
+    async def run(
+        self, command: Callable[[Sequence[int]], Sequence[str]], takers: Sequence[Callable[[bytes], None]], niceness: int = 0
+    ) -> None:
+        """Run *command*, which is told one descriptor per taker to write to, until it ends after `end_input`.
 
         Raises:
-            FfmpegFailed: there is no such program.
+            FfmpegFailed: there is no such program, or it ended in any other way.
         """
+        pipes = [os.pipe() for _ in takers]
+        try:
+            await self._start(command([inward for _, inward in pipes]), [inward for _, inward in pipes], niceness)
+        except BaseException:
+            for outward, _ in pipes:
+                os.close(outward)
+            raise
+        finally:
+            for _, inward in pipes:
+                os.close(inward)
+        ended = [asyncio.get_running_loop().create_future() for _ in takers]
+        for (outward, _), take, end in zip(pipes, takers, ended, strict=True):
+            await self._listen_to(outward, take, end)
+        await self._finish(ended)
+
+    async def _start(self, command: Sequence[str], descriptors: Sequence[int], niceness: int) -> None:
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=_READ, preexec_fn=_leash(os.getpid(), niceness)
+                *command,
+                stdin=PIPE,
+                stdout=DEVNULL,
+                stderr=PIPE,
+                pass_fds=tuple(descriptors),
+                preexec_fn=_leash(os.getpid(), niceness),
             )
         except OSError as error:
             msg = f"cannot run {command[0]}: {error}; install it or set OVATION_FFMPEG"
@@ -59,8 +93,38 @@ class Ffmpeg:
         if self._input_ended:
             self._close_input()
 
+    async def _listen_to(self, outward: int, take: Callable[[bytes], None], end: "asyncio.Future[None]") -> None:
+        def guarded(data: bytes) -> None:
+            try:
+                take(data)
+            except ValueError as error:
+                self.kill(str(error))
+
+        def ended() -> None:
+            if not end.done():
+                end.set_result(None)
+
+        file = os.fdopen(outward, "rb", 0)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: _Output(guarded, ended), file)
+
+    async def _finish(self, ended: "Sequence[asyncio.Future[None]]") -> None:
+        process = self._process
+        if process is None or process.stderr is None:
+            return
+        listening = asyncio.create_task(self._listen(process.stderr))
+        try:
+            code = await process.wait()
+            await asyncio.gather(listening, *ended)
+        finally:
+            listening.cancel()
+            self.kill("")
+        if code or self._reason or not self._input_ended:
+            words = "; ".join(self._words)
+            msg = f"ffmpeg ended with {code}" + "".join(f": {text}" for text in (self._reason, words) if text)
+            raise FfmpegFailed(msg)
+
     def write(self, data: bytes) -> None:
-        """Queue *data*; never blocks. A full queue kills the process, which `boxes` then reports."""
+        """Queue *data*; never blocks. A full queue kills the process, which `run` then reports."""
         if self._process is not None:
             self._send(data)
             return
@@ -89,38 +153,11 @@ class Ffmpeg:
             self._process.stdin.close()
 
     def kill(self, reason: str) -> None:
-        """End it at once; `boxes` raises with *reason*."""
+        """End it at once; `run` raises with *reason*."""
         self._reason = self._reason or reason
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-
-    async def boxes(self) -> AsyncGenerator[Box, None]:
-        """Yield what it writes, until it exits.
-
-        Raises:
-            FfmpegFailed: it ended in any other way than by `end_input`.
-            BadMp4: it wrote something else than MP4.
-        """
-        process = self._process
-        if process is None or process.stdout is None or process.stderr is None:
-            msg = "not started"
-            raise FfmpegFailed(msg)
-        listening = asyncio.create_task(self._listen(process.stderr))
-        reader = BoxReader()
-        try:
-            while data := await process.stdout.read(_READ):
-                for box in reader.feed(data):
-                    yield box
-            code = await process.wait()
-            await listening
-        finally:
-            listening.cancel()
-            self.kill("")
-        if code or self._reason or not self._input_ended:
-            words = "; ".join(self._words)
-            msg = f"ffmpeg ended with {code}" + "".join(f": {text}" for text in (self._reason, words) if text)
-            raise FfmpegFailed(msg)
 
     async def _listen(self, stderr: asyncio.StreamReader) -> None:
         # Read in pieces and not by line: a line without an end would raise and fill the pipe.

@@ -82,14 +82,19 @@ class Preamble:
         """Whether there is set-up for audio (8) or video (9)."""
         return kind in self._tags
 
-    def encode(self, timestamp: int) -> bytes:
-        """File header, metadata and set-up, as if they came at *timestamp*.
+    def header(self, kind: int) -> bytes | None:
+        """The decoder's set-up for audio (8) or video (9), without what FLV puts before it."""
+        tag = self._tags.get(kind)
+        return None if tag is None else tag.payload[5 if kind == VIDEO else 2 :]
+
+    def encode(self, timestamp: int, *kinds: int) -> bytes:
+        """File header and the set-up of *kinds*, as if it came at *timestamp*.
 
         The header's flags are exact: ffmpeg waits up to 1 MB for a kind of stream that is announced and does not come.
         """
-        flags = (4 if self.has(AUDIO) else 0) | (1 if self.has(VIDEO) else 0)
+        flags = sum(flag for kind, flag in ((AUDIO, 4), (VIDEO, 1)) if kind in kinds and self.has(kind))
         out = b"FLV\x01" + bytes((flags,)) + (9).to_bytes(4, "big") + bytes(4)
-        for kind in (SCRIPT, VIDEO, AUDIO):
+        for kind in kinds:
             tag = self._tags.get(kind)
             if tag is not None:
                 out += tag._replace(timestamp=timestamp).encode()

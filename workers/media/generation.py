@@ -1,156 +1,170 @@
-"""One start of the ffmpegs at one keyframe: the passthrough, and beside it the transcoder.
+"""What one encoder sends from one keyframe on: the passthrough, made here, and beside it the transcoded renditions.
 
-They are two processes, so that the passthrough survives whatever happens to the other. A generation always begins with
-both at the same keyframe and is one discontinuity in both renditions: their numbers must be equal (RFC 8216, 6.2.4).
+A generation is one discontinuity in all renditions. The death of ffmpeg is none: its renditions have a gap.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from enum import Enum
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from workers.media import command
-from workers.media.ffmpeg import FfmpegFailed
-from workers.media.flv import AUDIO, VIDEO, Preamble, Tag
-from workers.media.mp4 import BadMp4
-from workers.media.publication import Publication
-from workers.media.strand import Strand
+from infra.clock import Clock
+from workers.media.cmaf.edges import Marks, RungEdges, SourceEdges
+from workers.media.cmaf.setup import Setup
+from workers.media.cmaf.writer import Writer
+from workers.media.flv import AUDIO, VIDEO, Preamble, Tag, Unsupported
+from workers.media.publication import SOURCE, Publication
+from workers.media.run import Run
 from workers.media.timeline import Timeline
+from workers.media.transcoding import Transcoding
 
-#: The passthrough's folder.
-SOURCE_NAME = "source"
-#: The transcoder yields to the passthrough when both want the processor.
-NICENESS = 5
-
-
-class Role(Enum):
-    """What an ffmpeg is for."""
-
-    PASSTHROUGH = "passthrough"
-    TRANSCODE = "transcode"
+#: Frames of sound kept for renditions that come later: 21 s at 48 kHz.
+_SOUNDS = 1000
 
 
 class Listener(Protocol):
     """What a generation tells its broadcast."""
 
-    async def published(self, generation: "Generation", name: str) -> None:
+    def published(self, generation: "Generation", name: str) -> None:
         """A new segment of rendition *name* can be fetched."""
 
-    def failed(self, generation: "Generation", role: Role, error: Exception) -> None:
-        """The ffmpeg of *role* is gone: `FfmpegFailed`, `BadMp4`, or `OSError` when the disk is full or away."""
+    def dropped(self, generation: "Generation") -> None:
+        """A rendition is not made any more."""
+
+
+class Rung:
+    """One transcoded rendition."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.writer: Writer | None = None
 
 
 class Generation:
-    """Fed with tags from a keyframe on; publishes segments until it is finished."""
+    """Fed with tags from a keyframe on; publishes parts until it is finished."""
 
     def __init__(
-        self,
-        *,
-        publication: Publication,
-        timeline: Timeline,
-        listener: Listener,
-        ffmpeg: Path,
-        transcode_height: Callable[[int], int | None],
-        previous: "Generation | None",
+        self, *, number: int, publication: Publication, timeline: Timeline, listener: Listener, ffmpeg: Path, clock: Clock
     ) -> None:
-        """*transcode_height* says what a source of so many lines is transcoded to (`None`: nothing)."""
-        self.number = publication.next_generation()
-        self._ffmpeg = ffmpeg
+        self.number = number
+        self.run = Run(number, publication, timeline, self._published)
+        self.transcoding: Transcoding | None = None
+        self._publication = publication
         self._listener = listener
-        self._transcode_height = transcode_height
-        self._height: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._before = dict(previous.tasks) if previous else {}
-        self._strands = {
-            role: Strand(generation=self.number, publication=publication, timeline=timeline, after=self._before.get(role))
-            for role in Role
-        }
-        self._probe = command.PROBE
-        self.tasks: dict[Role, asyncio.Task[None]] = {}
+        self._ffmpeg = ffmpeg
+        self._clock = clock
+        self._marks = Marks()
+        self._source: Writer | None = None
+        self._rungs: dict[int, Rung] = {}
+        self._aac: bytes | None = None
+        self._sounds: deque[Tag] = deque(maxlen=_SOUNDS)
 
-    def begin(self, preamble: Preamble, tag: Tag) -> None:
-        """Start with *tag*, a keyframe (or sound, where there is no picture)."""
-        opening = preamble.encode(tag.timestamp)
-        if not (preamble.has(VIDEO) and preamble.has(AUDIO)):
-            # Of one kind alone ffmpeg would read all it may (40 s of a thin stream) in hope of the other.
-            self._probe = len(opening) + len(tag.encode())
-        for strand in self._strands.values():
-            strand.ffmpeg.write(opening)
-        self.feed(tag)
-        jobs: dict[Role, Callable[[], Coroutine[Any, Any, None]]] = {
-            Role.PASSTHROUGH: self._pass_through,
-            Role.TRANSCODE: self._transcode,
-        }
-        for role, job in jobs.items():
-            self.tasks[role] = asyncio.create_task(
-                self._guard(role, self._before.get(role), job), name=f"{role.value} {self.number}"
-            )
+    def begin(self, preamble: Preamble) -> int:
+        """Read the decoders' set-up; returns the height of the picture (0: none). `transcode` and `feed` follow.
+
+        Raises:
+            Unsupported: it cannot be read.
+        """
+        self._aac = preamble.header(AUDIO)
+        try:
+            setup = Setup.read(preamble.header(VIDEO), self._aac)
+        except ValueError as error:
+            msg = f"The server cannot read this video: {error}."
+            raise Unsupported(msg) from error
+        pictured = setup.picture is not None
+        edges = SourceEdges(self._marks, self._publication.pace, self._publication.longest_ms, pictured=pictured)
+        self._source = Writer(setup, edges)
+        self._publication.describe(SOURCE, self.number, setup)
+        return setup.picture.height if setup.picture is not None else 0
+
+    def transcode(self, heights: Sequence[int], preamble: Preamble, after: Transcoding | None) -> None:
+        """Make *heights* as well (highest first)."""
+        self._rungs = {height: Rung(f"{height}p") for height in heights}
+        self.run.down = {rung.name: False for rung in self._rungs.values()}
+        self.transcoding = Transcoding(
+            ffmpeg=self._ffmpeg, heights=heights, preamble=preamble, taker=self, clock=self._clock, after=after
+        )
 
     def feed(self, tag: Tag) -> None:
-        """Hand *tag* to every ffmpeg that still runs; never blocks."""
-        data = tag.encode()
-        for strand in self._strands.values():
-            strand.write(tag, data)
+        """The next tag; never blocks."""
+        if self._source is None:
+            return
+        before = self._marks.newest
+        for part in self._source.take(tag):
+            self.run.take(SOURCE, part)
+        if self.transcoding is None:
+            return
+        if tag.type == AUDIO:
+            self._sounds.append(tag)
+            for rung in self._rungs.values():
+                if rung.writer is not None:
+                    rung.writer.take(tag)
+        elif tag.type == VIDEO:
+            self.transcoding.feed(tag, starts=tag.is_keyframe and self._marks.newest > before)
 
     def finish(self) -> None:
-        """No more tags: let every ffmpeg publish what it has."""
-        if not self._height.done():
-            # The transcoder was never started: there was no time to learn what of.
-            self._height.cancel()
-        for strand in self._strands.values():
-            strand.finish()
+        """No more tags: publish what there is."""
+        if self._source is not None:
+            for part in self._source.flush():
+                self.run.take(SOURCE, part)
+            self._source = None
+        self.run.finish()
+        if self.transcoding is not None:
+            self.transcoding.finish()
 
     async def finished(self) -> None:
-        """Wait until everything of this generation, and of those before it, is published or lost."""
-        await asyncio.gather(*self.tasks.values())
+        """Wait until everything of this generation, and of those before it, is made or lost."""
+        if self.transcoding is not None:
+            await self.transcoding.finished()
 
     def names(self) -> list[str]:
-        """The renditions it makes, as far as it is decided."""
-        return [strand.name for strand in self._strands.values() if strand.name]
+        """The renditions it makes."""
+        return [SOURCE, *(rung.name for rung in self._rungs.values())]
 
-    def pids(self) -> dict[Role, int]:
-        """The ffmpegs that were started and not yet found dead."""
-        return {role: strand.ffmpeg.pid for role, strand in self._strands.items() if strand.ffmpeg.pid is not None}
+    def begun(self, height: int) -> None:
+        """As `transcoding.Taker`."""
+        if height in self._rungs:
+            self._rungs[height].writer = None
+            self.run.down[self._rungs[height].name] = False
 
-    async def _guard(
-        self, role: Role, before: "asyncio.Task[None] | None", job: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        try:
-            await job()
-        except (FfmpegFailed, BadMp4, OSError) as error:
-            strand = self._strands.pop(role, None)
-            if strand is not None:
-                strand.ffmpeg.kill(str(error))
-            if not self._height.done():
-                self._height.cancel()
-            self._listener.failed(self, role, error)
-        finally:
-            # Whoever waits for this one waits for all before it.
-            if before is not None:
-                await asyncio.wait([before])
-
-    async def _pass_through(self) -> None:
-        await self._strands[Role.PASSTHROUGH].run(
-            SOURCE_NAME, command.passthrough(self._ffmpeg, self._probe), opened=self._opened, published=self._published
-        )
-
-    async def _transcode(self) -> None:
-        await asyncio.wait([self._height])
-        height = None if self._height.cancelled() else self._transcode_height(self._height.result())
-        if height is None:
-            del self._strands[Role.TRANSCODE]
+    def transcoded(self, height: int, tag: Tag) -> None:
+        """As `transcoding.Taker`."""
+        rung = self._rungs.get(height)
+        if rung is None:
             return
-        await self._strands[Role.TRANSCODE].run(
-            f"{height}p",
-            command.transcode(self._ffmpeg, height, self._probe),
-            niceness=NICENESS,
-            opened=lambda _: None,
-            published=self._published,
-        )
+        if tag.is_header:
+            setup = Setup.read(tag.payload[5:], self._aac)
+            self._publication.describe(rung.name, self.number, setup)
+            rung.writer = Writer(setup, RungEdges(self._marks, self._publication.pace))
+            for sound in self._sounds:
+                rung.writer.take(sound)
+        elif rung.writer is not None:
+            for part in rung.writer.take(tag):
+                self.run.take(rung.name, part)
 
-    def _opened(self, height: int) -> None:
-        if not self._height.done():
-            self._height.set_result(height)
+    def lost(self) -> None:
+        """As `transcoding.Taker`."""
+        for rung in self._rungs.values():
+            rung.writer = None
+            self.run.down[rung.name] = True
 
-    async def _published(self, name: str) -> None:
-        await self._listener.published(self, name)
+    def ended(self) -> None:
+        """As `transcoding.Taker`."""
+        for rung in self._rungs.values():
+            self._flush(rung)
+
+    def dropped(self, height: int) -> None:
+        """As `transcoding.Taker`."""
+        rung = self._rungs.pop(height, None)
+        if rung is not None:
+            self.run.down.pop(rung.name, None)
+            self._listener.dropped(self)
+
+    def _flush(self, rung: Rung) -> None:
+        if rung.writer is not None:
+            writer, rung.writer = rung.writer, None
+            for part in writer.flush():
+                self.run.take(rung.name, part)
+
+    def _published(self, name: str) -> None:
+        self._listener.published(self, name)

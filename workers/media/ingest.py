@@ -11,15 +11,25 @@ from infra.telemetry import logs
 from workers.media.broadcast import Terms
 from workers.media.broadcasts import Broadcasts
 from workers.media.command import find_ffmpeg
+from workers.media.ladder import Budget
+from workers.media.origin import Origin
+from workers.media.ownership import Alone, Ownership
 from workers.media.rtmp.certificate import Certificate
 from workers.media.rtmp.limits import Limits
 from workers.media.rtmp.server import Server
-from workers.media.slots import Slots
 from workers.media.streams import BroadcastRegistry
 
 
-async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Take broadcasts until *stopping* is set; *ready* is called once encoders can connect.
+async def run(
+    settings: Settings,
+    registry: BroadcastRegistry,
+    stopping: asyncio.Event,
+    ready: Callable[[], None],
+    *,
+    ownership: Ownership | None = None,
+    serve: Callable[[Origin], None] = lambda _: None,
+) -> None:
+    """Take broadcasts until *stopping* is set; *ready* is called once encoders can connect, *serve* with what players get.
 
     Returns after every playlist is finished and every ffmpeg gone.
 
@@ -35,10 +45,20 @@ async def run(settings: Settings, registry: BroadcastRegistry, stopping: asyncio
     folder.mkdir(parents=True, exist_ok=True)
     terms = Terms(
         ffmpeg=find_ffmpeg(settings.ffmpeg),
-        transcode_height=settings.transcode_height,
+        heights=settings.transcode_heights.heights,
         interrupt_s=settings.media_interrupt_s,
+        grace_s=settings.media_grace_s,
+        part_ms=round(settings.part_target_s * 1000),
     )
-    broadcasts = Broadcasts(registry=registry, folder=folder, clock=clock, slots=Slots(), terms=terms)
+    broadcasts = Broadcasts(
+        registry=registry,
+        ownership=ownership or Alone(),
+        folder=folder,
+        clock=clock,
+        budget=Budget(settings.transcode_cores),
+        terms=terms,
+    )
+    serve(Origin(broadcasts.live))
     server = Server(broadcasts, Limits.of(settings), clock)
     hosts = [host.strip() for host in settings.rtmp_host.split(",") if host.strip()]
     port = await server.listen(hosts, settings.rtmp_port)

@@ -1,43 +1,62 @@
-"""One rendition's media playlist (RFC 8216), as a value: append, trim, render, and read back after a restart.
+"""One rendition's media playlist (RFC 8216bis), as a value: open, add, close, trim. `m3u8.py` writes and reads its text.
 
-The public playlist is ours and not ffmpeg's: its media sequence, its dates and its discontinuities run on when ffmpeg,
-the encoder or this worker is started anew. What the RFC asks of a live playlist is kept here:
+The media sequence, dates and discontinuities run on when the encoder, a transcoder or this worker is started anew:
 
-* the target duration never changes and no segment, rounded, exceeds it (4.3.3.1, 6.2.1);
-* a segment keeps its media sequence and discontinuity numbers for life (6.2.2); renditions share the latter (6.2.4);
+* the target duration never changes and no segment, rounded, exceeds it (4.4.3.1, 6.2.1);
+* a segment keeps its media sequence and discontinuity numbers for life (6.2.2); renditions share both;
 * segments leave only from the front, and never below three target durations (6.2.2).
+
+All durations and dates are whole milliseconds, so that the parts of a segment add up to it exactly.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 
 from msgspec import Struct
 
-from schemas.times import parse_rfc3339, rfc3339
-
-VERSION = 7
 #: Segments in the playlist. With 1 s segments a player that lost the network for 9 s finds its place again.
 WINDOW = 10
 
 
-class Entry(Struct, frozen=True):
-    """One segment: *duration* in seconds, *date_ms* its wall time, *discontinuity* counted from the first one ever."""
+class PartEntry(Struct, frozen=True):
+    """One part: *number* runs on through the whole rendition; *gap*: there is nothing to fetch."""
+
+    number: int
+    duration_ms: int
+    independent: bool
+    gap: bool = False
+
+    @property
+    def uri(self) -> str:
+        """Its name, never used twice."""
+        return part_uri(self.number)
+
+
+class Entry(Struct):
+    """One segment; *discontinuity* is counted from the first one ever, *gap*: there is nothing to fetch."""
 
     uri: str
-    duration: float
+    duration_ms: int
     date_ms: int
     discontinuity: int
     map_uri: str
+    gap: bool = False
+    complete: bool = True
+    parts: list[PartEntry] = []
 
     @property
     def end_ms(self) -> int:
         """Wall time at which it ends."""
-        return self.date_ms + round(self.duration * 1000)
+        return self.date_ms + self.duration_ms
+
+
+def part_uri(number: int) -> str:
+    """The name of a part."""
+    return f"part-{number}.m4s"
 
 
 class Playlist:
-    """The segments of one rendition that players are told of."""
+    """The segments of one rendition that players are told of; at most the newest is not complete."""
 
     def __init__(self, target: int, sequence: int = 0) -> None:
         self.target = target
@@ -46,6 +65,22 @@ class Playlist:
         self.ended = False
         self.entries: deque[Entry] = deque()
 
+    @property
+    def following(self) -> int:
+        """The media sequence number of the segment after the newest."""
+        return self.sequence + len(self.entries)
+
+    @property
+    def opened(self) -> Entry | None:
+        """The segment that is being filled."""
+        newest = self.entries[-1] if self.entries else None
+        return newest if newest is not None and not newest.complete else None
+
+    @property
+    def end_ms(self) -> int:
+        """Wall time up to which there is something; 0 where there is nothing."""
+        return self.entries[-1].end_ms if self.entries else 0
+
     def append(self, entry: Entry, *, independent: bool) -> None:
         """Add the newest segment; one without a keyframe at its start ends EXT-X-INDEPENDENT-SEGMENTS for good."""
         self.independent = self.independent and independent
@@ -53,71 +88,29 @@ class Playlist:
 
     def trim(self, stale_ms: int) -> Iterator[Entry]:
         """Drop what left the window, or ended over *stale_ms* before the newest segment (from before an outage)."""
-        lasts = sum(entry.duration for entry in self.entries)
+        lasts = sum(entry.duration_ms for entry in self.entries if entry.complete)
         while self.entries:
             oldest = self.entries[0]
             stale = self.entries[-1].date_ms - oldest.end_ms > stale_ms
-            lasts -= oldest.duration
-            if not (stale or len(self.entries) > WINDOW) or lasts < 3 * self.target:
+            lasts -= oldest.duration_ms
+            if not (stale or len(self.entries) > WINDOW) or lasts < 3000 * self.target:
                 return
             self.entries.popleft()
             self.sequence += 1
             yield oldest
 
-    def render(self) -> str:
-        """The text of the file."""
-        first = self.entries[0].discontinuity if self.entries else 0
-        lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", f"#EXT-X-TARGETDURATION:{self.target}"]
-        lines += [f"#EXT-X-MEDIA-SEQUENCE:{self.sequence}", f"#EXT-X-DISCONTINUITY-SEQUENCE:{first}"]
-        if self.independent:
-            lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
-        number, map_uri = first, ""
-        for entry in self.entries:
-            lines += ["#EXT-X-DISCONTINUITY"] * (entry.discontinuity - number)
-            number = entry.discontinuity
-            if entry.map_uri != map_uri:
-                map_uri = entry.map_uri
-                lines.append(f'#EXT-X-MAP:URI="{map_uri}"')
-            lines += [f"#EXT-X-PROGRAM-DATE-TIME:{rfc3339(entry.date_ms)}", f"#EXTINF:{entry.duration:.3f},", entry.uri]
-        if self.ended:
-            lines.append("#EXT-X-ENDLIST")
-        return "\n".join(lines) + "\n"
+    def reaches(self, msn: int, part: int | None) -> bool:
+        """Whether segment *msn* is complete, or its *part* (counted from 0) is there (6.2.5.2)."""
+        if self.ended or msn < self.following - 1:
+            return True
+        if msn >= self.following:
+            return False
+        newest = self.entries[-1]
+        # A part beyond a complete segment's last means the first one of the segment that follows.
+        return part < len(newest.parts) if part is not None else newest.complete
 
-
-def parse(text: str) -> Playlist:
-    """Read back what `render` wrote.
-
-    Raises:
-        ValueError: it was not written by this version's `render`.
-    """
-    seen: dict[str, str] = {}
-    entries: list[Entry] = []
-    breaks = 0
-    try:
-        for line in text.splitlines():
-            tag, _, value = line.partition(":")
-            if line.startswith("#"):
-                seen[tag] = value
-                breaks += tag == "#EXT-X-DISCONTINUITY"
-            elif line:
-                entries.append(_entry(line, breaks, seen))
-        playlist = Playlist(int(seen["#EXT-X-TARGETDURATION"]), int(seen["#EXT-X-MEDIA-SEQUENCE"]))
-    except KeyError as error:
-        msg = f"no {error}"
-        raise ValueError(msg) from error
-    playlist.entries.extend(entries)
-    playlist.independent = "#EXT-X-INDEPENDENT-SEGMENTS" in seen
-    playlist.ended = "#EXT-X-ENDLIST" in seen
-    return playlist
-
-
-def _entry(uri: str, breaks: int, seen: Mapping[str, str]) -> Entry:
-    """One segment from the tags before it. Names only: nothing read here may ever delete a file elsewhere."""
-    map_uri = seen["#EXT-X-MAP"].removeprefix('URI="').removesuffix('"')
-    return Entry(
-        uri=PurePosixPath(uri).name,
-        duration=float(seen["#EXTINF"].rstrip(",")),
-        date_ms=parse_rfc3339(seen["#EXT-X-PROGRAM-DATE-TIME"]),
-        discontinuity=int(seen["#EXT-X-DISCONTINUITY-SEQUENCE"]) + breaks,
-        map_uri=PurePosixPath(map_uri).name,
-    )
+    def position(self) -> tuple[int, int] | None:
+        """Media sequence number and part of the newest part, as other renditions report it."""
+        if not self.entries:
+            return None
+        return self.following - 1, max(0, len(self.entries[-1].parts) - 1)

@@ -1,127 +1,273 @@
 """What viewers of one stream can fetch: its renditions and the master playlist over them.
 
-Owns the numbers that must agree between renditions (RFC 8216, 6.2.4): the target duration, the discontinuity of each
-generation, the dates. Files are written in a thread, never on the event loop.
+Owns the numbers that must agree between renditions (RFC 8216bis, 6.2.4): the target durations, the discontinuity of each
+run, segment numbers, dates. Memory is the truth for players; files follow it in a thread, one after the other.
 """
 
 import asyncio
 import math
+import re
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from infra.clock import Clock
-from workers.media import master
-from workers.media.cutter import LONGEST_S, Segment
-from workers.media.mp4 import Track
-from workers.media.playlist import Entry
-from workers.media.rendition import Rendition, write
-from workers.media.timeline import Timeline
+from workers.media import m3u8, master
+from workers.media.cmaf.edges import LONGEST_MS, Pace
+from workers.media.cmaf.setup import Setup
+from workers.media.cmaf.writer import Part
+from workers.media.filing import Filing
+from workers.media.m3u8 import Live
+from workers.media.playlist import Entry, Playlist
+from workers.media.rendition import Rendition
+from workers.media.shelf import Shelf, init_uri, segment_uri, write
 
 MASTER = "master.m3u8"
-#: EXTINF may exceed the target duration by less than half a second: it is compared rounded (4.3.3.1).
-_ROUNDS_DOWN = 0.499
+#: The passthrough.
+SOURCE = "source"
+#: EXTINF may exceed the target duration by less than half a second: it is compared rounded (4.4.3.1).
+_ROUNDS_DOWN_MS = 499
+_FILES = re.compile(r"init-[0-9]{1,15}\.mp4|segment-[0-9]{1,15}-[0-9]{1,15}\.m4s")
+#: An encoder that returns later than this finds its old pictures taken out of the window.
+STALE_MS = 30_000
+#: Part numbers of a process begin at its first generation times this: above whatever an earlier process gave out.
+PARTS_PER_GENERATION = 1_000_000
 
 
 class Publication:
-    """The folder of one stream. Its methods raise `OSError` when the disk is full or away."""
+    """The folder of one stream, and what of it is in memory."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, filing: Filing, part_ms: int) -> None:
+        """*part_ms*: what a part is meant to last."""
         self.folder = folder
         self.target: int | None = None
+        self.pace = Pace(part_ms)
+        self.generation = 0
+        self.filing = filing
         self._clock = clock
-        self._generation = 0
         self._discontinuity = -1
-        self._discontinuities: dict[int, int] = {}
+        self._fresh = 0
+        self._shelves: dict[str, Shelf] = {}
+        self._found: dict[str, Playlist] = {}
         self._renditions: dict[str, Rendition] = {}
         self._variants: dict[str, master.Variant] = {}
-        self._master_lock = asyncio.Lock()
+        self._pictures: dict[str, int] = {}
 
     async def open(self) -> None:
-        """Find out where an earlier process left off."""
+        """Find out where an earlier process left off.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
         await asyncio.to_thread(self._open)
 
     def _open(self) -> None:
-        for index in sorted(self.folder.glob("*/")):
-            rendition = self._rendition(index.name)
-            rendition.open()
-            self._generation = max(self._generation, rendition.generation)
-            playlist = rendition.playlist
+        for folder in sorted(self.folder.glob("*/")):
+            shelf = self._shelf(folder.name)
+            playlist = shelf.open()
+            self.generation = max(self.generation, shelf.generation)
             if playlist is not None:
+                self._found[folder.name] = playlist
                 self.target = playlist.target
                 newest = playlist.entries[-1].discontinuity if playlist.entries else 0
                 self._discontinuity = max(self._discontinuity, newest)
+        if self._found and not any(playlist.ended for playlist in self._found.values()):
+            self._abandon()
 
-    def _rendition(self, name: str) -> Rendition:
-        if name not in self._renditions:
-            self._renditions[name] = Rendition(self.folder / name, self._clock.monotonic)
-        return self._renditions[name]
+    def _abandon(self) -> None:
+        """The segment that an earlier process had begun and players saw parts of is lost: no other takes its number."""
+        following = max(playlist.following for playlist in self._found.values())
+        for playlist in self._found.values():
+            last = playlist.entries[-1] if playlist.entries else None
+            while last is not None and playlist.following <= following:
+                uri = f"lost-{playlist.following}.m4s"
+                lost = Entry(uri, playlist.target * 1000, last.end_ms, last.discontinuity, last.map_uri, gap=True, parts=[])
+                playlist.append(lost, independent=True)
+                last = lost
 
-    def next_generation(self) -> int:
-        """A number above all that names in the folder begin with."""
-        self._generation += 1
-        return self._generation
+    def _shelf(self, name: str) -> Shelf:
+        if name not in self._shelves:
+            self._shelves[name] = Shelf(self.folder / name, self._clock.monotonic)
+        return self._shelves[name]
 
-    def longest(self) -> float:
-        """Seconds a segment may last: the target duration holds for good once the first segment has set it."""
-        return LONGEST_S if self.target is None else self.target + _ROUNDS_DOWN
+    def longest_ms(self) -> int:
+        """What a segment may last: the target duration holds for good once it was announced."""
+        return LONGEST_MS if self.target is None else self.target * 1000 + _ROUNDS_DOWN_MS
 
-    async def describe(self, name: str, generation: int, init: bytes, tracks: Iterable[Track]) -> str:
-        """A run of *name* begins: keep its initialisation segment and return its name."""
-        fresh = master.variant(name, tracks)
+    def next_generation(self, lease: int) -> int:
+        """A number above all that names in the folder hold, and not below *lease*."""
+        self.generation = max(self.generation + 1, lease)
+        return self.generation
+
+    def begin(self, longest_ms: int) -> tuple[int, int]:
+        """A run is about to be seen, with a segment of *longest_ms*: its discontinuity and its first segment's number."""
+        if self.target is None:
+            self.target = max(1, math.floor(longest_ms / 1000 + 0.5))
+        self.pace.settle()
+        self._discontinuity += 1
+        playlists = [rendition.playlist for rendition in self._renditions.values()] + list(self._found.values())
+        return self._discontinuity, max((playlist.following for playlist in playlists), default=0)
+
+    def end_ms(self) -> int:
+        """Wall time up to which there are segments."""
+        playlists = [rendition.playlist for rendition in self._renditions.values()] + list(self._found.values())
+        return max((playlist.end_ms for playlist in playlists), default=0)
+
+    def outdate(self) -> None:
+        """The encoder is gone: whoever joins from now on is not shown what it sent before (EXT-X-GAP)."""
+        self._fresh = self._discontinuity + 1
+        for rendition in self._renditions.values():
+            rendition.wake()
+
+    def describe(self, name: str, generation: int, setup: Setup) -> None:
+        """A run of *name* begins: make its initialisation segment known."""
+        fresh = master.variant(name, setup)
         before = self._variants.get(name)
         if before is None or (before.codecs, before.height, before.width) != (fresh.codecs, fresh.height, fresh.width):
             self._variants[name] = fresh
-        return await asyncio.to_thread(self._rendition(name).write_init, generation, init)
+        data, shelf = setup.initialisation(), self._shelf(name)
+        self.rendition(name, generation).describe(init_uri(generation), data)
+        self.filing.put(lambda: shelf.write_init(generation, data))
 
-    async def publish(self, name: str, generation: int, map_uri: str, segment: Segment, timeline: Timeline) -> None:
-        """Add *segment* to rendition *name* and make the master playlist tell of it."""
-        if self.target is None:
-            self.target = max(1, math.floor(segment.duration + 0.5))
-        number = self._number(generation)
-        timeline.freeze(round(segment.start * 1000), self._end_ms())
-        rendition = self._rendition(name)
-        start = round(segment.start * 1000)
-        duration = (round((segment.start + segment.duration) * 1000) - start) / 1000
-        entry = Entry(rendition.next_uri(generation), duration, timeline.date_ms(start), number, map_uri)
-        await asyncio.to_thread(rendition.publish, segment, entry, self.target)
-        if self._variants[name].measure(segment, self.target):
-            await self._write_master()
+    def rendition(self, name: str, generation: int) -> Rendition:
+        """The rendition *name*, made with its first generation where it is new."""
+        if name not in self._renditions:
+            playlist = self._found.pop(name, None) or Playlist(self.target or 1)
+            first = generation * PARTS_PER_GENERATION
+            self._renditions[name] = Rendition(name, playlist, first, self.pace)
+        return self._renditions[name]
 
-    def _number(self, generation: int) -> int:
-        """The discontinuity number of *generation*, given at its first segment: one without any leaves no trace."""
-        if generation not in self._discontinuities:
-            self._discontinuity += 1
-            self._discontinuities = {key: value for key, value in self._discontinuities.items() if key >= generation - 1}
-            self._discontinuities[generation] = self._discontinuity
-        return self._discontinuities[generation]
+    def find(self, name: str) -> Rendition | None:
+        """The rendition *name* where players may see it."""
+        rendition = self._renditions.get(name)
+        return rendition if rendition is not None and rendition.listed else None
 
-    def _end_ms(self) -> int:
-        """Wall time up to which segments were published."""
-        playlists = (rendition.playlist for rendition in self._renditions.values())
-        return max((playlist.entries[-1].end_ms for playlist in playlists if playlist and playlist.entries), default=0)
+    def add(self, name: str, generation: int, msn: int, part: Part, date_ms: int, discontinuity: int) -> bool:
+        """Add *part* to segment *msn* of *name*; tells whether that is complete now."""
+        rendition = self._renditions[name]
+        playlist = rendition.playlist
+        playlist.target = self.target or 1
+        if part.opens:
+            self.catch_up(name, msn)
+            if not playlist.entries:
+                playlist.sequence = msn
+        # A rendition that came too late finds its segment called a gap already.
+        if playlist.following - (not part.opens) != msn or part.opens == (playlist.opened is not None):
+            return False
+        if part.opens:
+            uri = segment_uri(generation, msn)
+            rendition.open(uri, date_ms, discontinuity, independent=part.independent)
+            self._pictures[name] = 0
+        rendition.add(part)
+        self._pictures[name] += part.pictures
+        if part.closes:
+            self._complete(rendition)
+        self._wake(rendition)
+        return part.closes
+
+    def _complete(self, rendition: Rendition) -> None:
+        entry, data = rendition.close()
+        rendition.listed = True
+        shelf = self._shelf(rendition.name)
+        self.filing.put(lambda: shelf.write_segment(entry.uri, data))
+        self._tidy(rendition)
+        seconds = entry.duration_ms / 1000
+        pictures = self._pictures[rendition.name]
+        if self._variants[rendition.name].measure(len(data), seconds, pictures, rendition.playlist.target):
+            self._write_master()
+
+    def _tidy(self, rendition: Rendition) -> None:
+        gone = list(rendition.playlist.trim(STALE_MS))
+        rendition.forget(gone)
+        playlist, shelf = rendition.playlist, self._shelf(rendition.name)
+        text = m3u8.render(playlist)
+        maps, target = [entry.map_uri for entry in playlist.entries], playlist.target
+        self.filing.put(lambda: shelf.write_index(text, maps, [entry.uri for entry in gone], target))
+
+    def _wake(self, rendition: Rendition) -> None:
+        """Others report where this one is: their texts are old, too, but nobody waits for that."""
+        rendition.wake()
+        for other in self._renditions.values():
+            if other is not rendition:
+                other.outdate()
+
+    def catch_up(self, name: str, msn: int) -> None:
+        """Fill what *name* lacks below segment *msn* with gaps."""
+        rendition, source = self._renditions.get(name), self._renditions.get(SOURCE)
+        if rendition is None or source is None or rendition is source or not rendition.playlist.entries:
+            return
+        first, filled = source.playlist.sequence, False
+        while (number := rendition.playlist.following - (rendition.playlist.opened is not None)) < msn:
+            like = source.playlist.entries[max(0, min(number - first, len(source.playlist.entries) - 1))]
+            rendition.fill(like)
+            filled = True
+        if filled:
+            self._tidy(rendition)
+            self._wake(rendition)
+
+    def text(self, rendition: Rendition, *, skip: bool = False) -> bytes:
+        """The playlist of *rendition* as it is now."""
+
+        def live() -> Live:
+            reports = [each.report() for each in self._renditions.values() if each is not rendition]
+            found = [report for report in reports if report is not None]
+            return Live(self.pace.settle(), rendition.following, self._fresh, found)
+
+        return rendition.text(live, skip=skip)
+
+    async def read(self, name: str, file: str) -> bytes | None:
+        """A segment of *name* that is no longer in memory; files stay a while after they left the playlist."""
+        if not _FILES.fullmatch(file):
+            return None
+        path = self.folder / name / file
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except OSError:
+            return None
+
+    def master(self) -> bytes | None:
+        """The master playlist; `None` while there is no quality to list."""
+        listed = [each for each in self._variants.values() if each.bandwidth]
+        return master.render(listed).encode() if listed else None
 
     def qualities(self, names: Iterable[str]) -> list[str]:
         """What people call the renditions *names*, highest first."""
         known = [self._variants[name] for name in names if name in self._variants]
         return [each.quality for each in sorted(known, key=lambda each: each.height, reverse=True)]
 
-    async def keep_only(self, names: Collection[str]) -> None:
+    def keep_only(self, names: Collection[str]) -> None:
         """Withdraw every rendition that is not one of *names*."""
-        gone = [name for name, rendition in self._renditions.items() if name not in names and rendition.playlist is not None]
-        for name in gone:
+        for name in {*self._renditions, *self._found} - set(names):
             self._variants.pop(name, None)
-        if gone:
-            await self._write_master()
-        for name in gone:
-            await asyncio.to_thread(self._renditions[name].withdraw)
+            playlist = self._found.pop(name, None)
+            rendition = self._renditions.pop(name, None)
+            if rendition is not None:
+                playlist = rendition.playlist
+                rendition.playlist.ended = True
+                rendition.wake()
+            self._write_master()
+            gone = [entry.uri for entry in playlist.entries] if playlist else []
+            shelf, target = self._shelf(name), self.target or 1
+            self.filing.put(partial(shelf.withdraw, gone, target))
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         """The stream has ended: EXT-X-ENDLIST everywhere."""
+        self._fresh = 0
+        source = self._renditions.get(SOURCE)
         for rendition in self._renditions.values():
-            await asyncio.to_thread(rendition.finish)
+            if source is not None and rendition.playlist.opened is not None:
+                self.catch_up(rendition.name, source.playlist.following)
+            rendition.playlist.ended = True
+            self._tidy(rendition)
+            rendition.wake()
+        for name, playlist in self._found.items():
+            if not playlist.ended:
+                playlist.ended = True
+                shelf, text = self._shelf(name), m3u8.render(playlist)
+                maps = [entry.map_uri for entry in playlist.entries]
+                self.filing.put(partial(shelf.write_index, text, maps, [], 1))
 
-    async def _write_master(self) -> None:
-        async with self._master_lock:
-            listed = [each for each in self._variants.values() if each.bandwidth]
-            if listed:
-                await asyncio.to_thread(write, self.folder / MASTER, master.render(listed).encode())
+    def _write_master(self) -> None:
+        text = self.master()
+        if text is not None:
+            self.filing.put(lambda: write(self.folder / MASTER, text))

@@ -1,111 +1,178 @@
-"""One rendition's folder: its segments, their initialisation segments, and its playlist. Blocking; called in a thread.
+"""One rendition as players see it now: its playlist, the parts that can still be fetched, and who waits for the next.
 
-A file appears under its final name only when it is whole, is never written again, and its name is never used twice: it
-begins with the generation, which goes up with every start of ffmpeg and is read back from the names after a restart.
-Files stay a while after they left the playlist (RFC 8216, 6.2.2), then go: a folder holds some 25 segments at most.
+Everything here is in memory and on the event loop; `shelf.py` has the files. What is held is bounded: the parts of the
+segments within three target durations of the end, and `SPARE` segments more for players that are late.
 """
 
-from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+import asyncio
+from collections.abc import Callable, Sequence
 
-from workers.media.cutter import Segment
-from workers.media.playlist import WINDOW, Entry, Playlist, parse
+from workers.media import m3u8
+from workers.media.cmaf.edges import Pace
+from workers.media.cmaf.writer import Part
+from workers.media.m3u8 import Live, Report
+from workers.media.playlist import Entry, PartEntry, Playlist, part_uri
 
-INDEX = "index.m3u8"
-#: An encoder that returns later than this finds its old pictures taken out of the window.
-STALE_MS = 30_000
+#: Segments kept in memory beyond those whose parts are listed.
+SPARE = 3
+#: A gap is told in parts no longer than the part target; a segment is never longer than this many of them.
+_MOST_GAPS = 100
+
+
+class Late(Exception):
+    """What was asked for did not come in time; asking again is right."""
+
+
+class Impossible(Exception):
+    """What was asked for makes no sense (6.2.5.2: 400)."""
 
 
 class Rendition:
-    """One quality of one stream on disk. All methods raise `OSError` when the disk is full or away."""
+    """Numbers of parts begin at *first_part* and are never used again."""
 
-    def __init__(self, folder: Path, monotonic: Callable[[], float]) -> None:
-        self.folder = folder
-        self.playlist: Playlist | None = None
-        self.generation = 0
-        self._monotonic = monotonic
-        self._retired: deque[tuple[float, str]] = deque()
+    def __init__(self, name: str, playlist: Playlist, first_part: int, pace: Pace) -> None:
+        self.name = name
+        self.playlist = playlist
+        self.following = first_part
+        self.map_uri = playlist.entries[-1].map_uri if playlist.entries else ""
+        self.listed = False
+        self.down = False
+        self._pace = pace
+        self._inits: dict[str, bytes] = {}
+        self._parts: dict[str, bytes] = {}
+        self._segments: dict[str, list[bytes]] = {}
+        self._changed = asyncio.Event()
+        self._texts: dict[bool, bytes] = {}
 
-    def open(self) -> None:
-        """Find out where an earlier process left off."""
-        index = self.folder / INDEX
-        if index.exists():
-            try:
-                self.playlist = parse(index.read_text())
-            except ValueError:
-                self.playlist = None
-        if not self.folder.exists():
-            return
-        listed = {entry.uri for entry in self.playlist.entries} if self.playlist else set()
-        for path in sorted(self.folder.iterdir()):
-            number, dash, _ = path.name.partition("-")
-            if dash and number.isdecimal():
-                self.generation = max(self.generation, int(number))
-            if path.suffix == ".m4s" and path.name not in listed:
-                self._retire(path.name)
-            elif path.suffix == ".part":
-                path.unlink(missing_ok=True)
+    def describe(self, uri: str, data: bytes) -> None:
+        """The segments that follow have this initialisation segment."""
+        self.map_uri = uri
+        self._inits[uri] = data
 
-    def write_init(self, generation: int, data: bytes) -> str:
-        """Write the initialisation segment of one run and return its name."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.generation = max(self.generation, generation)
-        name = f"{generation}-init.mp4"
-        write(self.folder / name, data)
-        return name
+    def open(self, uri: str, date_ms: int, discontinuity: int, *, independent: bool) -> None:
+        """Begin the next segment; players see it with its first part."""
+        self.playlist.append(
+            Entry(uri, 0, date_ms, discontinuity, self.map_uri, complete=False, parts=[]), independent=independent
+        )
+        self._segments[uri] = []
 
-    def publish(self, segment: Segment, entry: Entry, target: int) -> None:
-        """Write a segment, then the playlist that names it, then let go of what left the window."""
-        write(self.folder / entry.uri, segment.data)
-        if self.playlist is None:
-            self.playlist = Playlist(target)
-        self.playlist.append(entry, independent=segment.independent)
-        for old in self.playlist.trim(STALE_MS):
-            self._retire(old.uri)
-        write(self.folder / INDEX, self.playlist.render().encode())
-        self._sweep()
+    def add(self, part: Part) -> None:
+        """Add *part* to the open segment."""
+        entry = self.playlist.entries[-1]
+        entry.parts.append(PartEntry(self.following, part.duration_ms, part.independent))
+        entry.duration_ms += part.duration_ms
+        self._parts[part_uri(self.following)] = part.data
+        self._segments[entry.uri].append(part.data)
+        self.following += 1
 
-    def finish(self) -> None:
-        """The stream has ended: nothing is ever appended again."""
-        if self.playlist is not None and not self.playlist.ended:
-            self.playlist.ended = True
-            write(self.folder / INDEX, self.playlist.render().encode())
+    def close(self) -> tuple[Entry, bytes]:
+        """The open segment is complete; returns it with its bytes."""
+        entry = self.playlist.entries[-1]
+        entry.complete = True
+        return entry, b"".join(self._segments[entry.uri])
 
-    def withdraw(self) -> None:
-        """This quality is no longer made: a playlist that stands still holds viewers, a missing one sends them on."""
-        (self.folder / INDEX).unlink(missing_ok=True)
-        if self.playlist is not None:
-            for entry in self.playlist.entries:
-                self._retire(entry.uri)
-        self.playlist = None
+    def fill(self, like: Entry) -> None:
+        """There is nothing of the segment that *like* is in the passthrough, or only its beginning: say so (4.4.4.7)."""
+        entry = self.playlist.opened
+        if entry is None:
+            entry = Entry(like.uri, 0, like.date_ms, like.discontinuity, self.map_uri, gap=True, complete=False, parts=[])
+            self.playlist.append(entry, independent=True)
+        lost = like.duration_ms - entry.duration_ms
+        for _ in range(_MOST_GAPS):
+            if lost <= 0:
+                break
+            # Named, as the text requires it, by a number that is spent for it.
+            piece = min(lost, self._pace.settle())
+            entry.parts.append(PartEntry(self.following, piece, independent=False, gap=True))
+            self.following += 1
+            lost -= piece
+        entry.duration_ms = max(entry.duration_ms, like.duration_ms)
+        entry.gap = entry.complete = True
+        self._segments.pop(entry.uri, None)
 
-    def next_uri(self, generation: int) -> str:
-        """The name of the next segment."""
-        number = self.playlist.sequence + len(self.playlist.entries) if self.playlist else 0
-        return f"{generation}-{number}.m4s"
+    def forget(self, gone: Sequence[Entry]) -> None:
+        """Let go of *gone*, which left the playlist, and of what is too old to be asked for in parts."""
+        for entry in gone:
+            self._let_go(entry)
+        left, kept = 0, 0
+        for entry in reversed(self.playlist.entries):
+            kept += left > m3u8.PARTS_WITHIN * self.playlist.target * 1000
+            left += entry.duration_ms
+            if kept > SPARE:
+                self._let_go(entry)
+        used = {entry.map_uri for entry in self.playlist.entries} | {self.map_uri}
+        self._inits = {uri: data for uri, data in self._inits.items() if uri in used}
 
-    def _retire(self, name: str) -> None:
-        target = self.playlist.target if self.playlist else 1
-        self._retired.append((self._monotonic() + (WINDOW + 2) * target, name))
+    def _let_go(self, entry: Entry) -> None:
+        for part in entry.parts:
+            self._parts.pop(part.uri, None)
+        self._segments.pop(entry.uri, None)
 
-    def _sweep(self) -> None:
-        now = self._monotonic()
-        while self._retired and self._retired[0][0] <= now:
-            (self.folder / self._retired.popleft()[1]).unlink(missing_ok=True)
-        used = {name.partition("-")[0] for _, name in self._retired} | {str(self.generation)}
-        used |= {entry.map_uri.partition("-")[0] for entry in self.playlist.entries} if self.playlist else set()
-        for path in self.folder.glob("*-init.mp4"):
-            if path.name.partition("-")[0] not in used:
-                path.unlink(missing_ok=True)
+    def outdate(self) -> None:
+        """What the text says beside this rendition's own segments changed."""
+        self._texts = {}
 
+    def wake(self) -> None:
+        """Players may see what changed."""
+        self.outdate()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
-def write(path: Path, data: bytes) -> None:
-    """Put *data* under *path* in one step: a reader sees the old file or the new one, whole."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    def text(self, live: Callable[[], Live], *, skip: bool = False) -> bytes:
+        """The playlist as it is now; made once per change."""
+        if skip not in self._texts:
+            self._texts[skip] = m3u8.render_live(self.playlist, live(), skip=skip).encode()
+        return self._texts[skip]
+
+    def held(self, name: str) -> bytes | None:
+        """An initialisation segment, part or segment that is in memory."""
+        if name in self._inits:
+            return self._inits[name]
+        if name in self._parts:
+            return self._parts[name]
+        pieces = self._segments.get(name)
+        if pieces is None or (self.playlist.opened is not None and self.playlist.opened.uri == name):
+            return None
+        return b"".join(pieces)
+
+    def report(self) -> Report | None:
+        """Where this rendition is, for the others' playlists."""
+        at = self.playlist.position()
+        return Report(f"../{self.name}/index.m3u8", *at) if at is not None and self.listed else None
+
+    async def reaches(self, msn: int, part: int | None, timeout_s: float) -> None:
+        """Wait until segment *msn*, or its *part*, is there.
+
+        Raises:
+            Impossible: it is further ahead than a player may ask for.
+            Late: it did not come within *timeout_s*.
+        """
+        newest = self.playlist.following - 1
+        ahead = max(3, 3000 // self._pace.settle())
+        there = len(self.playlist.entries[-1].parts) if self.playlist.opened is not None else 0
+        if msn > newest + 2 or (part is not None and msn == newest and part >= there + ahead and not self._is_over(msn)):
+            msg = f"_HLS_msn={msn} is too far ahead of {newest}"
+            raise Impossible(msg)
+        await self._until(lambda: self.playlist.reaches(msn, part), timeout_s)
+
+    def _is_over(self, msn: int) -> bool:
+        return self.playlist.opened is None and msn <= self.playlist.following - 1
+
+    async def hinted(self, name: str, timeout_s: float) -> bytes | None:
+        """The part *name* when it is the one that comes next; `None` when it is not, or nothing comes any more.
+
+        Raises:
+            Late: it did not come within *timeout_s*.
+        """
+        if name != part_uri(self.following) or self.playlist.ended:
+            return None
+        await self._until(lambda: name in self._parts or name != part_uri(self.following) or self.playlist.ended, timeout_s)
+        return self._parts.get(name)
+
+    async def _until(self, there: Callable[[], bool], timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not there():
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise Late from error

@@ -21,12 +21,15 @@ class Timeline:
         """Tell whether *timestamp* does not continue this timeline: it is backwards, or after a hole over *most_ms*."""
         return self._last is not None and not self._last - BACKWARDS_MS <= timestamp <= self._last + most_ms
 
-    def observe(self, timestamp: int, now_ms: int, *, leads: bool) -> None:
-        """Media of *timestamp* arrived at *now_ms* wall time; *leads*: of the kind `breaks` is asked about."""
+    def observe(self, timestamp: int, shown: int, now_ms: int, *, leads: bool) -> None:
+        """Media of *timestamp*, shown at *shown*, arrived at *now_ms* wall time; *leads*: of the kind `breaks` asks about.
+
+        An encoder that reorders pictures sends each before it is shown, and none before it was seen by the camera.
+        """
         if leads:
             self._last = timestamp
         if not self._frozen:
-            zero = now_ms - timestamp
+            zero = now_ms - shown
             self._zero = zero if self._zero is None else min(self._zero, zero)
 
     def freeze(self, start_ms: int, not_before_ms: int) -> None:

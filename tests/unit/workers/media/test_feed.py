@@ -99,14 +99,6 @@ def test_sound_may_pause() -> None:
     assert moves(feed, sound(4000)) == [Move.CARRY]
 
 
-def test_renewal_waits_for_a_keyframe() -> None:
-    """After a dead ffmpeg the other one is fed on until both can begin together."""
-    feed = headed()
-    moves(feed, key(0))
-    feed.renew(running=True)
-    assert moves(feed, picture(33), key(66)) == [Move.CARRY, Move.BEGIN]
-
-
 @pytest.mark.parametrize(
     "tag", [Tag(VIDEO, 0, b"\x1c\1\0\0\0"), Tag(VIDEO, 0, b"\x90hvc1"), Tag(AUDIO, 0, b"\x2f\xff"), Tag(AUDIO, 0, b"\x90Opus")]
 )
@@ -120,10 +112,12 @@ def test_a_preamble_announces_exactly_what_there_is() -> None:
     """Ffmpeg waits for a kind of stream that the file header promises."""
     preamble = Preamble()
     preamble.note(Tag(VIDEO, 0, SPS))
-    assert preamble.encode(17_000_000)[4] == 1
+    assert preamble.encode(17_000_000, VIDEO, AUDIO)[4] == 1
     preamble.note(Tag(AUDIO, 0, ASC))
-    raw = preamble.encode(17_000_000)
+    raw = preamble.encode(17_000_000, VIDEO, AUDIO)
     assert raw[4] == 5
+    assert preamble.encode(0, VIDEO)[4] == 1
+    assert preamble.header(AUDIO) == ASC[2:]
     assert raw[13 + 4 : 13 + 8] == (17_000_000 & 0xFFFFFF).to_bytes(3, "big") + b"\x01"
 
 
@@ -137,17 +131,26 @@ def test_the_date_is_the_earliest_arrival_and_then_stands() -> None:
     """Jitter only ever delays: the least difference is the truth. Once published it never moves."""
     timeline = Timeline()
     for at, arrived in [(0, 1_000_500), (100, 1_000_120), (200, 1_000_400)]:
-        timeline.observe(at, arrived, leads=True)
+        timeline.observe(at, at, arrived, leads=True)
     timeline.freeze(0, 0)
     assert timeline.date_ms(0) == 1_000_020
-    timeline.observe(300, 1_000_301, leads=True)
+    timeline.observe(300, 300, 1_000_301, leads=True)
     timeline.freeze(0, 9_999_999)
     assert timeline.date_ms(1000) == 1_001_020
+
+
+def test_reordered_pictures_do_not_move_the_date() -> None:
+    """A picture that is shown 66 ms after it is decoded was seen by the camera no later than it arrived."""
+    timeline = Timeline()
+    timeline.observe(0, 66, 1_000_066, leads=True)
+    timeline.observe(33, 200, 1_000_200, leads=True)
+    timeline.freeze(66, 0)
+    assert timeline.date_ms(66) == 1_000_066
 
 
 def test_dates_never_go_back() -> None:
     """A new encoder whose clock seems earlier than what was published begins where that ended."""
     timeline = Timeline()
-    timeline.observe(0, 1_000_000, leads=True)
+    timeline.observe(0, 0, 1_000_000, leads=True)
     timeline.freeze(0, 1_000_700)
     assert timeline.date_ms(0) == 1_000_700

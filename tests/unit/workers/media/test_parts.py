@@ -1,82 +1,92 @@
-"""The small parts: restarts, transcoding slots, command lines, reading MP4."""
+"""The small parts: patience with a program that dies, the ladder and its budget, the command line, ffmpeg's FLV."""
 
-import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media.command import rung_height
-from workers.media.mp4 import MAX_BOX, BadMp4, Box, BoxReader, Track, runs, tracks
+from infra.settings import Heights
+from workers.media.command import transcode
+from workers.media.flv import Preamble, Tag
+from workers.media.flvreader import FlvReader
+from workers.media.ladder import Budget, cost, rungs
 from workers.media.patience import MOST_S, WELL_S, Patience
-from workers.media.slots import Slots
 
 
-def test_restarts_wait_longer_each_time_and_end() -> None:
-    """Doubling, bounded in length and in number; a run that lived long counts as new."""
+def test_patience_grows_and_ends() -> None:
+    """Restarts come ever later, then not at all; a long life in between begins anew."""
     patience = Patience(7)
     assert [patience.delay(0.1) for _ in range(8)] == [0.25, 0.5, 1.0, 2.0, 4.0, MOST_S, MOST_S, None]
-
     patience = Patience(2)
     assert [patience.delay(WELL_S) for _ in range(5)] == [0.25] * 5
 
 
-def test_transcodes_are_bounded() -> None:
-    """What was given back can be taken again."""
-    slots = Slots(1)
-    assert [slots.take(), slots.take()] == [True, False]
-    slots.give()
-    assert slots.take()
-
-
 @pytest.mark.parametrize(
-    ("source", "wanted", "height"),
-    [(1080, 360, 360), (720, 480, 480), (360, 360, 240), (180, 360, 144), (144, 360, None), (720, 0, None), (0, 360, None)],
+    ("source", "wanted", "expected"),
+    [
+        (1080, (720, 360), [720, 360]),
+        (1080, (360, 720, 360), [720, 360]),
+        (720, (720, 480), [480]),
+        (360, (360,), [240]),
+        (180, (360,), [144]),
+        (144, (360,), []),
+        (0, (360,), []),
+        (720, (), []),
+    ],
 )
-def test_what_is_transcoded_to(source: int, wanted: int, height: int | None) -> None:
-    """Always below the source, never up."""
-    assert rung_height(source, wanted) == height
+def test_rungs_lie_below_the_source(source: int, wanted: tuple[int, ...], expected: list[int]) -> None:
+    """Nothing is scaled up, and a small source still gets something smaller."""
+    assert rungs(source, wanted) == expected
 
 
-def box(kind: bytes, body: bytes) -> bytes:
-    """One MP4 box."""
-    return (len(body) + 8).to_bytes(4, "big") + kind + body
+def test_a_stream_gets_what_the_machine_has_room_for() -> None:
+    """The highest rendition goes first; past the budget a stream is passed through; what is given back can be had again."""
+    budget = Budget(0.6)
+    first, price = budget.choose(1080, (720, 480, 360))
+    assert first == [480, 360]
+    assert price == pytest.approx(cost(1080, [480, 360]))
+    second, small = budget.choose(720, (720, 480, 360))
+    assert second == [360]
+    assert budget.choose(1080, (360,)) == ([], 0.0)
+    budget.give(price)
+    budget.give(small)
+    assert budget.choose(1080, (720, 480, 360))[0] == [480, 360]
 
 
-@given(st.lists(st.binary(max_size=50), max_size=5), st.integers(1, 20))
-def test_boxes_however_they_are_split(bodies: list[bytes], size: int) -> None:
-    """The same boxes come out of any pieces."""
-    raw = b"".join(box(b"mdat", body) for body in bodies)
-    reader = BoxReader()
-
-    assert [Box(b"mdat", box(b"mdat", body)) for body in bodies] == [
-        found for at in range(0, len(raw), size) for found in reader.feed(raw[at : at + size])
-    ]
-
-
-@pytest.mark.parametrize("size", [0, 1, 7, MAX_BOX + 1])
-def test_impossible_boxes_are_refused(size: int) -> None:
-    """Before anything is waited for."""
-    with pytest.raises(BadMp4):
-        list(BoxReader().feed(size.to_bytes(4, "big") + b"moof"))
+def test_heights_are_read_as_written() -> None:
+    """`480,360`, or `0` for none; anything else is refused."""
+    assert Heights.parse("480, 360").heights == (480, 360)
+    assert Heights.parse("0").heights == ()
+    assert str(Heights.parse("480,360")) == "480,360"
+    for text in ("", "12", "big", "480,,360", "9999"):
+        with pytest.raises(ValueError, match="heights"):
+            Heights.parse(text)
 
 
-@given(st.binary(max_size=120))
-def test_rubbish_raises_bad_mp4_only(body: bytes) -> None:
-    """Whatever ffmpeg wrote, it is read or refused."""
-    with contextlib.suppress(BadMp4):
-        tracks(box(b"moov", box(b"trak", box(b"tkhd", body))))
-    with contextlib.suppress(BadMp4):
-        runs(box(b"moof", box(b"traf", box(b"tfhd", body))), {1: Track(1, "video", 1000, "avc1", 1, 1)})
+def test_one_ffmpeg_writes_each_height_to_a_pipe_of_its_own() -> None:
+    """Without the sound, and without `nobuffer`, which loses the first group of pictures."""
+    words = transcode(Path("ffmpeg"), [(480, 7), (360, 9)], 1000)
+    assert words.count("libx264") == 2
+    assert [word for word in words if word.startswith("pipe:")] == ["pipe:0", "pipe:7", "pipe:9"]
+    assert not any("nobuffer" in word or "0:a" in word for word in words)
+    assert "split" not in " ".join(transcode(Path("ffmpeg"), [(360, 9)], 1000))
 
 
-def test_a_fragment_with_every_optional_field() -> None:
-    """Sample durations, sizes, flags and shifts of their own; a second sample that is no keyframe; 64-bit decode time."""
-    header = box(b"tfhd", b"\0\x02\0\x38" + (1).to_bytes(4, "big") + bytes(8) + (0x1010000).to_bytes(4, "big"))
-    time = box(b"tfdt", b"\1\0\0\0" + (17_000_000).to_bytes(8, "big"))
-    samples = b"".join(each.to_bytes(4, "big", signed=True) for each in (30, 9, 0x2000000, 66, 40, 9, 0x1010000, -10))
-    found = runs(
-        box(b"moof", box(b"traf", header + time + box(b"trun", b"\1\0\x0f\1" + (2).to_bytes(4, "big") + bytes(4) + samples))),
-        {1: Track(1, "video", 1000, "avc1", 1, 1)},
-    )
-    assert [(run.start, run.duration, run.samples, run.starts_sync) for run in found] == [(17_000.066, 0.07, 2, True)]
+@given(
+    st.lists(st.tuples(st.sampled_from((8, 9)), st.integers(0, 2**32 - 1), st.binary(min_size=1, max_size=40))),
+    st.integers(1, 50),
+)
+def test_flv_is_read_in_any_pieces(given_tags: list[tuple[int, int, bytes]], size: int) -> None:
+    """What is encoded comes back, however the pipe cuts it."""
+    tags = [Tag(*each) for each in given_tags]
+    raw = Preamble().encode(0) + b"".join(tag.encode() for tag in tags)
+    reader = FlvReader()
+    pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+    assert [tag for piece in pieces for tag in reader.feed(piece)] == tags
+
+
+def test_what_is_no_flv_is_refused() -> None:
+    """An ffmpeg that writes something else is restarted, not believed."""
+    with pytest.raises(ValueError, match="FLV"):
+        list(FlvReader().feed(b"\0" * 32))

@@ -1,0 +1,97 @@
+"""One run: the parts between two discontinuities, held back until the numbers that all players rely on are known.
+
+Those are the target durations, which the first groups of pictures tell and which may never change, and the date of the first
+picture, which is only as good as the number of arrivals it was taken from.
+"""
+
+from collections.abc import Callable
+
+from workers.media.cmaf.writer import Part
+from workers.media.publication import SOURCE, Publication
+from workers.media.timeline import Timeline
+
+#: Media that is looked at before the target duration is announced: two groups of 1 s or one of 2 s.
+FIRST_MS = 1900
+#: Media that is looked at before a run's dates are fixed, where the target duration is known already.
+SETTLE_MS = 500
+_DATES = 64
+
+
+class Run:
+    """Renditions hand in their parts; the passthrough's come first."""
+
+    def __init__(self, number: int, publication: Publication, timeline: Timeline, published: Callable[[str], None]) -> None:
+        """*number* is the generation; *published* is told the rendition after each complete segment."""
+        self.number = number
+        #: Transcoded renditions that are made now -> whether nothing comes of them at the moment.
+        self.down: dict[str, bool] = {}
+        self._publication = publication
+        self._timeline = timeline
+        self._published = published
+        self._held: list[tuple[str, Part]] = []
+        self._base: int | None = None
+        self._discontinuity = 0
+        self._dates: dict[int, int] = {}
+        self._seen_ms = 0
+        self._closed_ms = 0
+        self._segment_ms = 0
+        self._longest_ms = 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether players see it."""
+        return self._base is not None
+
+    def take(self, name: str, part: Part) -> None:
+        """One part of rendition *name*, in order."""
+        if self._base is not None:
+            self._show(name, part, self._base)
+            return
+        self._held.append((name, part))
+        if name == SOURCE:
+            self._look(part)
+            if self._is_settled():
+                self._release()
+
+    def finish(self) -> None:
+        """Nothing more comes of the passthrough: what was held back is all there is."""
+        if self._base is None and self._held:
+            self._longest_ms = max(self._longest_ms, self._segment_ms)
+            self._release()
+
+    def _look(self, part: Part) -> None:
+        self._seen_ms += part.duration_ms
+        self._segment_ms += part.duration_ms
+        if part.closes:
+            self._closed_ms += self._segment_ms
+            self._longest_ms = max(self._longest_ms, self._segment_ms)
+            self._segment_ms = 0
+
+    def _is_settled(self) -> bool:
+        if self._publication.target is None:
+            return self._closed_ms >= FIRST_MS
+        return self._seen_ms >= SETTLE_MS
+
+    def _release(self) -> None:
+        self._timeline.freeze(self._held[0][1].start_ms, self._publication.end_ms())
+        self._discontinuity, self._base = self._publication.begin(self._longest_ms)
+        held, self._held = self._held, []
+        for name, part in held:
+            self._show(name, part, self._base)
+
+    def _show(self, name: str, part: Part, base: int) -> None:
+        msn = base + part.segment
+        if name == SOURCE and part.opens:
+            self._dates[part.segment] = self._timeline.date_ms(part.start_ms)
+            self._dates.pop(part.segment - _DATES, None)
+        date_ms = self._dates.get(part.segment)
+        if date_ms is None:
+            return
+        complete = self._publication.add(name, self.number, msn, part, date_ms, self._discontinuity)
+        if not complete:
+            return
+        if name == SOURCE:
+            for rung, is_down in self.down.items():
+                if is_down:
+                    self._publication.catch_up(rung, msn + 1)
+        self._published(name)
