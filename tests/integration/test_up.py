@@ -43,7 +43,12 @@ async def test_one_command_and_everything_answers(tmp_path: Path) -> None:
             assert int(numbers["nats_server_connections"]) >= 4
             assert int(numbers["nats_jetstream_streams"]) >= 10
             os.kill(rows["nats"]["pid"], signal.SIGSTOP)
-            assert (await client.get(f"{rows['nats']['ops_url']}/healthz")).status_code == 503
+
+            async def silent() -> bool:
+                # One of its threads may still be answering.
+                return (await client.get(f"{rows['nats']['ops_url']}/healthz")).status_code == 503
+
+            await eventually(silent)
             assert await readyz(rows["nats"]["ops_url"]) == (503, {"ready": False, "missing": {"nats": "it does not answer"}})
             os.kill(rows["nats"]["pid"], signal.SIGCONT)
 
@@ -77,10 +82,10 @@ async def test_no_child_survives_its_parent(tmp_path: Path) -> None:
         def programs() -> list[str]:
             return sorted(descendants(up.pid).values())
 
-        # The encoder of the demo, and one for each rendition.
-        await eventually(lambda: sum(name.startswith("ffmpeg") for name in programs()) >= 3, timeout=30)
+        # The encoder of the demo, and the one of the lower renditions.
+        await eventually(lambda: sum(name.startswith("ffmpeg") for name in programs()) >= 2, timeout=30)
         family = descendants(up.pid)
-        assert len(family) >= len(USUAL) + 1 + 3
+        assert len(family) >= len(USUAL) + 1 + 2
 
         up.kill()
         await eventually(lambda: alive(family) == [], timeout=5)

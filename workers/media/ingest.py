@@ -43,20 +43,13 @@ async def run(
         certificate = Certificate.read(settings.rtmps_certificate_file, settings.rtmps_key_file, clock)
     folder = settings.media_path()
     folder.mkdir(parents=True, exist_ok=True)
-    terms = Terms(
-        ffmpeg=find_ffmpeg(settings.ffmpeg),
-        heights=settings.transcode_heights.heights,
-        interrupt_s=settings.media_interrupt_s,
-        grace_s=settings.media_grace_s,
-        part_ms=round(settings.part_target_s * 1000),
-    )
     broadcasts = Broadcasts(
         registry=registry,
         ownership=ownership or Alone(),
         folder=folder,
         clock=clock,
         budget=Budget(settings.transcode_cores),
-        terms=terms,
+        terms=_terms(settings),
     )
     serve(Origin(broadcasts.live))
     server = Server(broadcasts, Limits.of(settings), clock)
@@ -81,6 +74,16 @@ async def run(
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        ffmpeg=find_ffmpeg(settings.ffmpeg),
+        heights=settings.transcode_heights.heights,
+        interrupt_s=settings.media_interrupt_s,
+        grace_s=settings.media_grace_s,
+        part_ms=round(settings.part_target_s * 1000),
+    )
 
 
 async def _listen_tls(server: Server, hosts: Sequence[str], port: int, certificate: Certificate) -> asyncio.Task[None]:
