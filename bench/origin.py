@@ -44,7 +44,7 @@ async def run(options: Options) -> list[dict[str, Any]]:
     """All rounds on one broadcast."""
     raise_file_limit()
     cores = (options.server_core, options.client_core)
-    settings = {"transcode_height": 0, **options.settings}
+    settings = {"transcode_heights": 0, **options.settings}
     async with broadcast(rate=options.more.rate, size=(640, 360), cores=cores, settings=settings) as made:
         runs = []
         for number in range(options.rounds):

@@ -7,23 +7,15 @@ gone does not answer, and one that is the owner no longer says so.
 import asyncio
 
 import msgspec
-from msgspec import Struct
 
 from infra.jetstream.feed import Feed
 from infra.jetstream.kv import Bucket, Entry, Following
+from infra.jetstream.streamleases import Owner, lease_key
 from infra.telemetry import logs
 
 log = logs.get(__name__)
 
-_UNDER = "media."
-
-
-class Owner(Struct, frozen=True):
-    """A worker; *origin* is the root of its internal port, *generation* what it stamps on all it makes."""
-
-    worker: str
-    generation: int
-    origin: str
+_UNDER = lease_key("")
 
 
 class Owners:

@@ -11,12 +11,13 @@ from typing import Any
 
 from gateway.hls.files import Files
 from gateway.hls.lasts import Lasts
-from gateway.hls.owners import Owner, Owners
+from gateway.hls.owners import Owners
 from gateway.hls.place import Place
 from gateway.hls.reply import AWAY, MISSING, Reply
 from gateway.hls.shelf import Shelf
 from gateway.hls.upstream import ANSWER_S, Upstream
 from infra.clock import Clock
+from infra.jetstream.streamleases import Owner
 from infra.telemetry import logs, metrics
 
 log = logs.get(__name__)

@@ -4,9 +4,9 @@ import contextlib
 
 import httpx
 
-from gateway.hls.owners import Owner
 from gateway.hls.place import Place
 from gateway.hls.reply import Reply
+from infra.jetstream.streamleases import Owner
 from infra.telemetry import logs
 
 log = logs.get(__name__)

@@ -112,7 +112,7 @@ class Rendition:
             await asyncio.sleep(0.05)
         elif took > whole.part_target + LATE_S:
             self._say(f"late: {msn}.{part} took {took:.1f} s")
-        if update and update[0].edge == whole.edge:
+        if update and update[0].hints == whole.hints:
             self._report.looked["delta"] += 1
             self._report.say(self.name, rules.delta(whole, update[0]))
         self._take(whole, edges)
