@@ -55,8 +55,8 @@ async def _errors(page: Page) -> int:
 async def test_the_picture_is_fresh_and_outlives_encoder_and_worker(up: Up) -> None:
     """Half of what is shown is less than 2.5 s old, and nothing stalls for 10 s.
 
-    An encoder that is killed and returns after 4 s, and a media worker that is killed, freeze the picture, which then goes on by
-    itself: the page is not reloaded, and the player meets no error that it cannot mend.
+    An encoder that is killed and returns after 4 s, and a media worker that is killed, freeze the picture, which then goes on
+    by itself: the page is not reloaded, and the player meets no error that it cannot mend.
     """
     watch, rtmp = await _started(up)
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
