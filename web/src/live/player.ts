@@ -1,6 +1,8 @@
 import type Hls from "hls.js";
 import type { HlsConfig } from "hls.js";
 
+import { pace } from "./catchup";
+
 /** How long the page waits before it looks again for a playlist, or begins anew after an error that nothing else mends. */
 const AGAIN_MS = 1_500;
 /** So many recoveries without playing in between, and the player is made anew. */
@@ -12,8 +14,8 @@ const soon = { maxNumRetry: 1_000, retryDelayMs: 0, maxRetryDelayMs: 0 } as cons
 
 export const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
-  // Behind the target a viewer catches up at up to 1.2 times the pace, which is heard by few; the default jumps instead.
-  maxLiveSyncPlaybackRate: 1.2,
+  // The pace is ours, see catchup.ts.
+  maxLiveSyncPlaybackRate: 1,
   // An interrupted broadcast stalls every viewer; by default each stall is a second of latency more, for good.
   liveSyncOnStallIncrease: 0.25,
   backBufferLength: 30,
@@ -54,6 +56,15 @@ export function attach(video: HTMLVideoElement, url: string): () => void {
   const played = () => {
     recoveries = 0;
   };
+  const keepUp = () => {
+    const details = player?.latestLevelDetails;
+    if (!player || !details?.live || !details.partTarget || video.paused) return;
+    const { buffered, currentTime } = video;
+    const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+    const target = player.targetLatency ?? player.latency;
+    const rate = pace({ latency: player.latency, target, ahead, part: details.partTarget });
+    if (video.playbackRate !== rate) video.playbackRate = rate;
+  };
   const begin = async () => {
     const there = await fetch(url, { method: "HEAD" }).then(
       (answer) => answer.ok,
@@ -74,12 +85,14 @@ export function attach(video: HTMLVideoElement, url: string): () => void {
     player.attachMedia(video);
   };
   video.addEventListener("playing", played);
+  video.addEventListener("timeupdate", keepUp);
   void begin();
   return () => {
     over = true;
     clearTimeout(timer);
     player?.destroy();
     video.removeEventListener("playing", played);
+    video.removeEventListener("timeupdate", keepUp);
     video.removeAttribute("src");
   };
 }
