@@ -142,10 +142,8 @@ def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
         for name, points in series.items():
             points.append((player, max(run[name] for run in mine)))
     result.plots.append(Plot("glass", "bars", "From glass to glass", "player", "seconds", series))
-    result.notes.append(
-        "page is the watch page (hls.js with a pace of its own), the others as they come; plain is hls.js without low latency and two "
-        "segments behind, native is Chromium's own player; the first 10 s are not counted"
-    )
+    result.notes.append("page is the watch page: hls.js with a pace of its own; plain is hls.js two segments behind")
+    result.notes.append("native is Chromium's own player; the first 10 s are not counted")
     result.rounds = runs
 
 

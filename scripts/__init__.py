@@ -10,6 +10,7 @@ plant.py     bugs planted one at a time, to see that a test catches each
 bug.py       what such a bug is
 bugs.py      which bugs, where, and the test that has to catch each
 mediabugs.py those of the packaging of video
+    hlsbugs.py   those between viewers and the media worker
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 proxies.sh   nginx and HAProxy for the tests behind them, likewise, unpacked into .venv
 """

@@ -1,6 +1,7 @@
 """The deliberate mistakes that `plant.py` plants: what each is, where it goes, and the test that has to catch it."""
 
 from scripts.bug import Bug
+from scripts.hlsbugs import HLS_BUGS
 from scripts.mediabugs import MEDIA_BUGS
 
 BUGS = [
@@ -320,4 +321,5 @@ BUGS = [
         "tests/unit/gateway/fanout/test_degradation.py",
     ),
     *MEDIA_BUGS,
+    *HLS_BUGS,
 ]
