@@ -3,6 +3,7 @@
 from scripts.bug import Bug
 
 _TEST = "tests/hls/test_relay.py::"
+_ANSWERS = "tests/hls/test_answers.py::"
 
 HLS_BUGS = [
     Bug(
@@ -59,7 +60,7 @@ HLS_BUGS = [
         "gateway/hls/reply.py",
         "        if wanted.private:\n",
         "        if False:\n",
-        f"{_TEST}test_who_may_not_watch_sees_nothing",
+        f"{_ANSWERS}test_who_may_not_watch_sees_nothing",
     ),
     Bug(
         "short-range",
@@ -67,6 +68,6 @@ HLS_BUGS = [
         "gateway/hls/reply.py",
         "self.body[first : last + 1]",
         "self.body[first:last]",
-        f"{_TEST}test_ranges_head_and_cors",
+        f"{_ANSWERS}test_ranges_head_and_cors",
     ),
 ]

@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import sys
+import threading
 import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Sequence
@@ -89,11 +90,11 @@ def backgrounds(width: int, height: int, count: int = 16) -> list[bytearray]:
 def generate(width: int, height: int) -> None:
     """Write pictures to stdout at their pace, until nobody reads."""
     pictures = backgrounds(width, height)
-    begins, n = time.monotonic(), 0
+    begins, n, pause = time.monotonic(), 0, threading.Event()
     with contextlib.suppress(BrokenPipeError):
         while True:
             due = begins + n / FPS
-            time.sleep(max(0.0, due - time.monotonic()))
+            pause.wait(max(0.0, due - time.monotonic()))
             picture = pictures[n % len(pictures)]
             picture[: width * ROWS] = row(int(time.time() * 1000) & 0xFFFFFFFF, width) * ROWS
             view = memoryview(picture)
@@ -154,7 +155,8 @@ class Reading:
 async def read(page: Page, seconds: float, *, selector: str = "video", skip_s: float = 0.0) -> Reading:
     """Read the clock off a page's video for so long; the first *skip_s* do not count."""
     await page.evaluate(READ, selector)
-    await asyncio.sleep(seconds)
+    done = "seconds => Date.now() - window.glass.began >= seconds * 1000"
+    await page.wait_for_function(done, arg=seconds, timeout=(seconds + 30) * 1000)
     glass: dict[str, object] = await page.evaluate("() => window.glass")
     return Reading(glass, skip_s)
 

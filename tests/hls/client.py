@@ -82,7 +82,7 @@ class Rendition:
         answer = await self._http.get(self.url, params={name: str(value) for name, value in directives.items()})
         if answer.status_code != 200:
             self._say(f"reload: {answer.status_code} for {directives}")
-            await asyncio.sleep(0.2)
+            await _back_off()
             return self.media
         self._heads(answer, blocked=bool(directives))
         return playlist.read(answer.content)
@@ -109,7 +109,7 @@ class Rendition:
         self._report.looked["reload"] += 1
         if whole.edge < (msn, part) and (whole.next <= (msn, part)) and not whole.ended:
             self._say(f"blocking: asked for {msn}.{part}, the answer ends with {whole.edge}")
-            await asyncio.sleep(0.05)
+            await _back_off()
         elif took > whole.part_target + LATE_S:
             self._say(f"late: {msn}.{part} took {took:.1f} s")
         if update and update[0].hints == whole.hints:
@@ -257,6 +257,11 @@ class Rendition:
         task = asyncio.create_task(after())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _back_off() -> None:
+    """A client that got nothing new asks again a little later, as players do."""
+    await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=0.1)
 
 
 async def check(master: str, seconds: float, transport: httpx.AsyncBaseTransport | None = None) -> Report:
