@@ -50,7 +50,7 @@ class Stage:
         """A gateway's metric."""
         text = (await self.http.get(f"{self.c.gateways[gateway].ops_url}/metrics")).text
         found = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
-        return float(found[0])
+        return float(found[0]) if found else 0.0
 
 
 async def new_stream(b: Broker, privacy: Privacy = "public", status: Status = "live") -> str:

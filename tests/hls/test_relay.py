@@ -70,8 +70,14 @@ async def test_the_last_playlist_stays_while_nobody_owns_the_stream(s: Stage) ->
     """A dead worker's playlists stay; a blocked reload goes on with its successor; what the dead one knew is forgotten."""
     await s.get("source/index.m3u8")
     await s.worker.stop()
-    frozen = await s.get("source/index.m3u8")
-    assert (frozen.status_code, frozen.content, frozen.headers["cache-control"]) == (200, PLAYLIST, "no-cache")
+
+    async def frozen() -> bool:
+        # The short memory of plain reloads is asked first.
+        answer = await s.get("source/index.m3u8")
+        assert (answer.status_code, answer.content, answer.headers["cache-control"]) == (200, PLAYLIST, "no-cache")
+        return await s.metric('ovation_hls_fetches_total{source="frozen"}') >= 1
+
+    await eventually(frozen)
     assert (await s.get("master.m3u8")).status_code == 200
     waiting = asyncio.create_task(s.get(NEXT))
     async with scripted(s.stream_id, "two") as successor:
@@ -123,7 +129,8 @@ async def test_a_worker_that_lost_the_stream_is_not_believed(s: Stage) -> None:
     async with scripted(s.stream_id, "two") as successor:
         successor.playlist(NEXT, b"#EXTM3U\n#new\n", keep_s=6)
         await successor.own(s.b, 2)
-        await eventually(lambda: successor.asked[NEXT] == 1)
+        # Long before anybody's patience ends.
+        await eventually(lambda: successor.asked[NEXT] == 1, timeout=3)
         s.worker.playlist(NEXT, b"#EXTM3U\n#old\n", keep_s=6)
         s.worker.holds[NEXT].set()
         assert (await waiting).content == b"#EXTM3U\n#new\n"
