@@ -93,6 +93,7 @@ async def watch(browser: Browser, pages_url: str, player: str, made: Broadcast, 
         "samples": len(reading.samples),
         "unread": reading.bad,
         "stalls": reading.stalls,
+        "early_stalls": reading.early_stalls,
         "frozen_s": reading.frozen_s,
         "starts_s": told["playing"] / 1000,
         "version": told["version"],
@@ -121,12 +122,23 @@ async def run(options: Options) -> list[dict[str, Any]]:
 
 def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
     """The runs as tables and criteria."""
-    columns = ["player", "version", "p50 s", "p95 s", "max s", "stalls", "frozen s", "starts in s", "errors", "worker, core"]
+    columns = [
+        "player",
+        "version",
+        "p50 s",
+        "p95 s",
+        "max s",
+        "stalls (before)",
+        "frozen s",
+        "starts in s",
+        "errors",
+        "worker, core",
+    ]
     rows = [
         [
             *(str(run["player"]), str(run["version"])),
             *(f"{run[name]:.3f}" for name in ("p50", "p95", "max")),
-            *(str(run["stalls"]), f"{run['frozen_s']:.1f}", f"{run['starts_s']:.2f}"),
+            *(f"{run['stalls']} ({run['early_stalls']})", f"{run['frozen_s']:.1f}", f"{run['starts_s']:.2f}"),
             *(f"{run['errors']} ({len(run['fatal'])} fatal)", f"{run['worker']:.3f}"),
         ]
         for run in runs
@@ -143,7 +155,9 @@ def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
             points.append((player, max(run[name] for run in mine)))
     result.plots.append(Plot("glass", "bars", "From glass to glass", "player", "seconds", series))
     result.notes.append("page is the watch page: hls.js with a pace of its own; plain is hls.js two segments behind")
-    result.notes.append("native is Chromium's own player; the first 10 s are not counted")
+    result.notes.append(
+        "native is Chromium's own player; the first 10 s are not counted, but for stalls in brackets and frozen seconds"
+    )
     result.rounds = runs
 
 

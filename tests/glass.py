@@ -31,7 +31,7 @@ READ = """(selector) => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [40, 1];
   const pen = canvas.getContext("2d", { willReadFrequently: true });
-  const glass = { samples: [], bad: 0, stalls: 0, frozenMs: 0, began: Date.now() };
+  const glass = { samples: [], bad: 0, stalls: [], frozenMs: 0, began: Date.now() };
   window.glass = glass;
   let lastTime = -1, still = 0;
   const look = () => {
@@ -52,7 +52,7 @@ READ = """(selector) => {
     if (video.currentTime === lastTime && lastTime > 0) {
       still += 1;
       glass.frozenMs += 200;
-      if (still === 2) glass.stalls += 1;
+      if (still === 2) glass.stalls.push(Date.now() - glass.began);
     } else still = 0;
     lastTime = video.currentTime;
   };
@@ -142,7 +142,9 @@ class Reading:
     def __init__(self, glass: dict[str, object], skip_s: float) -> None:
         samples: Sequence[Sequence[int]] = glass["samples"]  # type: ignore[assignment]  # as READ makes it
         self.samples = [late for at, late in samples if at >= skip_s * 1000]
-        self.stalls = int(str(glass["stalls"]))
+        stalls: Sequence[int] = glass["stalls"]  # type: ignore[assignment]  # as above
+        self.stalls = sum(at >= skip_s * 1000 for at in stalls)
+        self.early_stalls = len(stalls) - self.stalls
         self.frozen_s = int(str(glass["frozenMs"])) / 1000
         self.bad = int(str(glass["bad"]))
 
