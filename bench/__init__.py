@@ -36,6 +36,12 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     tls.py            behind nginx with TLS
     ingest.py         many encoders at 4 Mbit/s, over RTMP and RTMPS
     ingest_server.py  the RTMP port whose broadcasts lead nowhere
+    broadcast.py      a live broadcast: gateway, media worker, an encoder that burns in the clock
+    glass.py          `python -m bench.glass`: from glass to glass in Chromium's players
+    origin.py         low-latency viewers of one gateway
+    lowlatency.py     those viewers
+    conformance.py    five minutes of a stream, read strictly
+    players/          a page with hls.js, Shaka, video.js and Chromium's own player
     report.py         results into README.md
     plots.py          results into pictures
 """

@@ -12,7 +12,22 @@ from bench.results import Result
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-ORDER = ("writes", "path", "poisson", "memory", "compression", "slow", "storm", "posting", "streams", "tls", "ingest")
+ORDER = (
+    "writes",
+    "path",
+    "poisson",
+    "memory",
+    "compression",
+    "slow",
+    "storm",
+    "posting",
+    "streams",
+    "tls",
+    "ingest",
+    "origin",
+    "glass",
+    "conformance",
+)
 
 
 def section(result: Result, pictures: list[Path]) -> str:

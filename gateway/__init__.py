@@ -1,6 +1,6 @@
 """The gateway: HTTP in, Server-Sent Events out. Holds no state that is not a cache.
 
-Owns the public HTTP API, fan-out and catch-up, the HLS origin and the pages.
+Owns the public HTTP API, fan-out and catch-up, the HLS cache and the pages.
 Refuses to write to the store (the archive does) and to know which store it is (`process.py` alone does).
 
     process.py      the composition root: settings in, a running gateway out
@@ -34,8 +34,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     body.py         bodies of ASGI requests, bounded
     cors.py         what scripts of pages elsewhere may do
     middleware.py   one log line and one measurement per request
-    hls.py          playlists and segments
     pages.py        the web pages
     edge/           connections: who they are for, how many, how long, and how they end
+    hls/            video: one answer for all who ask, from memory or the media worker
     fanout/         viewers, windows, rings, catch-up
 """

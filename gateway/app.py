@@ -15,6 +15,7 @@ from gateway.auth import Authenticator
 from gateway.cors import Cors
 from gateway.directory import StreamDirectory
 from gateway.history import History
+from gateway.hls.relay import Relay
 from gateway.middleware import RequestLog
 from gateway.problems import Problem, from_error, render
 from gateway.taps import Taps
@@ -50,6 +51,7 @@ class Deps:
     limits: Limits
     counters: Counters
     taps: Taps
+    relay: Relay
     lease: MachineLease
     #: When the log took a message of a stream, in ms since the epoch; `None` when nobody can say at the moment.
     taken_at: Callable[[StreamRecord, int], Awaitable[int | None]]
@@ -61,7 +63,8 @@ class Deps:
 
 def routes() -> list[Route]:
     """The route table."""
-    from gateway import comments, hls, openapi, pages, posting, reactions, sessions, streams  # noqa: PLC0415 - they know Deps
+    from gateway import comments, openapi, pages, posting, reactions, sessions, streams  # noqa: PLC0415 - they know Deps
+    from gateway.hls import route as hls  # noqa: PLC0415 - as above
 
     stream = f"{API}/streams/{{stream_id}}"
     comment = f"{stream}/comments/{{comment_id}}"

@@ -20,6 +20,10 @@ from gateway.fanout.office import Office
 from gateway.fanout.protocol import protocol_with
 from gateway.fanout.sockets import Sockets
 from gateway.history import History
+from gateway.hls.files import Files
+from gateway.hls.owners import Owners
+from gateway.hls.protocol import hls_protocol_with
+from gateway.hls.relay import Relay
 from gateway.taken import Taken
 from gateway.taps import Taps
 from infra.clock import Clock
@@ -58,9 +62,11 @@ class Parts:
         history = History(comments, reader, clock)
         self._feed = Feed(connection)
         self._directory = StreamDirectory(records, streams)
-        self._lease = MachineLease(
-            Bucket(LEASES, connection, publisher, reader), clock, f"{socket.gethostname()}:{os.getpid()}"
-        )
+        leases = Bucket(LEASES, connection, publisher, reader)
+        self._lease = MachineLease(leases, clock, f"{socket.gethostname()}:{os.getpid()}")
+        self._owners = Owners(leases)
+        files = Files(settings.media_path())
+        self._relay = Relay(clock, self._owners, files, self._has_ended, settings.hls_cache_bytes)
         self._hub = Hub(settings, clock, connection, reader, history, counters, connection.name)
         self._taps = Taps(connection.name, counters, self._feed, clock, settings.reaction_ms, self._hub.tally)
         self._directory.on_change(self._hub.changed)
@@ -76,6 +82,7 @@ class Parts:
             limits=Limits(publisher, reader, clock),
             counters=counters,
             taps=self._taps,
+            relay=self._relay,
             lease=self._lease,
             taken_at=Taken(Moments(connection), self._hub.taken_at).at_ms,
             viewer_count=self._hub.count,
@@ -86,7 +93,13 @@ class Parts:
 
     def starts(self) -> list[Callable[[], Awaitable[object]]]:
         """What has to be started, in this order; each may raise Unavailable, and be called again then."""
-        return [lambda: self._directory.start(self._feed), self._lease.start, self._hub.start, self._sockets.start]
+        return [
+            lambda: self._directory.start(self._feed),
+            lambda: self._owners.start(self._feed),
+            self._lease.start,
+            self._hub.start,
+            self._sockets.start,
+        ]
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -95,7 +108,8 @@ class Parts:
     def door(self) -> type[Doorway]:
         """The class for uvicorn's `http` option."""
         admission = Admission(self._hub, self._directory, self._deps.authenticator)
-        return doorway_with(admission, protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps)))
+        protocol = protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps))
+        return doorway_with(admission, hls_protocol_with(protocol, self._relay, self._directory))
 
     async def drain(self, seconds: float) -> None:
         """Send everybody away over *seconds*."""
@@ -105,7 +119,13 @@ class Parts:
     async def stop(self) -> None:
         """Stop all of them; drain first."""
         await self._sockets.stop()
+        await self._relay.stop()
+        await self._owners.stop()
         await self._taps.stop()
         await self._lease.stop()
         await self._hub.stop()
         await self._directory.stop()
+
+    def _has_ended(self, stream_id: str) -> bool:
+        record = self._directory.known(stream_id)
+        return record is None or record.status == "ended"

@@ -97,6 +97,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     gateways: Annotated[int, Meta(ge=1, le=64)] = 1
     # The store: sqlite:///path. Empty: a file in the data directory.
     store_url: str = ""
+    # Bytes of video and playlists a gateway keeps in memory for its viewers, all streams together.
+    hls_cache_bytes: Annotated[int, Meta(ge=1024**2)] = 256 * 1024**2
     # Where HLS files go: file:///path. Empty: a folder in the data directory.
     media_url: str = ""
     # Seconds a stopping gateway spreads its viewers' reconnects over.

@@ -1,6 +1,7 @@
 """The deliberate mistakes that `plant.py` plants: what each is, where it goes, and the test that has to catch it."""
 
 from scripts.bug import Bug
+from scripts.hlsbugs import HLS_BUGS
 from scripts.ingestbugs import INGEST
 from scripts.mediabugs import MEDIA_BUGS
 
@@ -322,4 +323,5 @@ BUGS = [
         "tests/unit/gateway/fanout/test_degradation.py",
     ),
     *MEDIA_BUGS,
+    *HLS_BUGS,
 ]

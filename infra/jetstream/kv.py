@@ -97,15 +97,15 @@ class Bucket:
         msg = f"{self.name}/{key} is no longer at revision {expected}"
         raise Conflict(msg)
 
-    async def follow(self, feed: Feed, take: Callable[[Entry], None]) -> "Following":
+    async def follow(self, feed: Feed, take: Callable[[Entry], None], under: str = "") -> "Following":
         """Call *take* for the present value of every key, then for every change, in order of revision, each once.
 
-        Returns when the present values were taken.
+        *under* limits it to keys below a prefix that ends with a dot. Returns when the present values were taken.
 
         Raises:
             Unavailable: the bucket cannot be read.
         """
-        following = Following(self, feed, take)
+        following = Following(self, feed, take, under)
         await following.start()
         return following
 
@@ -121,8 +121,9 @@ class Bucket:
 class Following:
     """A running follow; `stop` ends it."""
 
-    def __init__(self, bucket: Bucket, feed: Feed, take: Callable[[Entry], None]) -> None:
+    def __init__(self, bucket: Bucket, feed: Feed, take: Callable[[Entry], None], under: str) -> None:
         self._bucket = bucket
+        self._under = under
         self._feed = feed
         self._take = take
         self._last = 0
@@ -137,7 +138,7 @@ class Following:
         Raises:
             Unavailable: the bucket cannot be read.
         """
-        self._subscription = await self._feed.follow(f"kv.{self._bucket.name}.>", self._hinted)
+        self._subscription = await self._feed.follow(f"kv.{self._bucket.name}.{self._under}>", self._hinted)
         await self.resync()
         self._bucket._connection.on_up(self.resync)  # noqa: SLF001 - the two are one part, in two classes
         self._task = asyncio.create_task(self._run())
@@ -158,7 +159,7 @@ class Following:
         """
         async with self._reading:
             reader, bucket = self._bucket._reader, self._bucket  # noqa: SLF001 - as above
-            for message in await reader.follow_from(bucket.log, f"$KV.{bucket.name}.>", self._last):
+            for message in await reader.follow_from(bucket.log, f"$KV.{bucket.name}.{self._under}>", self._last):
                 if message.seq > self._last:
                     self._last = message.seq
                     self._take(bucket._entry(message))  # noqa: SLF001 - as above

@@ -41,6 +41,14 @@ REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by met
 POSTS = _counter("ovation_posts", "Comments posted, by outcome: created, repeated, or a problem's code", "outcome")
 REACTIONS = _counter("ovation_reactions", "Reactions, by outcome: counted or failed", "outcome")
 REACTION_BATCHES = _counter("ovation_reaction_batches", "Additions to reaction counters; each carries the taps of an interval")
+HLS_CACHED = _counter("ovation_hls_cached", "HLS requests answered from memory")
+HLS_JOINED = _counter("ovation_hls_joined", "HLS requests that waited for what another had asked for already")
+HLS_FETCHES = _counter(
+    "ovation_hls_fetches",
+    "HLS addresses fetched, by source: origin, file, frozen (the last playlist), missing, away or failed",
+    "source",
+)
+HLS_CACHE = _gauge("ovation_hls_cache_bytes", "Bytes of video and playlists kept in memory")
 PROBLEMS = _counter("ovation_problems", "Problem documents sent, by code", "code")
 
 # archive

@@ -1,10 +1,9 @@
-import type Hls from "hls.js";
 import { useEffect, useRef, useState } from "react";
 
+import { attach } from "../live/player";
 import { landed, useWatching } from "../live/store";
 
 const SYMBOL: Record<string, string> = { like: "👍", love: "❤️", haha: "😂", wow: "😮", sad: "😢", angry: "😠" };
-const AGAIN_MS = 1_500;
 
 /** The player: hls.js where it runs, the browser's own HLS elsewhere; it waits for a playlist that is not there yet. */
 export function Video({ id }: { id: string }) {
@@ -70,41 +69,4 @@ function Over({ state, playing }: { state: string; playing: boolean }) {
       {text}
     </div>
   ) : null;
-}
-
-/** Play `url` in `video` until the returned function is called. */
-function attach(video: HTMLVideoElement, url: string): () => void {
-  let over = false;
-  let player: Hls | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const retry = () => {
-    player?.destroy();
-    player = null;
-    timer = setTimeout(() => void begin(), AGAIN_MS);
-  };
-  const begin = async () => {
-    const there = await fetch(url, { method: "HEAD" }).then((answer) => answer.ok, () => false);
-    const { default: Player } = await import("hls.js");
-    if (over) return;
-    if (!there) return retry();
-    if (!Player.isSupported()) {
-      video.src = url;
-      return;
-    }
-    player = new Player({ liveSyncDurationCount: 2, maxLiveSyncPlaybackRate: 1.1, backBufferLength: 30 });
-    player.on(Player.Events.ERROR, (_, error) => {
-      if (!error.fatal) return;
-      if (error.type === Player.ErrorTypes.MEDIA_ERROR) player?.recoverMediaError();
-      else retry();
-    });
-    player.loadSource(url);
-    player.attachMedia(video);
-  };
-  void begin();
-  return () => {
-    over = true;
-    clearTimeout(timer);
-    player?.destroy();
-    video.removeAttribute("src");
-  };
 }

@@ -1,0 +1,80 @@
+"""Requests for video taken out of uvicorn before an ASGI cycle begins.
+
+A low-latency viewer asks ten times a second. By way of ASGI that is a task, a scope, two middlewares and the route table for
+each; nearly all of them are answered from memory. What is out of the ordinary goes the usual way: other methods, streams that
+are not public, requests with a body, paths that need decoding.
+"""
+
+import re
+from typing import Any, ClassVar
+
+from gateway.directory import StreamDirectory
+from gateway.fanout.protocol import GatewayProtocol
+from gateway.hls.place import Place, place
+from gateway.hls.relay import Relay
+from gateway.hls.reply import Wanted
+from gateway.hls.view import View
+
+_URL = re.compile(rb"/hls/([0-9a-f-]{36})/([A-Za-z0-9_./-]{1,300})(?:\?([^#]*))?")
+#: What of a request means that it is more than a question.
+_UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"if-range", b"expect", b"upgrade", b"authorization"})
+
+
+class HlsProtocol(GatewayProtocol):
+    """`hls_protocol_with` makes the class of one gateway."""
+
+    relay: ClassVar[Relay]
+    directory: ClassVar[StreamDirectory]
+
+    def on_headers_complete(self) -> None:
+        """Choose the way a request goes."""
+        method = self.parser.get_method()
+        if not self.url.startswith(b"/hls/") or method not in (b"GET", b"HEAD") or not self._is_plain():
+            super().on_headers_complete()
+            return
+        named, wanted = self._place(), self._wanted(head=method == b"HEAD")
+        if named is None or wanted is None:
+            super().on_headers_complete()
+            return
+        self.since, self.head, self.unwanted = self.loop.time(), None, 0
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self.answered_last
+        former, view = self.cycle, View(self, self.relay, named, wanted, keep_alive=keep_alive)
+        self.cycle = view  # type: ignore[assignment]  # it has what uvicorn uses of its own
+        if former is None or former.response_complete:
+            view.start()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((view, self.app))  # type: ignore[arg-type]  # as above
+
+    def _place(self) -> Place | None:
+        """What is asked for, if everybody may have it."""
+        match = _URL.fullmatch(self.url)
+        if match is None:
+            return None
+        stream_id = match[1].decode()
+        record = self.directory.known(stream_id)
+        if record is None or record.privacy != "public":
+            return None
+        return place(stream_id, match[2].decode(), (match[3] or b"").decode("latin-1"))
+
+    def _wanted(self, *, head: bool) -> Wanted | None:
+        wanted = Wanted(head=head)
+        for name, value in self.headers:
+            if name == b"accept-encoding":
+                wanted.gzip = b"gzip" in value and b"gzip;q=0" not in value
+            elif name == b"range":
+                wanted.range = value
+            elif name in _UNUSUAL:
+                return None
+        return wanted
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's own cycle or one of ours
+        if isinstance(cycle, View):
+            cycle.start()
+        else:
+            super()._start_asgi_task(cycle, app)
+
+
+def hls_protocol_with(protocol: type[GatewayProtocol], relay: Relay, directory: StreamDirectory) -> type[HlsProtocol]:
+    """*protocol* that answers requests for video by *relay*, of the public streams in *directory*."""
+    return type("BoundHlsProtocol", (HlsProtocol, protocol), {"relay": relay, "directory": directory})

@@ -1,0 +1,46 @@
+"""Requests for video by way of ASGI: those that ask for a decision, or are out of the ordinary. The same answers."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import requests
+from gateway.access import may_watch
+from gateway.hls.place import place
+from gateway.hls.reply import MISSING, Reply, Wanted
+from gateway.problems import Problem
+
+
+async def serve(request: Request) -> Response:
+    """`GET /hls/{stream_id}/...`."""
+    wanted = Wanted(
+        head=request.method == "HEAD",
+        accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
+        # No answer has a validator that a condition could name, so that the condition never holds (RFC 9110, 13.1.5).
+        byte_range=request.headers["range"].encode("latin-1")
+        if "range" in request.headers and "if-range" not in request.headers
+        else None,
+    )
+    status, head, body = (await _reply(request, wanted)).parts(wanted)
+    response = Response(body, status)
+    lines = (line.partition(b": ") for line in head.split(b"\r\n") if line)
+    response.raw_headers = [(name, value) for name, _, value in lines]
+    return response
+
+
+async def _reply(request: Request, wanted: Wanted) -> Reply:
+    """The answer, if this viewer may have it; one that not everybody may have is made *wanted* private."""
+    deps = requests.deps(request)
+    named = place(request.path_params["stream_id"], request.path_params["path"], request.url.query)
+    if named is None:
+        return MISSING
+    try:
+        record = await deps.directory.get(named.stream_id)
+    except Problem:
+        return MISSING
+    if not may_watch(requests.principal(request), record):
+        return MISSING
+    wanted.private = record.privacy != "public"
+    found = deps.relay.ask(named)
+    return found if isinstance(found, Reply) else await asyncio.shield(found)

@@ -1,0 +1,98 @@
+import type Hls from "hls.js";
+import type { HlsConfig } from "hls.js";
+
+import { pace } from "./catchup";
+
+/** How long the page waits before it looks again for a playlist, or begins anew after an error that nothing else mends. */
+const AGAIN_MS = 1_500;
+/** So many recoveries without playing in between, and the player is made anew. */
+const RECOVERIES = 3;
+
+/** An encoder may be away for half a minute and a worker for ten seconds: nothing that may come back is given up. */
+const patient = { maxNumRetry: 1_000, retryDelayMs: 500, maxRetryDelayMs: 2_000, backoff: "linear" } as const;
+const soon = { maxNumRetry: 1_000, retryDelayMs: 0, maxRetryDelayMs: 0 } as const;
+
+export const CONFIG: Partial<HlsConfig> = {
+  lowLatencyMode: true,
+  // The pace is ours, see catchup.ts.
+  maxLiveSyncPlaybackRate: 1,
+  // An interrupted broadcast stalls every viewer; by default each stall is a second of latency more, for good.
+  liveSyncOnStallIncrease: 0.25,
+  backBufferLength: 30,
+  manifestLoadPolicy: { default: { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry: soon, errorRetry: patient } },
+  playlistLoadPolicy: { default: { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry: soon, errorRetry: patient } },
+  fragLoadPolicy: {
+    default: {
+      maxTimeToFirstByteMs: 10_000,
+      maxLoadTimeMs: 60_000,
+      timeoutRetry: { maxNumRetry: 4, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: 6, retryDelayMs: 300, maxRetryDelayMs: 2_000 },
+    },
+  },
+};
+
+/**
+ * Play `url` in `video` until the returned function is called: hls.js where it runs, the browser's own HLS elsewhere. It waits for
+ * a playlist that is not there yet. `data-errors` of the element counts what the player could not mend by itself.
+ */
+export function attach(video: HTMLVideoElement, url: string): () => void {
+  let over = false;
+  let player: Hls | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let recoveries = 0;
+  const again = () => {
+    player?.destroy();
+    player = null;
+    recoveries = 0;
+    timer = setTimeout(() => void begin(), AGAIN_MS);
+  };
+  const recover = (mediaIsBroken: boolean) => {
+    video.dataset["errors"] = String(Number(video.dataset["errors"] ?? 0) + 1);
+    recoveries += 1;
+    if (recoveries > RECOVERIES) again();
+    else if (mediaIsBroken) player?.recoverMediaError();
+    else timer = setTimeout(() => player?.startLoad(), AGAIN_MS);
+  };
+  const played = () => {
+    recoveries = 0;
+  };
+  const keepUp = () => {
+    const details = player?.latestLevelDetails;
+    if (!player || !details?.live || !details.partTarget || video.paused) return;
+    const { buffered, currentTime } = video;
+    const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+    const target = player.targetLatency ?? player.latency;
+    const rate = pace({ latency: player.latency, target, ahead, part: details.partTarget });
+    if (video.playbackRate !== rate) video.playbackRate = rate;
+  };
+  const begin = async () => {
+    const there = await fetch(url, { method: "HEAD" }).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    const { default: Player } = await import("hls.js");
+    if (over) return;
+    if (!there) return again();
+    if (!Player.isSupported()) {
+      video.src = url;
+      return;
+    }
+    player = new Player(CONFIG);
+    player.on(Player.Events.ERROR, (_, error) => {
+      if (error.fatal) recover(error.type === Player.ErrorTypes.MEDIA_ERROR);
+    });
+    player.loadSource(url);
+    player.attachMedia(video);
+  };
+  video.addEventListener("playing", played);
+  video.addEventListener("timeupdate", keepUp);
+  void begin();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+    player?.destroy();
+    video.removeEventListener("playing", played);
+    video.removeEventListener("timeupdate", keepUp);
+    video.removeAttribute("src");
+  };
+}
