@@ -82,18 +82,20 @@ class Bucket:
 
     async def _put(self, key: str, value: bytes, expected: int, headers: dict[str, str] | None = None) -> int:
         expectation = {"Nats-Expected-Last-Subject-Sequence": str(expected), **(headers or {})}
+        msg_id = uuid.uuid4().hex
         try:
-            ack = await self._publisher.publish(self._subject(key), value, uuid.uuid4().hex, expectation)
+            ack = await self._publisher.publish(self._subject(key), value, msg_id, expectation)
         except Refused as refusal:
             if refusal.err_code != WRONG_LAST_SEQ:
                 raise
         else:
             return ack.seq
         # nats-server checks the expectation before the Msg-Id, so a repetition of a write that was stored but whose
-        # answer was lost looks like a conflict: what is there now tells the two apart.
-        entry = await self.get(key)
-        if entry is not None and entry.revision > expected and (entry.value or b"") == value:
-            return entry.revision
+        # answer was lost looks like a conflict: whose write is there now tells the two apart. Its value does not: two
+        # who take one lease in the same millisecond may write the same.
+        there = await self._reader.last(self.log, self._subject(key))
+        if there is not None and there.msg_id == msg_id:
+            return there.seq
         msg = f"{self.name}/{key} is no longer at revision {expected}"
         raise Conflict(msg)
 

@@ -1,6 +1,7 @@
 """Comment ids: unique over all processes, whatever clocks and leases do."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -26,6 +27,15 @@ async def test_two_processes_hold_two_numbers(b: Broker) -> None:
     await asyncio.gather(*(lease.acquire() for lease in leases))
 
     assert len({lease.machine for lease in leases}) == 30
+
+
+async def test_an_equal_value_is_not_the_same_write(b: Broker) -> None:
+    """Of two who create one key with one value, as in one millisecond, one holds it and the other is told so."""
+    key = f"test.{uuid.uuid4().hex}"
+
+    told = await asyncio.gather(*(b.bucket("leases").create(key, b"equal") for _ in range(2)), return_exceptions=True)
+
+    assert [Conflict, int] == sorted((type(each) for each in told), key=lambda kind: kind.__name__)
 
 
 async def test_a_lost_lease_stops_issuing(b: Broker) -> None:
