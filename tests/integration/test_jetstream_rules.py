@@ -162,13 +162,18 @@ async def test_a_limit_is_exact_whoever_posts(nats_server: NatsServer) -> None:
     async with broker(nats_server.url) as b, broker(nats_server.url) as c, broker(nats_server.url) as d:
         run = uuid.uuid4().hex
         limiters = [b.limits, c.limits, d.limits]
+        posted: set[tuple[int, int]] = set()
 
         async def post(user: int, n: int) -> bool:
+            async def done() -> bool:
+                return (user, n) in posted
+
             try:
-                await limiters[n % 3].take("user_stream", Limit(5, 30), (run, str(user)), f"{run}.{user}.{n}")
+                await limiters[n % 3].take("user_stream", Limit(5, 30), (run, str(user)), f"{run}.{user}.{n}", done)
             except LimitReached as reached:
                 assert 1 <= reached.retry_after <= 30
                 return False
+            posted.add((user, n))
             return True
 
         passed = await asyncio.gather(*(post(user, n) for user in range(40) for n in range(30)))
