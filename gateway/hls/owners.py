@@ -5,6 +5,7 @@ gone does not answer, and one that is the owner no longer says so.
 """
 
 import asyncio
+from collections import OrderedDict
 
 import msgspec
 
@@ -16,6 +17,8 @@ from infra.telemetry import logs
 log = logs.get(__name__)
 
 _UNDER = lease_key("")
+#: Owners that are known, about 500 bytes each. Whoever renewed the longest ago goes first, and is known again when it renews.
+MOST = 100_000
 
 
 class Owners:
@@ -23,7 +26,7 @@ class Owners:
 
     def __init__(self, leases: Bucket) -> None:
         self._leases = leases
-        self._owners: dict[str, Owner] = {}
+        self._owners: OrderedDict[str, Owner] = OrderedDict()
         self._moves: dict[str, asyncio.Future[None]] = {}
         self._following: Following | None = None
 
@@ -60,11 +63,20 @@ class Owners:
             log.error("unreadable lease skipped", key=entry.key, cause=str(error))
             return
         if owner == self._owners.get(stream_id):
-            # Renewed.
+            if owner is not None:
+                # Renewed.
+                self._owners.move_to_end(stream_id)
             return
         if owner is None:
-            self._owners.pop(stream_id)
+            del self._owners[stream_id]
         else:
             self._owners[stream_id] = owner
+            self._owners.move_to_end(stream_id)
+        self._move(stream_id)
+        if len(self._owners) > MOST:
+            forgotten, _ = self._owners.popitem(last=False)
+            self._move(forgotten)
+
+    def _move(self, stream_id: str) -> None:
         if (move := self._moves.pop(stream_id, None)) is not None:
             move.set_result(None)
