@@ -32,7 +32,7 @@ LINES = (
     "hello everyone 👋",
     "first time here, looks smooth",
     "what is the latency on this?",
-    "about three seconds behind the clock for me",
+    "about a second behind the clock for me",
     "the clock on the picture is a nice touch",
     "just closed my laptop and opened it again, nothing missing",
     "greetings from Lisbon ☀️",
