@@ -13,5 +13,6 @@ replay or ovation.
     lifecycle.py   one process's life: states told to the parent, SIGTERM drains, a second one ends
     jetstream/     everything that speaks to NATS
     sqlite/        the stores on SQLite
+    objects/       recordings and pictures, in a folder or on S3
     telemetry/     logs, metrics and the internal port
 """

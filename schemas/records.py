@@ -11,13 +11,18 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from schemas.items import Ended, Interrupted, Item, Live, PublicSettings, Settings, StreamSettings
+from schemas.items import Ended, Interrupted, Item, Live, PublicSettings, Recording, Settings, StreamSettings
 from schemas.times import rfc3339
 
-Change = Literal["", "settings", "live", "interrupted", "ended"]
+Change = Literal["", "settings", "live", "interrupted", "ended", "recording"]
 Status = Literal["scheduled", "live", "ended"]
 Video = Literal["waiting", "live", "interrupted", "ended"]
 Privacy = Literal["public", "followers", "private"]
+
+
+#: Where a recording's multivariant playlist and its MP4 are, below the stream's own address and in the home of objects.
+RECORDING_HLS = "recording/master.m3u8"
+RECORDING_MP4 = "recording/recording.mp4"
 
 
 class Broadcaster(Struct, frozen=True, kw_only=True):
@@ -26,6 +31,15 @@ class Broadcaster(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     picture: str | None = None
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A recording that can be played: `duration_ms` of media, `size_bytes` of its MP4, `created_at` when it became ready."""
+
+    recording_id: str
+    duration_ms: int
+    size_bytes: int
+    created_at: int
 
 
 class StreamRecord(Struct, frozen=True, kw_only=True):
@@ -46,8 +60,15 @@ class StreamRecord(Struct, frozen=True, kw_only=True):
     started_at: int | None = None
     ended_at: int | None = None
     scheduled_for: int | None = None
+    #: `None` until the recording is ready, and again once it is no longer kept.
+    recording: Recorded | None = None
     #: What the last write changed: names the item that tells viewers, "" when none does.
     change: Change = ""
+
+
+def recording_url(stream_id: str, path: str) -> str:
+    """The address of a part of the recording, relative to the gateway's own."""
+    return f"/hls/{stream_id}/{path}"
 
 
 def new_stream_key(stream_id: str) -> str:
@@ -93,5 +114,12 @@ def announcement(record: StreamRecord, revision: int) -> Item | None:
             return Interrupted(revision=revision)
         case "ended":
             return Ended(revision=revision, ended_at=rfc3339(record.ended_at or 0))
+        case "recording" if record.recording is not None:
+            return Recording(
+                recording_id=record.recording.recording_id,
+                hls_url=recording_url(record.stream_id, RECORDING_HLS),
+                mp4_url=recording_url(record.stream_id, RECORDING_MP4),
+                duration_s=record.recording.duration_ms / 1000,
+            )
         case _:
             return None

@@ -1,0 +1,7 @@
+"""Recordings and pictures as objects: whole under their names, or not there at all.
+
+Owns the contract and its two homes, a folder and an S3-compatible service; nobody above can tell which. Refuses to know
+what an object is.
+
+    contract.py    ObjectStore: what every home of objects promises
+"""
