@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.build import program
-from bench.cpu import on_core
+from bench.cpu import Cost, cost, on_core
 
 #: Nothing came in for so long: the end, for viewers who have everything, and for others.
 STILL_S = 0.3
@@ -167,6 +167,13 @@ class Client:
         """What was counted since the last mark."""
         self._write("report")
         return msgspec.convert(self._answer("report"), Report)
+
+    def over(self, seconds: float, *pids: int) -> tuple[Report, Cost]:
+        """Count anew for *seconds*: the report of them, and what the processes *pids* spent meanwhile."""
+        self.tell("mark")
+        before = cost(*pids)
+        time.sleep(seconds)
+        return self.report(), cost(*pids).since(before)
 
     def until(self, met: Callable[[Report], bool], what: str, seconds: float = 30.0, step: float = 0.05) -> Report:
         """Ask for reports until one meets the condition.

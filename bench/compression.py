@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from bench import corpus
 from bench.client import Client, Report
-from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import interleaved, ratios, spread
@@ -57,10 +56,7 @@ def measure(variant: str, options: Options) -> Run:
             client.tell(f"churn {options.viewers * more.joins}")
         time.sleep(WARM_S)
         start = client.report()
-        client.tell("mark")
-        before = cost(place.gateway.pid)
-        time.sleep(options.seconds)
-        report, spent = client.report(), cost(place.gateway.pid).since(before)
+        report, spent = client.over(options.seconds, place.gateway.pid)
         client.tell("churn 0")
         end = client.settle()
     return Run(

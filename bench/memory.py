@@ -72,18 +72,15 @@ def measure(options: Options, viewers: int, seconds: float) -> Run:
         time.sleep(WARM_S)
         start, sizes = time.monotonic(), []
         while (left := seconds - (time.monotonic() - start)) > 0:
-            client.tell("mark")
-            before = cost(place.gateway.pid)
-            time.sleep(min(left, STEP_S))
-            now, report = cost(place.gateway.pid), client.report()
+            report, spent = client.over(min(left, STEP_S), place.gateway.pid)
             _, buffers = socket_memory(place.port)
             size = Size(
                 viewers=viewers,
                 after_s=time.monotonic() - start,
-                rss=(now.rss - idle.rss) / viewers,
+                rss=cost(place.gateway.pid).since(idle).rss / viewers,
                 buffers=buffers / viewers,
                 structures=(slab_memory() - structures) / 2 / viewers,
-                us_per_window=now.since(before).seconds * 1e6 / max(1, report.windows),
+                us_per_window=spent.seconds * 1e6 / max(1, report.windows),
                 p99=report.a.p99 or 0,
             )
             sizes.append(size)

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from bench import corpus
 from bench.client import Client, Latency, Report
-from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import interleaved, spread
@@ -52,10 +51,7 @@ def measure(options: Options, place: Site, viewers: int, rate: float, **feed: ob
         print(f"{opened.open:,} viewers in {opened.seconds:.1f} s", flush=True)
         client.tell(f"uniform {rate}")
         time.sleep(WARM_S)
-        client.tell("mark")
-        before = cost(place.gateway.pid)
-        time.sleep(options.seconds)
-        report, spent = client.report(), cost(place.gateway.pid).since(before)
+        report, spent = client.over(options.seconds, place.gateway.pid)
         end = client.settle()
     return Run(
         rate=rate,

@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from bench import corpus
 from bench.client import Client, Report, write_lines
-from bench.cpu import cost
 from bench.options import Options, parse, parser
 from bench.path import LATENCY, latency_cells
 from bench.peers import c_loop
@@ -54,10 +53,7 @@ def _client(options: Options, seed: int, told: dict[str, object]) -> Client:
 def _run(server: str, pid: int, client: Client, rate: float, seconds: float) -> Run:
     client.tell(f"poisson {rate}")
     time.sleep(WARM_S)
-    client.tell("mark")
-    before = cost(pid)
-    time.sleep(seconds)
-    report, spent = client.report(), cost(pid).since(before)
+    report, spent = client.over(seconds, pid)
     end = client.settle()
     a, core = report.a, spent.seconds / report.seconds
     print(

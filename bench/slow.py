@@ -61,10 +61,8 @@ def measure(variant: str, options: Options) -> Run:
         if variant == "slow":
             client.tell("stall")
         time.sleep(FILL_S)
-        client.tell("mark")
-        before = cost(place.gateway.pid)
-        time.sleep(options.seconds)
-        report, now = client.report(), cost(place.gateway.pid)
+        report, spent = client.over(options.seconds, place.gateway.pid)
+        rss = cost(place.gateway.pid).rss
         _, kernel = socket_memory(place.port)
         taken = tcp_memory() - machine
         client.tell("wake")
@@ -76,10 +74,10 @@ def measure(variant: str, options: Options) -> Run:
     return Run(
         p50=report.a.p50 or 0,
         p99=report.a.p99 or 0,
-        server_cpu=now.since(before).seconds / report.seconds,
+        server_cpu=spent.seconds / report.seconds,
         kernel_per_slow=kernel / slow,
         machine_per_slow=taken / slow,
-        rss=now.rss,
+        rss=rss,
         skipped=skipped,
         resumed_s=resumed,
         complete=end.whole,

@@ -71,10 +71,8 @@ def measure(variant: str, options: Options) -> Run:
         joined = cost(place.gateway.pid, *behind).since(idle)
         client.tell(f"uniform {more.rate}")
         time.sleep(WARM_S)
-        client.tell("mark")
-        before, before_nginx = cost(place.gateway.pid), cost(*behind)
-        time.sleep(options.seconds)
-        report, spent = client.report(), cost(place.gateway.pid).since(before)
+        before_nginx = cost(*behind)
+        report, spent = client.over(options.seconds, place.gateway.pid)
         nginx = cost(*behind).since(before_nginx)
         end = client.settle()
     return Run(
