@@ -27,6 +27,7 @@ from infra.jetstream.limits import Limits
 from infra.jetstream.publisher import Publisher
 from infra.jetstream.reader import Reader
 from infra.jetstream.streams import StreamRecords
+from infra.objects.contract import ObjectStore
 from infra.settings import Settings
 from infra.telemetry import logs
 from schemas.records import StreamRecord
@@ -53,6 +54,8 @@ class Deps:
     taps: Taps
     relay: Relay
     lease: MachineLease
+    #: Where recordings and pictures are kept.
+    home: ObjectStore
     #: When the log took a message of a stream, in ms since the epoch; `None` when nobody can say at the moment.
     taken_at: Callable[[StreamRecord, int], Awaitable[int | None]]
     #: Viewers of a stream over all gateways.

@@ -39,6 +39,7 @@ from infra.jetstream.publisher import Publisher
 from infra.jetstream.reader import Reader
 from infra.jetstream.streams import BUCKET as STREAMS
 from infra.jetstream.streams import StreamRecords
+from infra.objects.contract import ObjectStore
 from infra.settings import Settings
 from infra.stores import CommentStore, StreamStore
 from schemas.subjects import part_of
@@ -55,6 +56,7 @@ class Parts:
         connection: Connection,
         comments: CommentStore,
         streams: StreamStore,
+        home: ObjectStore,
     ) -> None:
         publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
         counters = Counters(publisher, reader, part_of(connection.name, settings.counter_shards))
@@ -84,6 +86,7 @@ class Parts:
             taps=self._taps,
             relay=self._relay,
             lease=self._lease,
+            home=home,
             taken_at=Taken(Moments(connection), self._hub.taken_at).at_ms,
             viewer_count=self._hub.count,
             reaction_totals=self._hub.reaction_totals,

@@ -15,6 +15,7 @@ from infra.jetstream.reader import Reader
 from infra.jetstream.streamleases import StreamLeases
 from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.lifecycle import Lifecycle
+from infra.objects.home import open_home
 from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments, SqliteStreams
 from workers.archive.run import run as run_archive
@@ -74,6 +75,7 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
             lifecycle.stopping,
             lambda: _condition(lifecycle, "media", ""),
             ownership=ownership,
+            home=open_home(settings),
             serve=lambda origin: lifecycle.ops.mount(PREFIX, origin.answer),
         )
     except OSError as error:

@@ -4,4 +4,8 @@ Owns the contract and its two homes, a folder and an S3-compatible service; nobo
 what an object is.
 
     contract.py    ObjectStore: what every home of objects promises
+    names.py       what an object may be called
+    home.py        the home that OVATION_MEDIA_URL names
+    folder.py      objects in a folder
+    disk.py        what a disk says when it refuses
 """

@@ -1,9 +1,9 @@
 """What a home of objects promises. A folder keeps them on one machine; an S3-compatible service keeps the same on a cluster.
 
 Names are relative, of one or more words `[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}` joined by `/`, so that a name never leaves its
-home. An object appears under its name whole or not at all, and a reader that began keeps what it began with. All methods
-raise `infra.errors.Unavailable` when the home does not answer, refuses, or is full; repeating the same is safe. None blocks
-the event loop.
+home; what is none is a `ValueError` before anything happens. An object appears under its name whole or not at all, and a reader
+that began keeps what it began with. All methods raise `infra.errors.Unavailable` when the home does not answer, refuses, or is
+full; repeating the same is safe. None blocks the event loop.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -38,6 +38,9 @@ class ObjectStore(Protocol):
         """Keep the contents of the local file *path* as *name*, of any size, in bounded memory.
 
         The file may be gone afterwards: a folder on the same disk takes it as it is. After an error it is still there.
+
+        Raises:
+            FileNotFoundError: there is no such file.
         """
 
     async def facts(self, name: str) -> ObjectFacts | None:
@@ -58,7 +61,11 @@ class ObjectStore(Protocol):
         """
 
     def list(self, prefix: str) -> AsyncIterator[ObjectFacts]:
-        """Every object whose name begins with the words *prefix* (`a/b` finds `a/b/c`, not `a/bc`), ascending by name."""
+        """Every object whose name begins with the words *prefix*, and has more; ascending by name.
+
+        `a/b` finds `a/b/c`, neither `a/bc` nor `a/b`; an empty *prefix* finds all. Names ascend byte by byte:
+        `a-b/c`, `a.b`, `a/b`, `a0`.
+        """
 
     async def delete(self, names: Iterable[str]) -> None:
         """Let go of *names*; those that are not there are no error."""

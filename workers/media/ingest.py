@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from infra.clock import SystemClock
 from infra.errors import BadSettings
+from infra.objects.contract import ObjectStore
 from infra.settings import Settings
 from infra.telemetry import logs
 from workers.media.broadcast import Terms
@@ -27,6 +28,7 @@ async def run(
     ready: Callable[[], None],
     *,
     ownership: Ownership | None = None,
+    home: ObjectStore | None = None,  # noqa: ARG001 - what is recorded goes there
     serve: Callable[[Origin], None] = lambda _: None,
 ) -> None:
     """Take broadcasts until *stopping* is set; *ready* is called once encoders can connect, *serve* with what players get.
