@@ -15,6 +15,7 @@ from gateway.auth import Authenticator
 from gateway.cors import Cors
 from gateway.directory import StreamDirectory
 from gateway.history import History
+from gateway.hls.films import Films
 from gateway.hls.relay import Relay
 from gateway.middleware import RequestLog
 from gateway.problems import Problem, from_error, render
@@ -56,6 +57,7 @@ class Deps:
     lease: MachineLease
     #: Where recordings and pictures are kept.
     home: ObjectStore
+    films: Films
     #: When the log took a message of a stream, in ms since the epoch; `None` when nobody can say at the moment.
     taken_at: Callable[[StreamRecord, int], Awaitable[int | None]]
     #: Viewers of a stream over all gateways.

@@ -21,6 +21,7 @@ from gateway.fanout.protocol import protocol_with
 from gateway.fanout.sockets import Sockets
 from gateway.history import History
 from gateway.hls.files import Files
+from gateway.hls.films import Films
 from gateway.hls.owners import Owners
 from gateway.hls.protocol import hls_protocol_with
 from gateway.hls.relay import Relay
@@ -56,6 +57,7 @@ class Parts:
         connection: Connection,
         comments: CommentStore,
         streams: StreamStore,
+        live: ObjectStore,
         home: ObjectStore,
     ) -> None:
         publisher, reader = Publisher(connection, settings.publish_wait_s), Reader(connection)
@@ -67,7 +69,7 @@ class Parts:
         leases = Bucket(LEASES, connection, publisher, reader)
         self._lease = MachineLease(leases, clock, f"{socket.gethostname()}:{os.getpid()}")
         self._owners = Owners(leases)
-        files = Files(settings.media_path())
+        files = Files(live, home)
         self._relay = Relay(clock, self._owners, files, self._has_ended, settings.hls_cache_bytes)
         self._hub = Hub(settings, clock, connection, reader, history, counters, connection.name)
         self._taps = Taps(connection.name, counters, self._feed, clock, settings.reaction_ms, self._hub.tally)
@@ -87,6 +89,7 @@ class Parts:
             relay=self._relay,
             lease=self._lease,
             home=home,
+            films=Films(home),
             taken_at=Taken(Moments(connection), self._hub.taken_at).at_ms,
             viewer_count=self._hub.count,
             reaction_totals=self._hub.reaction_totals,

@@ -16,7 +16,7 @@ from infra.clock import SystemClock
 from infra.errors import Unavailable
 from infra.jetstream.connection import Connection
 from infra.lifecycle import Lifecycle
-from infra.objects.home import open_home
+from infra.objects.home import open_folder, open_home
 from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments, SqliteStreams
 from infra.telemetry import logs
@@ -40,14 +40,14 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
     settings = descriptors.fitted(settings)
     clock = SystemClock()
     authenticator = Authenticator(settings, clock)
-    home = open_home(settings)
+    live, home = open_folder(settings), open_home(settings)
     listening = _listen(settings, listen_fd)
     lifecycle.readiness.expect("nats", "connecting")
     lifecycle.readiness.expect("streams", "reading the stream records")
     database = await Database.open(settings.store_path())
     connection = await Connection(settings.nats_url, f"gateway-{secrets.token_hex(6)}", clock).open()
     comments, streams = SqliteComments(database), SqliteStreams(database)
-    parts = Parts(settings, clock, authenticator, connection, comments, streams, home)
+    parts = Parts(settings, clock, authenticator, connection, comments, streams, live, home)
     try:
         for start in parts.starts():
             await _patiently(start, lifecycle)

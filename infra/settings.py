@@ -99,8 +99,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     store_url: str = ""
     # Bytes of video and playlists a gateway keeps in memory for its viewers, all streams together.
     hls_cache_bytes: Annotated[int, Meta(ge=1024**2)] = 256 * 1024**2
-    # Where HLS files go: file:///path. Empty: a folder in the data directory.
+    # Where recordings and pictures are kept: file:///path or s3://bucket/prefix. Empty: a folder in the data directory. The
+    # files of live video are in the same folder, with s3:// in the one in the data directory.
     media_url: str = ""
+    # Where the S3 service is: https://host:port. Empty: AWS.
+    s3_endpoint: str = ""
+    # The bucket's region. Empty: AWS_REGION, or us-east-1.
+    s3_region: str = ""
+    # The access key. Empty: the AWS_* variables, or the role that AWS gives the machine.
+    s3_access_key_id: str = ""
+    # The secret of that key.
+    s3_secret_access_key: str = ""
+    # Where requests name the bucket: path, host (bucket.endpoint), or auto (host on AWS, path elsewhere).
+    s3_addressing: Literal["auto", "path", "host"] = "auto"
     # Seconds a stopping gateway spreads its viewers' reconnects over.
     drain_s: Annotated[float, Meta(ge=0, le=FINITE)] = 5.0
     # Live logs; more spread streams over more logs. Only ever raised: a stream stays where it was made.
@@ -242,20 +253,21 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self._path("store_url", self.store_url, "sqlite", self.data_dir / "store" / "ovation.sqlite")
 
     def media_path(self) -> Path:
-        """The folder of HLS files.
+        """The folder of live HLS files: on this machine, wherever recordings go (`infra.objects.home`).
 
         Raises:
             BadSettings: OVATION_MEDIA_URL is of no kind this version has.
         """
-        return self._path("media_url", self.media_url, "file", self.data_dir / "media")
+        url = "" if self.media_url.startswith("s3://") else self.media_url
+        return self._path("media_url", url, "file", self.data_dir / "media", " or s3://bucket/prefix")
 
     @staticmethod
-    def _path(name: str, url: str, scheme: str, default: Path) -> Path:
+    def _path(name: str, url: str, scheme: str, default: Path, other: str = "") -> Path:
         if not url:
             return default
         found, sep, path = url.partition("://")
         if not (sep and found == scheme and path):
-            msg = f"{PREFIX}{name.upper()}={url!r}: expected {scheme}:///path"
+            msg = f"{PREFIX}{name.upper()}={url!r}: expected {scheme}:///path{other}"
             raise BadSettings(msg)
         # Four slashes name an absolute path in SQLite URLs, three are commonly written for one as well.
         return Path("/" + path.lstrip("/"))

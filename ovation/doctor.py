@@ -1,15 +1,18 @@
 """What is missing on this machine, and what to do about it."""
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from infra import ports
 from infra import settings as settings_module
-from infra.errors import BadSettings
+from infra.errors import BadSettings, OvationError
+from infra.objects.home import open_home
 from infra.settings import Settings
 from ovation import status
 from ovation.programs import NATS_SERVER, bundled_ffmpeg
@@ -43,6 +46,8 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     yield "nats-server", _program(str(NATS_SERVER), "--version"), "run ./just setup"
     yield "ffmpeg", _ffmpeg(settings), "run ./just setup, or set OVATION_FFMPEG"
     yield "pages", "" if PAGES.is_file() else "not built", "run ./just web"
+    step = "correct OVATION_MEDIA_URL or OVATION_S3_*; docs/operating.md says where recordings live"
+    yield f"recordings in {settings.media_url or settings.data_dir / 'media'}", asyncio.run(_home(settings)), step
     yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
     ours = status.pids(settings.data_dir)
     for variable, host, port in (
@@ -73,6 +78,20 @@ def _ffmpeg(settings: Settings) -> str:
         return _program(bundled_ffmpeg(), "-version")
     except RuntimeError as error:
         return str(error)
+
+
+async def _home(settings: Settings) -> str:
+    """Write, read, list and delete an object."""
+    name = f"doctor/{uuid.uuid4().hex}"
+    try:
+        home = open_home(settings)
+        await home.put(name, b"probe")
+        if await home.read(name) != b"probe" or name not in [each.name async for each in home.list("doctor")]:
+            return "what was put there is not there"
+        await home.delete([name])
+    except OvationError as error:
+        return str(error)
+    return ""
 
 
 def _disk(path: Path) -> str:

@@ -18,6 +18,7 @@ from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
 from infra.jetstream.topology import Topology, wait_ready, wanted
+from infra.objects.home import open_home
 from infra.settings import PREFIX, Settings
 from infra.telemetry import logs
 from infra.telemetry.ops import OpsServer, Readiness
@@ -277,7 +278,7 @@ def _decided(settings: Settings, data: DataDir) -> Settings:
         jwt_secret=settings.jwt_secret or data.secret(),
     )
     decided.store_path()
-    decided.media_path()
+    open_home(decided)
     if decided.rtmps_certificate_file:
         Certificate.read(decided.rtmps_certificate_file, decided.rtmps_key_file, SystemClock())
     Authenticator(decided, SystemClock())

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.backends import nats, programs
+from tests.backends import nats, programs, s3
 from tests.backends.nats import NatsElsewhere, NatsServer
+from tests.backends.s3 import S3Elsewhere, WeedServer
 
 # Nothing is timed here: a machine that is busy with something else would fail an example that passes a moment later.
 settings.register_profile("ovation", deadline=None)
@@ -24,9 +25,17 @@ def pytest_report_header() -> list[str]:
         what = f"{nats.IMAGE} in a container; tests that kill it: {nats.version()}"
     else:
         what = f"{nats.version()} as a process, from the wheel"
+    service = s3.elsewhere()
+    if service is not None:
+        objects = service.what
+    elif nats.engine_answers():
+        objects = f"{s3.IMAGE} in a container; tests that stop it: {s3.version()}"
+    else:
+        objects = f"{s3.version()} as a process, from the wheel"
     return [
         f"broker:   {what}",
         f"store:    SQLite {sqlite3.sqlite_version}",
+        f"objects:  {objects}",
         f"ffmpeg:   {programs.described(programs.ffmpeg(), '-version')}",
         f"gstreamer: {programs.described(programs.gstreamer(), '--version', missing='none: a test of encoders will fail')}",
         f"browser:  {programs.described(programs.chromium(), '--version', missing='no Chromium: browser tests will fail')}",
@@ -52,6 +61,24 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 def own_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server for this test alone, to kill, pause and start again."""
     yield from _started(tmp_path / "nats")
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer | S3Elsewhere]:
+    """An S3 service that tests share, each under a prefix of its own: TEST_S3_ENDPOINT's, a container's, or a process."""
+    service = s3.elsewhere()
+    if service is not None:
+        yield service
+    elif nats.engine_answers():
+        yield from _weed_in_a_container(tmp_path_factory.mktemp("s3"))
+    else:
+        yield from _weed(tmp_path_factory.mktemp("s3"))
+
+
+@pytest.fixture
+def own_s3_server(tmp_path: Path) -> Iterator[WeedServer]:
+    """An S3 service for this test alone, to stop and kill."""
+    yield from _weed(tmp_path / "s3")
 
 
 @pytest.fixture
@@ -92,3 +119,27 @@ def _in_a_container() -> Iterator[NatsElsewhere]:
     with container.waiting_for(LogMessageWaitStrategy("Server is ready")) as running:
         url = f"nats://{running.get_container_host_ip()}:{running.get_exposed_port(4222)}"
         yield NatsElsewhere(url, nats.IMAGE)
+
+
+def _weed(folder: Path) -> Iterator[WeedServer]:
+    server = WeedServer(folder).start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def _weed_in_a_container(folder: Path) -> Iterator[S3Elsewhere]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
+
+    s3.identities(folder / "identities.json")
+    container = (
+        DockerContainer(s3.IMAGE)
+        .with_command("server -s3 -s3.config=/etc/identities.json -master.peers=none -master.telemetry=false")
+        .with_volume_mapping(str(folder / "identities.json"), "/etc/identities.json")
+        .with_exposed_ports(8333)
+    )
+    with container as running:
+        endpoint = f"http://{running.get_container_host_ip()}:{running.get_exposed_port(8333)}"
+        s3.make_bucket(endpoint, s3.BUCKET)
+        yield S3Elsewhere(endpoint, s3.IMAGE)

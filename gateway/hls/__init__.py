@@ -7,7 +7,8 @@ nobody owns a live stream its last playlist stays.
     place.py      what an address names
     owners.py     which worker owns a stream's video: the leases, followed
     upstream.py   a worker asked over HTTP
-    files.py      what a stream has left in the media folder
+    files.py      what a stream has left: files of its live video, and what is kept
+    films.py      whole recordings in one file, streamed
     shelf.py      answers kept in memory, bounded in bytes
     lasts.py      the last whole playlist of every rendition
     relay.py      one answer per address for all who ask: from the shelf, the owner, a file, or the last there was

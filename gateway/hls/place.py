@@ -12,11 +12,18 @@ TYPES = {
     ".m4s": "video/mp4",
     ".mp4": "video/mp4",
     ".jpg": "image/jpeg",
+    ".vtt": "text/vtt; charset=utf-8",
 }
 #: Every part is a plain name, so that nothing outside a stream's folder can be named.
-_PATH = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/){0,2}[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(\.m3u8|\.m4s|\.mp4|\.jpg)")
+_PATH = re.compile(
+    r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/){0,2}[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(\.m3u8|\.m4s|\.mp4|\.jpg|\.vtt)"
+)
 #: RFC 8216bis, 6.2.5: delivery directives; every other parameter is somebody else's.
 _DIRECTIVE = re.compile(r"(?:^|&)_HLS_(msn|part|skip)=([A-Za-z0-9]{1,15})(?=&|$)")
+
+
+#: The newest picture of a stream: the one object that is replaced.
+POSTER = "poster.jpg"
 
 
 class Place(Struct, frozen=True):
@@ -35,6 +42,21 @@ class Place(Struct, frozen=True):
     def is_playlist(self) -> bool:
         """Everything else never changes once it is there."""
         return self.suffix == ".m3u8"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is kept with the recordings; everything else is the live video's."""
+        return self.path.startswith("recording/") or self.path == POSTER
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is a whole recording in one file, of any size."""
+        return self.suffix == ".mp4" and self.path.startswith("recording/") and self.path.count("/") == 1
+
+    @property
+    def name(self) -> str:
+        """What it is called as an object."""
+        return f"{self.stream_id}/{self.path}"
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 A low-latency viewer asks ten times a second. By way of ASGI that is a task, a scope, two middlewares and the route table for
 each; nearly all of them are answered from memory. What is out of the ordinary goes the usual way: other methods, streams that
-are not public, requests with a body, paths that need decoding.
+are not public, requests with a body, paths that need decoding, whole recordings.
 """
 
 import re
@@ -33,7 +33,7 @@ class HlsProtocol(GatewayProtocol):
             super().on_headers_complete()
             return
         named, wanted = self._place(), self._wanted(head=method == b"HEAD")
-        if named is None or wanted is None:
+        if named is None or named.is_film or wanted is None:
             super().on_headers_complete()
             return
         self.since, self.head, self.unwanted = self.loop.time(), None, 0

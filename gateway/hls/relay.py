@@ -17,6 +17,7 @@ from gateway.hls.reply import AWAY, MISSING, Reply
 from gateway.hls.shelf import Shelf
 from gateway.hls.upstream import ANSWER_S, Upstream
 from infra.clock import Clock
+from infra.errors import Unavailable
 from infra.jetstream.streamleases import Owner
 from infra.telemetry import logs, metrics
 
@@ -33,6 +34,8 @@ BLOCKED_S = 10.0
 #: player's patience), and how often one is looked for.
 HOLD_S = 5.0
 LOOK_S = 0.25
+#: The longest that what is kept with the recordings stays on the shelf, where it may have to go with its stream.
+KEPT_S = 3600.0
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 
 
@@ -79,13 +82,27 @@ class Relay:
     async def _run(self, place: Place, fetch: "asyncio.Future[Reply]") -> None:
         reply, source = AWAY, "failed"
         try:
-            reply, source = await (self._playlist(place) if place.is_playlist else self._piece(place))
+            if place.is_kept:
+                reply, source = await self._kept(place)
+            else:
+                reply, source = await (self._playlist(place) if place.is_playlist else self._piece(place))
+        except Unavailable as error:
+            log.warning("video not read", stream_id=place.stream_id, path=place.path, cause=str(error))
         except Exception:
             log.exception("video not fetched", stream_id=place.stream_id, path=place.path)
         finally:
             del self._fetches[place.key]
             metrics.HLS_FETCHES.labels(source).inc()
             fetch.set_result(reply)
+
+    async def _kept(self, place: Place) -> tuple[Reply, str]:
+        """What is kept with the recordings, where no worker has to be asked for it."""
+        found = await self._files.read(place)
+        if found is None:
+            return MISSING, "missing"
+        allowed = _MAX_AGE.search(found.cache)
+        self._shelf.put(place, found, min(float(allowed[1]), KEPT_S) if allowed else KEPT_S)
+        return found, "file"
 
     async def _piece(self, place: Place) -> tuple[Reply, str]:
         """What never changes: a part, a segment, an initialisation."""

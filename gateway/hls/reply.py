@@ -3,19 +3,36 @@
 import gzip
 import re
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.hls.place import TYPES
 
 #: Names never mean other bytes, so that whoever has a segment need not ask again, nor compare an ETag.
 FOREVER = "public, max-age=31536000, immutable"
-_CORS = (
+CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: content-range, retry-after\r\n"
     b"cross-origin-resource-policy: cross-origin\r\n"
 )
 _RANGE = re.compile(rb"bytes=(\d{0,15})-(\d{0,15})")
 #: Below it a gzip header costs more than it saves.
 LEAST_GZIP = 256
+
+
+def span(asked: bytes, size: int) -> tuple[int, int] | None:
+    """First and last byte of a range of *size* bytes (RFC 9110, 14.2); the first is past the last where there are none.
+
+    `None`: several ranges, and what is none, are answered as if nobody had asked for any.
+    """
+    match = _RANGE.fullmatch(asked)
+    if match is None or not (match[1] or match[2]):
+        return None
+    if not match[1]:
+        return max(0, size - int(match[2])), size - 1
+    first = int(match[1])
+    if match[2] and int(match[2]) < first:
+        return None
+    return first, min(int(match[2]) if match[2] else size - 1, size - 1)
 
 
 class Wanted:
@@ -81,17 +98,11 @@ class Reply:
         return self._head(zipped=True), self._gzipped
 
     def _piece(self, asked: bytes) -> tuple[int, bytes, bytes]:
-        """RFC 9110, 14.2: one range; several, and what is none, are answered as if nobody had asked for any."""
         size = len(self.body)
-        match = _RANGE.fullmatch(asked)
-        if match is None or not (match[1] or match[2]):
+        found = span(asked, size)
+        if found is None:
             return 200, self._head(zipped=False), self.body
-        if match[1]:
-            first, last = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
-            if match[2] and int(match[2]) < first:
-                return 200, self._head(zipped=False), self.body
-        else:
-            first, last = max(0, size - int(match[2])), size - 1
+        first, last = found
         if first > last:
             return 416, self._lines(0, b"content-range: bytes */%d\r\n" % size), b""
         line = b"content-range: bytes %d-%d/%d\r\n" % (first, last, size)
@@ -116,9 +127,22 @@ class Reply:
             kind.encode(),
             length,
             self.cache.encode(),
-            _CORS,
+            CORS,
             more,
         )
+
+
+def pairs(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as ASGI has them."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n") if line)]
+
+
+def response(reply: Reply, wanted: Wanted) -> Response:
+    """The same answer by way of ASGI."""
+    status, head, body = reply.parts(wanted)
+    made = Response(body, status)
+    made.raw_headers = pairs(head)
+    return made
 
 
 #: Errors are never kept by anybody: the part that is not there now may be there in a moment.

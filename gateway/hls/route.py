@@ -7,40 +7,50 @@ from starlette.responses import Response
 
 from gateway import requests
 from gateway.access import may_watch
-from gateway.hls.place import place
-from gateway.hls.reply import MISSING, Reply, Wanted
+from gateway.hls.films import Asked, Film
+from gateway.hls.place import Place, place
+from gateway.hls.reply import MISSING, Reply, Wanted, response
 from gateway.problems import Problem
 
 
 async def serve(request: Request) -> Response:
     """`GET /hls/{stream_id}/...`."""
+    headers = request.headers
     wanted = Wanted(
         head=request.method == "HEAD",
-        accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
-        # No answer has a validator that a condition could name, so that the condition never holds (RFC 9110, 13.1.5).
-        byte_range=request.headers["range"].encode("latin-1")
-        if "range" in request.headers and "if-range" not in request.headers
-        else None,
+        accepts_gzip="gzip" in headers.get("accept-encoding", ""),
+        # None of these answers has a validator that a condition could name: it never holds (RFC 9110, 13.1.5).
+        byte_range=headers["range"].encode("latin-1") if "range" in headers and "if-range" not in headers else None,
     )
-    status, head, body = (await _reply(request, wanted)).parts(wanted)
-    response = Response(body, status)
-    lines = (line.partition(b": ") for line in head.split(b"\r\n") if line)
-    response.raw_headers = [(name, value) for name, _, value in lines]
-    return response
+    named = await _place(request, wanted)
+    if named is not None and named.is_film:
+        asked = Asked(
+            head=wanted.head,
+            private=wanted.private,
+            range=headers.get("range"),
+            if_range=headers.get("if-range"),
+            if_none=headers.get("if-none-match"),
+        )
+        film = await requests.deps(request).films.find(named, asked)
+        return film if isinstance(film, Film) else response(film, wanted)
+    return response(MISSING if named is None else await _reply(request, named), wanted)
 
 
-async def _reply(request: Request, wanted: Wanted) -> Reply:
-    """The answer, if this viewer may have it; one that not everybody may have is made *wanted* private."""
-    deps = requests.deps(request)
+async def _place(request: Request, wanted: Wanted) -> Place | None:
+    """What is asked for, if this viewer may have it; what not everybody may have is *wanted* private."""
     named = place(request.path_params["stream_id"], request.path_params["path"], request.url.query)
     if named is None:
-        return MISSING
+        return None
     try:
-        record = await deps.directory.get(named.stream_id)
+        record = await requests.deps(request).directory.get(named.stream_id)
     except Problem:
-        return MISSING
+        return None
     if not may_watch(requests.principal(request), record):
-        return MISSING
+        return None
     wanted.private = record.privacy != "public"
-    found = deps.relay.ask(named)
+    return named
+
+
+async def _reply(request: Request, named: Place) -> Reply:
+    found = requests.deps(request).relay.ask(named)
     return found if isinstance(found, Reply) else await asyncio.shield(found)

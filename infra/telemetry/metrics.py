@@ -48,6 +48,13 @@ HLS_FETCHES = _counter(
     "HLS addresses fetched, by source: origin, file, frozen (the last playlist), missing, away or failed",
     "source",
 )
+FILMS = _gauge("ovation_hls_films", "Whole recordings that are being sent to viewers")
+OBJECT_SECONDS = _histogram(
+    "ovation_object_seconds",
+    "Operations on recordings and pictures (a stream or listing: its first piece), by result: ok, refused or unavailable",
+    "operation",
+    "result",
+)
 HLS_CACHE = _gauge("ovation_hls_cache_bytes", "Bytes of video and playlists kept in memory")
 PROBLEMS = _counter("ovation_problems", "Problem documents sent, by code", "code")
 
