@@ -100,10 +100,10 @@ def test_sound_may_pause() -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", [Tag(VIDEO, 0, b"\x1c\1\0\0\0"), Tag(VIDEO, 0, b"\x90hvc1"), Tag(AUDIO, 0, b"\x2f\xff"), Tag(AUDIO, 0, b"\x90Opus")]
+    "tag", [Tag(VIDEO, 0, b"\x12\1\0\0\0"), Tag(VIDEO, 0, b"\x90hvc1"), Tag(AUDIO, 0, b"\x2f\xff"), Tag(AUDIO, 0, b"\x90Opus")]
 )
 def test_other_codecs_are_refused_with_advice(tag: Tag) -> None:
-    """HEVC in both spellings, MP3, Opus: the text says what to set in the encoder."""
+    """H.263, what was not brought to FLV's own form, MP3, Opus: the text says what to set in the encoder."""
     with pytest.raises(Unsupported, match="set the encoder"):
         Feed().take(tag, 0, HOLE)
 
