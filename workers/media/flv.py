@@ -44,25 +44,25 @@ class Tag(NamedTuple):
         return self.timestamp + int.from_bytes(self.payload[2:5], "big", signed=True)
 
     def encode(self) -> bytes:
-        """The tag as in a file, with its back pointer; as in enhanced RTMP where FLV has no number for the codec."""
-        payload = self.payload
-        if self.type == VIDEO and payload[0] & 0x0F != AVC:
-            payload = _enhanced(payload)
-        size, stamp = len(payload), self.timestamp & 0xFFFFFFFF
+        """The tag as in a file, with its back pointer."""
+        size, stamp = len(self.payload), self.timestamp & 0xFFFFFFFF
         head = (
             bytes((self.type,))
             + size.to_bytes(3, "big")
             + (stamp & 0xFFFFFF).to_bytes(3, "big")
             + bytes((stamp >> 24, 0, 0, 0))
         )
-        return head + payload + (size + 11).to_bytes(4, "big")
+        return head + self.payload + (size + 11).to_bytes(4, "big")
 
 
-def _enhanced(payload: bytes) -> bytes:
-    """The same behind the header of enhanced RTMP, v1; AV1 has no composition times there."""
+def enhanced(tag: Tag) -> Tag:
+    """*tag* as ffmpeg reads it: HEVC and AV1 behind the header of enhanced RTMP, v1, where AV1 has no composition times."""
+    payload = tag.payload
+    if tag.type != VIDEO or payload[0] & 0x0F == AVC:
+        return tag
     fourcc = _FOURCC[payload[0] & 0x0F]
     head = bytes((0x80 | payload[0] & 0x70 | payload[1],)) + fourcc
-    return head + payload[2 if payload[1] and fourcc == b"hvc1" else 5 :]
+    return tag._replace(payload=head + payload[2 if payload[1] and fourcc == b"hvc1" else 5 :])
 
 
 def check(tag: Tag) -> None:
@@ -121,7 +121,7 @@ class Preamble:
         return AVC if tag is None else tag.payload[0] & 0x0F
 
     def encode(self, timestamp: int, *kinds: int) -> bytes:
-        """File header and the set-up of *kinds*, as if it came at *timestamp*.
+        """File header and the set-up of *kinds*, as ffmpeg reads it, as if it came at *timestamp*.
 
         The header's flags are exact: ffmpeg waits up to 1 MB for a kind of stream that is announced and does not come.
         """
@@ -131,5 +131,5 @@ class Preamble:
             tag = self._tags.get(kind)
             if tag is not None:
                 rest = self._rest if kind == VIDEO else b""
-                out += tag._replace(timestamp=timestamp, payload=tag.payload + rest).encode()
+                out += enhanced(tag._replace(timestamp=timestamp, payload=tag.payload + rest)).encode()
         return out

@@ -108,6 +108,22 @@ def test_other_codecs_are_refused_with_advice(tag: Tag) -> None:
         Feed().take(tag, 0, HOLE)
 
 
+def test_av1_whose_set_up_is_bare_is_completed_from_its_keyframe() -> None:
+    """librav1e leaves the sequence header out; said again it is no new set-up, and changed it is looked for anew."""
+    bare, sequence = b"\x1d\0\0\0\0\x81\x1f\x0c\0", b"\x0a\x02SH"
+    first = Tag(VIDEO, 0, b"\x1d\1\0\0\0" + sequence + b"\x32\1\x10")
+    feed = Feed()
+    assert moves(feed, Tag(VIDEO, 0, bare), first) == [Move.SKIP, Move.BEGIN]
+    assert feed.preamble.header(VIDEO) == bare[5:] + sequence
+    assert feed.preamble.encode(0, VIDEO).endswith(b"av01" + bare[5:] + sequence + (24).to_bytes(4, "big"))
+    assert moves(feed, Tag(VIDEO, 33, bare), first._replace(timestamp=33)) == [Move.SKIP, Move.CARRY]
+    assert moves(feed, first._replace(timestamp=60_000)) == [Move.BEGIN]
+    assert feed.preamble.header(VIDEO) == bare[5:] + sequence
+    whole = bare[:5] + b"\x81\x1f\x0c\0" + b"\x0a\x02HS"
+    assert moves(feed, Tag(VIDEO, 60_033, whole), first._replace(timestamp=60_033)) == [Move.SKIP, Move.BEGIN]
+    assert feed.preamble.header(VIDEO) == whole[5:]
+
+
 def test_a_preamble_announces_exactly_what_there_is() -> None:
     """Ffmpeg waits for a kind of stream that the file header promises."""
     preamble = Preamble()
