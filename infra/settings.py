@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from infra.codecs import Codecs
 from infra.errors import BadSettings
 from infra.networks import Networks
 from infra.policy import Policy, Row, Weights
@@ -204,6 +205,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ffmpeg: str = ""
     # The heights of the transcoded renditions, comma separated (480,360); 0 for none. As many as the processor has room for.
     transcode_heights: Heights = Heights((360,))
+    # The codecs of pictures that encoders may send: some of h264,hevc,av1. What is not H.264 is also transcoded to it, at the
+    # best height the processor has room for, unless OVATION_TRANSCODE_HEIGHTS is 0.
+    ingest_codecs: Codecs = Codecs(("h264", "hevc", "av1"))
     # Processor cores that transcoding may take on this worker; 0 for 0.7 of each that there is.
     transcode_cores: Annotated[float, Meta(ge=0, le=FINITE)] = 0.0
     # Seconds a part of a segment lasts, rounded to whole pictures; players stay three of them behind.
@@ -312,7 +316,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 #: Types with a way of writing of their own.
-_WRITTEN = (Heights, Limit, Networks, Policy, Weights)
+_WRITTEN = (Codecs, Heights, Limit, Networks, Policy, Weights)
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
 
 

@@ -10,6 +10,7 @@ import base64
 import json
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -224,6 +225,40 @@ def relay() -> Dialogue:
     return Dialogue("relay", raw, [Said(18, 0, text("onMetaData") + METADATA), *media])
 
 
+def _nal(kind: int, size: int) -> bytes:
+    return (size + 2).to_bytes(4, "big") + bytes((kind << 1, 1)) + bytes(n * 7 & 0xFF for n in range(size))
+
+
+def _obu(kind: int, body: bytes) -> bytes:
+    return bytes((kind << 3 | 2, len(body) & 0x7F | 0x80, len(body) >> 7)) + body
+
+
+def enhanced(codec: str) -> Dialogue:
+    """OBS with HEVC or AV1: enhanced RTMP's headers, colours as metadata, a composition time where the codec has one."""
+    out = Librtmp(128)
+    raw = hello() + out.write(2, 1, (4096).to_bytes(4, "big"), large=True)
+    out.chunk_size = 4096
+    options = pairs(b"\x03", app="live", type="nonprivate", flashVer="FMLE/3.0 (compatible; FMSc/1.0)", tcUrl="rtmp://h/live")
+    raw += out.write(3, 20, text("connect") + number(1) + options, large=True)
+    raw += out.write(3, 20, text("createStream") + number(2) + b"\x05")
+    raw += out.write(4, 20, text("publish") + number(3) + b"\x05" + text(KEY) + text("live"), stream=1, large=True)
+    colours = text("colorInfo") + pairs(b"\x03", bitDepth=10.0)
+    if codec == "hevc":
+        set_up = bytes.fromhex("010160000000900000000000") + bytes.fromhex("3cf000fcfdf8f800000f00")
+        key = _nal(32, 22) + _nal(33, 40) + _nal(34, 5) + _nal(39, 30) + _nal(19, 6000)
+        pictures = [b"\x90hvc1" + set_up, b"\x94hvc1" + colours, b"\x91hvc1\0\0\x42" + key]
+        pictures += [b"\xa3hvc1" + _nal(1, 900), b"\xa1hvc1\xff\xff\xdf" + _nal(35, 1) + _nal(1, 900), b"\x92hvc1"]
+    else:
+        header = bytes.fromhex("0a0b0000002d4cffb3cdaf9004")
+        key = b"\x12\0" + header + _obu(6, b"\x10" + bytes(6000))
+        pictures = [b"\x90av01\x81\x05\x0c\0" + header, b"\x94av01" + colours, b"\x91av01" + key]
+        pictures += [b"\xa1av01\x12\0" + _obu(6, b"\x30" + bytes(900)), b"\xa1av01\x12\0" + _obu(3, b"\x80"), b"\x92av01"]
+    media = [Said(9, 33 * max(0, n - 2), payload) for n, payload in enumerate(pictures)]
+    media[1:1] = [Said(8, 0, b"\x90mp4a\x11\x90"), Said(8, 0, b"\x91mp4a" + sound(300)[2:])]
+    raw += b"".join(out.write(4, *each[::2], each[1], 1, large=not each[1]) for each in media)
+    return Dialogue(codec, raw, media)
+
+
 def recorded(name: str) -> Dialogue:
     """A recording: what the encoder sent, and the tags of the FLV file it wrote at the same time."""
     found: Mapping[str, str] = json.loads((RECORDINGS / f"{name}.json").read_text())
@@ -242,7 +277,7 @@ def tags(flv: bytes) -> list[Said]:
     return found
 
 
-WRITTEN: list[Callable[[], Dialogue]] = [obs, fmle, phone, relay]
+WRITTEN: list[Callable[[], Dialogue]] = [obs, fmle, phone, relay, partial(enhanced, "hevc"), partial(enhanced, "av1")]
 RECORDED = ["ffmpeg", "gstreamer"]
 
 

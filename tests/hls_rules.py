@@ -216,7 +216,7 @@ def check_master(raw: bytes) -> list[str]:
         broken.append("stream-inf: none")
     for uri, each in found.items():
         needed = ["BANDWIDTH", "CODECS"]
-        needed += ["RESOLUTION", "FRAME-RATE"] if "avc1" in each.get("CODECS", "") else []
+        needed += ["RESOLUTION", "FRAME-RATE"] if re.search(r"avc1|hvc1|av01", each.get("CODECS", "")) else []
         broken += [f"stream-inf: {uri} has no {name}" for name in needed if not each.get(name)]
         if each.get("RESOLUTION") and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", each["RESOLUTION"]):
             broken.append(f"stream-inf: {each['RESOLUTION']}")

@@ -14,6 +14,7 @@ lower renditions the same way. All parts go through one `Run` into the stream's 
     publisher.py    an encoder's connection, as a broadcast sees it (the contract)
     broadcasts.py   all broadcasts: admission by key, ends that come from elsewhere
     broadcast.py    one stream's video: publisher, generation, restarts, state
+    compatible.py   a stream that few players can play waits for its H.264
     report.py       the stream's record follows the state
     feed.py         where generations begin and clocks break
     timeline.py     the encoder's clock against ours: EXT-X-PROGRAM-DATE-TIME

@@ -5,16 +5,17 @@ moment, `live` again with the next first segment, and `ended` when the stream is
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from infra.clock import Clock
 from infra.telemetry import logs, metrics
+from workers.media.compatible import Compatible
 from workers.media.feed import Feed, Move
 from workers.media.filing import Filing
-from workers.media.flv import Tag
+from workers.media.flv import AVC, Tag
 from workers.media.generation import Generation
 from workers.media.ladder import Budget
 from workers.media.ownership import Lease
@@ -58,6 +59,7 @@ class Broadcast:
         self._paid = 0.0
         self._feed = Feed()
         self._fresh: set[str] = set()
+        self._compatible = Compatible(AVC, ())
         self._timers: list[asyncio.TimerHandle] = []
         self._log = logs.get(__name__).bind(stream_id=folder.name)
 
@@ -147,13 +149,16 @@ class Broadcast:
     def published(self, generation: Generation, name: str) -> None:
         """A segment can be fetched: the first ones of a generation change what viewers are told."""
         metrics.SEGMENTS.inc()
-        if generation is not self.generation or name in self._fresh:
+        if generation is not self.generation:
             return
-        self._fresh.add(name)
-        if name == SOURCE:
+        waited = self._compatible.waits
+        self._compatible.published(name)
+        if name in self._fresh and waited == self._compatible.waits:
+            return
+        if name == SOURCE and name not in self._fresh:
             self.publication.keep_only(generation.names())
-        if SOURCE in self._fresh and self.publisher is not None:
-            self._report.tell("live", self.publication.qualities(self._fresh))
+        self._fresh.add(name)
+        self._tell()
 
     def dropped(self, generation: Generation) -> None:
         """A rendition is not made any more."""
@@ -161,8 +166,18 @@ class Broadcast:
             return
         self._fresh &= set(generation.names())
         self.publication.keep_only(generation.names())
-        if SOURCE in self._fresh and self.publisher is not None:
+        self._advise(generation.heights())
+        self._tell()
+
+    def _tell(self) -> None:
+        self.publication.hold(held=self._compatible.waits)
+        if SOURCE in self._fresh and self.publisher is not None and not self._compatible.waits:
             self._report.tell("live", self.publication.qualities(self._fresh))
+
+    def _advise(self, heights: Sequence[int]) -> None:
+        advice = self._compatible.only(heights)
+        if advice is not None and self.publisher is not None:
+            self.publisher.warn(advice)
 
     def _begin(self, tag: Tag) -> None:
         previous = self.generation
@@ -176,8 +191,11 @@ class Broadcast:
             ffmpeg=self._terms.ffmpeg,
             clock=self._clock,
         )
-        height = generation.begin(self._feed.preamble)
-        heights, self._paid = self._budget.choose(height, self._terms.heights)
+        height, codec = generation.begin(self._feed.preamble), self._feed.preamble.codec
+        heights, self._paid = self._budget.choose(height, self._terms.heights, codec)
+        self._compatible = Compatible(codec, heights)
+        self.publication.hold(held=self._compatible.waits)
+        self._advise(heights)
         if height and self._terms.heights and not heights:
             self._log.warning("no processor time for another transcode; passing through only")
         if heights:

@@ -2,7 +2,8 @@
 
 from enum import Enum, auto
 
-from workers.media.flv import AUDIO, SCRIPT, VIDEO, Preamble, Tag, check
+from workers.media.cmaf import av1
+from workers.media.flv import AUDIO, AV1, SCRIPT, VIDEO, Preamble, Tag, check
 from workers.media.timeline import Timeline
 
 #: Media time without a picture after which sound alone is published.
@@ -54,6 +55,8 @@ class Feed:
         if self._renew and self._may_begin(tag):
             self._renew = False
             self._running = True
+            if tag.type == VIDEO and self.preamble.codec == AV1:
+                self.preamble.complete(av1.missing(self.preamble.header(VIDEO) or b"", tag.payload[5:]))
             return Move.BEGIN
         if broke and self._running:
             self._running = False

@@ -1,9 +1,17 @@
-"""FLV tags (Adobe, "Video File Format Specification" 10.1, annex E): what RTMP carries and what ffmpeg is fed."""
+"""FLV tags (Adobe, "Video File Format Specification" 10.1, annex E): what RTMP carries and what ffmpeg is fed.
+
+Inside the worker all pictures have the header that FLV gave H.264: kind of picture and codec, set-up or coded picture,
+composition time. HEVC has number 12 there, as encoders before enhanced RTMP agreed on, and AV1 has 13.
+"""
 
 from typing import NamedTuple
 
 AUDIO, VIDEO, SCRIPT = 8, 9, 18
-_AVC, _AAC = 7, 10
+AVC, HEVC, AV1 = 7, 12, 13
+_AAC = 10
+#: What a broadcaster calls them, and how enhanced RTMP does, without which ffmpeg does not read them.
+NAMES = {AVC: "H.264", HEVC: "HEVC (H.265)", AV1: "AV1"}
+_FOURCC = {HEVC: b"hvc1", AV1: b"av01"}
 _KEYFRAME = 1
 
 
@@ -20,7 +28,7 @@ class Tag(NamedTuple):
 
     @property
     def is_header(self) -> bool:
-        """A decoder's set-up (avcC, AudioSpecificConfig) and no picture or sound."""
+        """A decoder's set-up (avcC, hvcC, av1C, AudioSpecificConfig) and no picture or sound."""
         return self.type in (AUDIO, VIDEO) and len(self.payload) > 1 and self.payload[1] == 0
 
     @property
@@ -47,14 +55,24 @@ class Tag(NamedTuple):
         return head + self.payload + (size + 11).to_bytes(4, "big")
 
 
+def enhanced(tag: Tag) -> Tag:
+    """*tag* as ffmpeg reads it: HEVC and AV1 behind the header of enhanced RTMP, v1, where AV1 has no composition times."""
+    payload = tag.payload
+    if tag.type != VIDEO or payload[0] & 0x0F == AVC:
+        return tag
+    fourcc = _FOURCC[payload[0] & 0x0F]
+    head = bytes((0x80 | payload[0] & 0x70 | payload[1],)) + fourcc
+    return tag._replace(payload=head + payload[2 if payload[1] and fourcc == b"hvc1" else 5 :])
+
+
 def check(tag: Tag) -> None:
     """Refuse what the packaging cannot carry.
 
     Raises:
-        Unsupported: neither H.264 nor AAC.
+        Unsupported: pictures of another codec than `NAMES` has, or no AAC.
     """
-    if tag.type == VIDEO and (tag.payload[0] & 0x80 or tag.payload[0] & 0x0F != _AVC):
-        msg = "Only H.264 video is taken: set the encoder to H.264 (x264, NVENC H.264, ...)."
+    if tag.type == VIDEO and (tag.payload[0] & 0x80 or tag.payload[0] & 0x0F not in NAMES):
+        msg = "This video is not taken: set the encoder to H.264 (x264, NVENC H.264, ...)."
         raise Unsupported(msg)
     if tag.type == AUDIO and tag.payload[0] >> 4 != _AAC:
         msg = "Only AAC audio is taken: set the encoder to AAC."
@@ -66,6 +84,7 @@ class Preamble:
 
     def __init__(self) -> None:
         self._tags: dict[int, Tag] = {}
+        self._rest = b""
 
     def note(self, tag: Tag) -> bool:
         """Keep *tag* if it is a header or metadata; tells whether a decoder's set-up changed by it."""
@@ -76,7 +95,10 @@ class Preamble:
             return False
         before = self._tags.get(tag.type)
         self._tags[tag.type] = tag
-        return before is None or before.payload != tag.payload
+        changed = before is None or before.payload != tag.payload
+        if changed and tag.type == VIDEO:
+            self._rest = b""
+        return changed
 
     def has(self, kind: int) -> bool:
         """Whether there is set-up for audio (8) or video (9)."""
@@ -85,10 +107,21 @@ class Preamble:
     def header(self, kind: int) -> bytes | None:
         """The decoder's set-up for audio (8) or video (9), without what FLV puts before it."""
         tag = self._tags.get(kind)
-        return None if tag is None else tag.payload[5 if kind == VIDEO else 2 :]
+        rest = self._rest if kind == VIDEO else b""
+        return None if tag is None else tag.payload[5 if kind == VIDEO else 2 :] + rest
+
+    def complete(self, rest: bytes) -> None:
+        """Add to the set-up for video, until it changes, what the encoder sends with its keyframes only (librav1e does)."""
+        self._rest = self._rest or rest
+
+    @property
+    def codec(self) -> int:
+        """The pictures' codec; H.264 while there are none."""
+        tag = self._tags.get(VIDEO)
+        return AVC if tag is None else tag.payload[0] & 0x0F
 
     def encode(self, timestamp: int, *kinds: int) -> bytes:
-        """File header and the set-up of *kinds*, as if it came at *timestamp*.
+        """File header and the set-up of *kinds*, as ffmpeg reads it, as if it came at *timestamp*.
 
         The header's flags are exact: ffmpeg waits up to 1 MB for a kind of stream that is announced and does not come.
         """
@@ -97,5 +130,6 @@ class Preamble:
         for kind in kinds:
             tag = self._tags.get(kind)
             if tag is not None:
-                out += tag._replace(timestamp=timestamp).encode()
+                rest = self._rest if kind == VIDEO else b""
+                out += enhanced(tag._replace(timestamp=timestamp, payload=tag.payload + rest)).encode()
         return out

@@ -67,7 +67,7 @@ class Generation:
         """
         self._aac = preamble.header(AUDIO)
         try:
-            setup = Setup.read(preamble.header(VIDEO), self._aac)
+            setup = Setup.read(preamble.header(VIDEO), self._aac, preamble.codec)
         except ValueError as error:
             msg = f"The server cannot read this video: {error}."
             raise Unsupported(msg) from error
@@ -120,6 +120,10 @@ class Generation:
     def names(self) -> list[str]:
         """The renditions it makes."""
         return [SOURCE, *(rung.name for rung in self._rungs.values())]
+
+    def heights(self) -> list[int]:
+        """The heights that are transcoded."""
+        return list(self._rungs)
 
     def begun(self, height: int) -> None:
         """As `transcoding.Taker`."""

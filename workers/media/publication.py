@@ -44,6 +44,7 @@ class Publication:
         self.pace = Pace(part_ms)
         self.generation = 0
         self.filing = filing
+        self._held = False
         self._clock = clock
         self._discontinuity = -1
         self._fresh = 0
@@ -225,15 +226,23 @@ class Publication:
         except OSError:
             return None
 
+    def hold(self, *, held: bool) -> None:
+        """Whether a passthrough that few can play waits with the master playlist, until another rendition is listed."""
+        if held != self._held:
+            self._held = held
+            self._write_master()
+
     def master(self) -> bytes | None:
         """The master playlist; `None` while there is no quality to list."""
         listed = [each for each in self._variants.values() if each.bandwidth]
+        if self._held and [each.name for each in listed] == [SOURCE]:
+            return None
         return master.render(listed).encode() if listed else None
 
     def qualities(self, names: Iterable[str]) -> list[str]:
-        """What people call the renditions *names*, highest first."""
+        """What people call the renditions *names*, highest first, each once."""
         known = [self._variants[name] for name in names if name in self._variants]
-        return [each.quality for each in sorted(known, key=lambda each: each.height, reverse=True)]
+        return list(dict.fromkeys(each.quality for each in sorted(known, key=lambda each: each.height, reverse=True)))
 
     def keep_only(self, names: Collection[str]) -> None:
         """Withdraw every rendition that is not one of *names*."""

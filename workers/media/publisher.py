@@ -12,3 +12,6 @@ class Publisher(Protocol):
 
     def cut(self, reason: str) -> None:
         """Close it at once, telling the broadcaster *reason*. May be called more than once."""
+
+    def warn(self, advice: str) -> None:
+        """Tell the broadcaster *advice*; the connection goes on."""

@@ -6,6 +6,7 @@ picture, which is only as good as the number of arrivals it was taken from.
 
 from collections.abc import Callable
 
+from workers.media.cmaf.edges import NEAR_MS
 from workers.media.cmaf.writer import Part
 from workers.media.publication import SOURCE, Publication
 from workers.media.timeline import Timeline
@@ -31,7 +32,7 @@ class Run:
         self._held: list[tuple[str, Part]] = []
         self._base: int | None = None
         self._discontinuity = 0
-        self._dates: dict[int, int] = {}
+        self._starts: dict[int, int] = {}
         self._seen_ms = 0
         self._closed_ms = 0
         self._segment_ms = 0
@@ -82,11 +83,14 @@ class Run:
     def _show(self, name: str, part: Part, base: int) -> None:
         msn = base + part.segment
         if name == SOURCE and part.opens:
-            self._dates[part.segment] = self._timeline.date_ms(part.start_ms)
-            self._dates.pop(part.segment - _DATES, None)
-        date_ms = self._dates.get(part.segment)
-        if date_ms is None:
+            self._starts[part.segment] = part.start_ms
+            self._starts.pop(part.segment - _DATES, None)
+        start_ms = self._starts.get(part.segment)
+        if start_ms is None:
             return
+        # Behind an open group of pictures a transcoded segment begins later than the passthrough's, by whole pictures.
+        apart = part.opens and abs(part.start_ms - start_ms) > NEAR_MS
+        date_ms = self._timeline.date_ms(part.start_ms if apart else start_ms)
         complete = self._publication.add(name, self.number, msn, part, date_ms, self._discontinuity)
         if not complete:
             return

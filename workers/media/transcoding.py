@@ -12,7 +12,7 @@ from infra.clock import Clock
 from infra.telemetry import logs, metrics
 from workers.media import command
 from workers.media.ffmpeg import Ffmpeg, FfmpegFailed
-from workers.media.flv import VIDEO, Preamble, Tag
+from workers.media.flv import VIDEO, Preamble, Tag, enhanced
 from workers.media.flvreader import FlvReader
 from workers.media.patience import Patience
 
@@ -92,7 +92,7 @@ class Transcoding:
                 return
             self._start(tag)
         if self._process is not None:
-            self._process.write(tag.encode())
+            self._process.write(enhanced(tag).encode())
             self._watch(tag.timestamp)
 
     def finish(self) -> None:
@@ -118,7 +118,7 @@ class Transcoding:
         opening = self._preamble.encode(tag.timestamp, VIDEO)
         process.write(opening)
         # Told of pictures alone, ffmpeg would read all it may (40 s of a thin stream) in hope of more.
-        self._task = asyncio.create_task(self._run(process, list(self._heights), len(opening) + len(tag.encode())))
+        self._task = asyncio.create_task(self._run(process, list(self._heights), len(opening) + len(enhanced(tag).encode())))
 
     async def _run(self, process: Ffmpeg, heights: Sequence[int], probe: int) -> None:
         if self._after is not None:

@@ -1,34 +1,22 @@
 """H.264's set-up: the AVCDecoderConfigurationRecord (ISO 14496-15, 5.3.3.1) and the SPS in it (ITU-T H.264, 7.3.2.1.1)."""
 
-from typing import NamedTuple
-
 from workers.media.cmaf.bits import Bits
 
 #: Profiles whose SPS has the chroma format and scaling lists.
 _HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 
 
-class Picture(NamedTuple):
-    """*record* as it goes into `avcC`, *codec* as in RFC 6381, the size that is shown."""
-
-    record: bytes
-    codec: str
-    width: int
-    height: int
-
-
-def picture(record: bytes) -> Picture:
-    """Read what FLV carries as AVC sequence header.
+def read(record: bytes) -> tuple[bytes, str, int, int]:
+    """The record, the codec string, width and height.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no record with a parameter set.
     """
     if len(record) < 8 or record[0] != 1 or not record[5] & 0x1F:
         msg = "no AVC configuration with a parameter set"
         raise ValueError(msg)
     size = int.from_bytes(record[6:8], "big")
-    width, height = _size(record[8 : 8 + size])
-    return Picture(record, f"avc1.{record[1:4].hex()}", width, height)
+    return record, f"avc1.{record[1:4].hex()}", *_size(record[8 : 8 + size])
 
 
 def _size(sps: bytes) -> tuple[int, int]:
@@ -66,9 +54,6 @@ def _size(sps: bytes) -> tuple[int, int]:
         across, down = (2 if chroma in (1, 2) else 1), (2 if chroma == 1 else 1)
         width -= (left + right) * across
         height -= (top + bottom) * down * (2 - frames_only)
-    if not (0 < width <= 16384 and 0 < height <= 16384):
-        msg = f"a picture of {width}x{height}"
-        raise ValueError(msg)
     return width, height
 
 

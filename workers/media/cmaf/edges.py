@@ -131,6 +131,7 @@ class SourceEdges(_Counted):
         self._longest_ms = longest_ms
         self._pictured = pictured
         self._shift = 0
+        self._mark = 0
         self._segment_start = 0
         self._group_start = 0
         self._longest_group = 0
@@ -150,9 +151,11 @@ class SourceEdges(_Counted):
             return Edge.SEGMENT
         return Edge.PART if self._pace.bursts(at - self._part_start) else Edge.NONE
 
-    def before(self, at: int, shown: int, *, key: bool) -> Edge:  # noqa: ARG002 - its own marks are on decoding times
+    def before(self, at: int, shown: int, *, key: bool) -> Edge:
         """A keyframe after enough; or any picture, where the keyframes are further apart than was announced."""
         self._count(at)
+        # In an open group pictures that are shown before the keyframe follow it; transcoded renditions begin with it.
+        self._mark = shown if key else at + self._shift
         lasts, longest = at - self._segment_start, self._longest_ms()
         part_ends = self._part_ends(at)
         if lasts + self._frame_ms > longest:
@@ -177,7 +180,7 @@ class SourceEdges(_Counted):
         self._part_start = at
         if edge is Edge.SEGMENT:
             self._segment_start = at
-            self.segment = self._marks.add(at + self._shift)
+            self.segment = self._marks.add(self._mark)
 
 
 class RungEdges(_Counted):

@@ -4,8 +4,9 @@ import struct
 from typing import NamedTuple
 
 from workers.media.cmaf.aac import Sound, esds, sound
-from workers.media.cmaf.avc import Picture, picture
 from workers.media.cmaf.boxes import IDENTITY, box, full_box
+from workers.media.cmaf.picture import Picture, picture
+from workers.media.flv import AVC
 
 #: Ticks per second of the pictures' track: FLV's times are whole milliseconds, and more digits would be made up.
 MILLISECONDS = 1000
@@ -20,16 +21,16 @@ class Setup(NamedTuple):
     sound: Sound | None
 
     @classmethod
-    def read(cls, avc: bytes | None, aac: bytes | None) -> "Setup":
-        """Of the bodies of FLV's sequence headers, without their FLV bytes.
+    def read(cls, pictures: bytes | None, aac: bytes | None, codec: int = AVC) -> "Setup":
+        """Of the bodies of FLV's sequence headers, without their FLV bytes; *codec* is that of the pictures.
 
         Raises:
             ValueError: one of them cannot be read, or there is none.
         """
-        if avc is None and aac is None:
+        if pictures is None and aac is None:
             msg = "neither pictures nor sound"
             raise ValueError(msg)
-        return cls(picture(avc) if avc is not None else None, sound(aac) if aac is not None else None)
+        return cls(picture(pictures, codec) if pictures is not None else None, sound(aac) if aac is not None else None)
 
     @property
     def codecs(self) -> str:
@@ -60,9 +61,9 @@ class Setup(NamedTuple):
 
 def _picture_track(of: Picture) -> bytes:
     entry = box(
-        b"avc1",
+        of.entry,
         struct.pack(">6xH16xHHIIIH32xHh", 1, of.width, of.height, 0x480000, 0x480000, 0, 1, 24, -1),
-        box(b"avcC", of.record),
+        box(of.configures, of.record),
     )
     head = full_box(b"vmhd", 0, 1, bytes(8))
     return _track(PICTURES, MILLISECONDS, (b"vide", b"Pictures\0"), head, entry, (of.width, of.height))

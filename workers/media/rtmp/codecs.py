@@ -1,12 +1,18 @@
 """Which codec a tag is in: its name for the broadcaster, and enhanced RTMP brought back to FLV's own form.
 
-Enhanced RTMP (Veovera, v2) names codecs by four characters. H.264 and AAC may come that way as well; then they are the same
-bytes behind another header. All other codecs are refused by name, with what to set.
+Enhanced RTMP (Veovera, v2) names codecs by four characters; what is taken becomes the same bytes behind FLV's own header
+(see `flv`). HEVC and AV1 tell by their pictures which of them a decoder can begin with, and lose what samples do not have.
+All other codecs are refused by name, with what to set.
 """
 
-from workers.media.flv import AUDIO, VIDEO, Tag, Unsupported
+from collections.abc import Container
 
-_VIDEO_IDS = {2: "Sorenson H.263", 3: "Screen Video", 4: "VP6", 5: "VP6", 6: "Screen Video", 12: "HEVC (H.265)", 13: "AV1"}
+from workers.media.cmaf import av1, hevc
+from workers.media.flv import AUDIO, AV1, AVC, HEVC, NAMES, VIDEO, Tag, Unsupported
+
+#: All that can be taken.
+ALL = frozenset(NAMES)
+_VIDEO_IDS = {2: "Sorenson H.263", 3: "Screen Video", 4: "VP6", 5: "VP6", 6: "Screen Video", **NAMES}
 _AUDIO_IDS = {
     **dict.fromkeys((0, 3), "PCM"),
     **dict.fromkeys((2, 14), "MP3"),
@@ -16,37 +22,48 @@ _AUDIO_IDS = {
     11: "Speex",
     13: "Opus",
 }
+_CODECS = {b"avc1": AVC, b"hvc1": HEVC, b"av01": AV1}
 _FOURCC = {
-    b"avc1": "H.264", b"hvc1": "HEVC (H.265)", b"av01": "AV1", b"vp08": "VP8", b"vp09": "VP9", b"vvc1": "VVC (H.266)",
+    **{fourcc: NAMES[codec] for fourcc, codec in _CODECS.items()}, b"vp08": "VP8", b"vp09": "VP9", b"vvc1": "VVC (H.266)",
     b"mp4a": "AAC", b"Opus": "Opus", b"ac-3": "AC-3", b"ec-3": "E-AC-3", b".mp3": "MP3", b"fLaC": "FLAC",
 }  # fmt: skip
-_H264, _AAC = 7, 10
+_AAC = 10
 _EX_AUDIO = 9
-_COMMAND_FRAME = 5
+_KEYFRAME, _OTHER, _COMMAND_FRAME = 1, 2, 5
 _VIDEO_MULTITRACK, _AUDIO_MULTITRACK, _MODIFIER = 6, 5, 7
 
 
-def plain(tag: Tag) -> Tag | None:
-    """*tag* as FLV's own H.264 or AAC tag; `None` when it has nothing to show or hear.
+def plain(tag: Tag, taken: Container[int] = ALL) -> Tag | None:
+    """*tag* in FLV's own form; `None` when it has nothing to show or hear. Of codecs for pictures, *taken* are.
 
     Raises:
         Unsupported: another codec, or more than one track.
     """
     if tag.type == VIDEO:
-        return _video(tag)
+        return _video(tag, taken)
     return _audio(tag) if tag.type == AUDIO else tag
 
 
-def _video(tag: Tag) -> Tag | None:
+def _video(tag: Tag, taken: Container[int]) -> Tag | None:
     first = tag.payload[0]
     if first & 0x80:
-        return _enhanced_video(tag, first >> 4 & 7)
+        return _enhanced_video(tag, first >> 4 & 7, taken)
     if first >> 4 == _COMMAND_FRAME:
         return None
-    if first & 0x0F != _H264:
-        raise _no_video(_VIDEO_IDS.get(first & 0x0F, f"codec {first & 0x0F}"))
+    codec = first & 0x0F
+    if codec not in taken:
+        raise _no_video(_VIDEO_IDS.get(codec, f"codec {codec}"), taken)
     # Set-up (0) and pictures (1) have a composition time; an end of sequence (2) has nothing for anybody.
-    return tag if len(tag.payload) > 5 and tag.payload[1] < 2 else None
+    if len(tag.payload) <= 5 or tag.payload[1] > 1:
+        return None
+    return tag if codec == AVC or tag.payload[1] == 0 else _coded(tag, codec)
+
+
+def _coded(tag: Tag, codec: int) -> Tag:
+    """A picture of HEVC or AV1."""
+    body, flag = tag.payload[5:], tag.is_keyframe
+    body, key = av1.sample(body, flag) if codec == AV1 else (body, hevc.is_random_access(body, flag))
+    return tag._replace(payload=bytes(((_KEYFRAME if key else _OTHER) << 4 | codec,)) + tag.payload[1:5] + body)
 
 
 def _audio(tag: Tag) -> Tag | None:
@@ -58,7 +75,7 @@ def _audio(tag: Tag) -> Tag | None:
     return tag if len(tag.payload) > 2 and tag.payload[1] < 2 else None
 
 
-def _enhanced_video(tag: Tag, frame: int) -> Tag | None:
+def _enhanced_video(tag: Tag, frame: int, taken: Container[int]) -> Tag | None:
     kind, rest = _unmodified(tag.payload)
     if kind == _VIDEO_MULTITRACK:
         msg = "This server takes one video track. Turn off Multitrack Video (Enhanced Broadcasting) in the encoder."
@@ -66,19 +83,21 @@ def _enhanced_video(tag: Tag, frame: int) -> Tag | None:
     if frame == _COMMAND_FRAME:
         return None
     fourcc, body = rest[:4], rest[4:]
-    if fourcc != b"avc1":
-        raise _no_video(_name(fourcc))
-    head = bytes((frame << 4 | _H264,))
+    codec = _CODECS.get(fourcc)
+    if codec is None or codec not in taken:
+        raise _no_video(_name(fourcc), taken)
+    head = bytes((frame << 4 | codec,))
+    # Coded pictures (1) have a composition time; where it is 0 they may come without (3), as those of AV1 always do.
     match kind:
         case 0:
             carried = head + bytes(4) + body
-        case 1:
+        case 1 if codec != AV1:
             carried = head + b"\x01" + body
-        case 3:
+        case 1 | 3:
             carried = head + b"\x01" + bytes(3) + body
         case _:
             return None
-    return _video(tag._replace(payload=carried))
+    return _video(tag._replace(payload=carried), taken)
 
 
 def _enhanced_audio(tag: Tag) -> Tag | None:
@@ -108,8 +127,10 @@ def _name(fourcc: bytes) -> str:
     return _FOURCC.get(fourcc) or repr(fourcc.decode("ascii", "replace"))
 
 
-def _no_video(name: str) -> Unsupported:
-    return Unsupported(f"This server takes H.264 video, and {name} came: set the encoder to H.264 (x264, NVENC H.264, ...).")
+def _no_video(name: str, taken: Container[int]) -> Unsupported:
+    *others, last = [each for codec, each in NAMES.items() if codec in taken]
+    names = f"{', '.join(others)} or {last}" if others else last
+    return Unsupported(f"This server takes {names} video, and {name} came: set the encoder to H.264 (x264, NVENC H.264, ...).")
 
 
 def _no_audio(name: str) -> Unsupported:

@@ -50,6 +50,13 @@ class Connection:
             self._session.refuse(reason)
             self._finish()
 
+    def warn(self, advice: str) -> None:
+        """Say what should be set otherwise; the broadcast goes on."""
+        if not self._over:
+            self._log.warning("the encoder is advised", advice=advice)
+            self._session.warn(advice)
+            self._flush()
+
     async def run(self) -> None:
         """Serve the peer until either side closes."""
         try:
@@ -120,14 +127,13 @@ class Connection:
     def _media(self, event: MediaReceived) -> None:
         now = self._wire.now()
         self._wire.until(now + self._limits.silence_s)
-        tag = plain(Tag(*event))
+        tag = plain(Tag(*event), self._limits.codecs)
         if tag is None or self._sink is None:
             return
         self._meter.advance(event.timestamp, now)
         advice = self._keyframes.take(tag)
         if advice is not None:
-            self._log.warning("keyframes are far apart", advice=advice)
-            self._session.warn(advice)
+            self.warn(advice)
         self._sink.take(self, tag)
 
     async def _handle(self, event: PublishRequested | PublishEnded) -> None:

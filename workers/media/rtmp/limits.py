@@ -5,6 +5,10 @@ from typing import Self
 from msgspec import Struct
 
 from infra.settings import Limit, Settings
+from workers.media.flv import AV1, AVC, HEVC
+from workers.media.rtmp.codecs import ALL
+
+_CODECS = {"h264": AVC, "hevc": HEVC, "av1": AV1}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -32,6 +36,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     #: Over `pace_s` the media clock must gain at least `pace` of the wall clock: slower, and nobody can watch.
     pace: float = 0.25
     pace_s: float = 30.0
+    #: Codecs of pictures that are taken, as `flv` numbers them.
+    codecs: frozenset[int] = ALL
     #: Keyframes this far apart cost viewers delay: the broadcaster is warned.
     keyframe_warn_s: float = 2.0
     #: Keyframes this far apart cannot be packaged.
@@ -45,5 +51,6 @@ class Limits(Struct, frozen=True, kw_only=True):
             per_address=settings.publishers_per_address,
             bad_keys=settings.limit_bad_keys,
             bit_rate=settings.publish_max_mbit * 1e6,
+            codecs=frozenset(_CODECS[name] for name in settings.ingest_codecs.names),
             keyframe_most_s=settings.keyframe_max_s,
         )

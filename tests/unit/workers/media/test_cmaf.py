@@ -224,6 +224,18 @@ def test_the_set_up_is_read() -> None:
     assert child(raw, b"moov", b"mvhd")[12:16] == (1000).to_bytes(4, "big")
 
 
+def test_renditions_of_open_groups_begin_at_their_keyframes() -> None:
+    """Behind the keyframe come pictures that are shown before it; the rendition's segment begins with the keyframe itself."""
+    marks, pace = Marks(), Pace(200)
+    top, rung = source(Setup.read(AVC, None), marks=marks, pace=pace), Writer(Setup.read(AVC, None), RungEdges(marks, pace))
+    # Shown in order of their numbers; the keyframe of a group is sent before the last two of the group before it.
+    for place, number in enumerate([*range(28), 30, 28, 29, *range(31, 58), 60, 58, 59, *range(61, 90)]):
+        top.take(picture(33 * place, key=number % 30 == 0, shift=33 * number + 66 - 33 * place))
+    small = [part for number in range(90) for part in rung.take(picture(33 * number + 66, key=number % 30 == 0))]
+    opening = [(part.segment, part.start_ms, part.independent) for part in small if part.opens]
+    assert opening == [(0, 66, True), (1, 33 * 30 + 66, True), (2, 33 * 60 + 66, True)]
+
+
 @given(st.binary(max_size=60), st.booleans())
 def test_damaged_set_up_is_refused_by_name(data: bytes, picture_first: bool) -> None:  # noqa: FBT001 - what hypothesis draws
     """Whatever comes as set-up: it is read, or refused with a ValueError, never anything else."""

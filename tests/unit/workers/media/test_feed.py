@@ -100,12 +100,28 @@ def test_sound_may_pause() -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", [Tag(VIDEO, 0, b"\x1c\1\0\0\0"), Tag(VIDEO, 0, b"\x90hvc1"), Tag(AUDIO, 0, b"\x2f\xff"), Tag(AUDIO, 0, b"\x90Opus")]
+    "tag", [Tag(VIDEO, 0, b"\x12\1\0\0\0"), Tag(VIDEO, 0, b"\x90hvc1"), Tag(AUDIO, 0, b"\x2f\xff"), Tag(AUDIO, 0, b"\x90Opus")]
 )
 def test_other_codecs_are_refused_with_advice(tag: Tag) -> None:
-    """HEVC in both spellings, MP3, Opus: the text says what to set in the encoder."""
+    """H.263, what was not brought to FLV's own form, MP3, Opus: the text says what to set in the encoder."""
     with pytest.raises(Unsupported, match="set the encoder"):
         Feed().take(tag, 0, HOLE)
+
+
+def test_av1_whose_set_up_is_bare_is_completed_from_its_keyframe() -> None:
+    """librav1e leaves the sequence header out; said again it is no new set-up, and changed it is looked for anew."""
+    bare, sequence = b"\x1d\0\0\0\0\x81\x1f\x0c\0", b"\x0a\x02SH"
+    first = Tag(VIDEO, 0, b"\x1d\1\0\0\0" + sequence + b"\x32\1\x10")
+    feed = Feed()
+    assert moves(feed, Tag(VIDEO, 0, bare), first) == [Move.SKIP, Move.BEGIN]
+    assert feed.preamble.header(VIDEO) == bare[5:] + sequence
+    assert feed.preamble.encode(0, VIDEO).endswith(b"av01" + bare[5:] + sequence + (24).to_bytes(4, "big"))
+    assert moves(feed, Tag(VIDEO, 33, bare), first._replace(timestamp=33)) == [Move.SKIP, Move.CARRY]
+    assert moves(feed, first._replace(timestamp=60_000)) == [Move.BEGIN]
+    assert feed.preamble.header(VIDEO) == bare[5:] + sequence
+    whole = bare[:5] + b"\x81\x1f\x0c\0" + b"\x0a\x02HS"
+    assert moves(feed, Tag(VIDEO, 60_033, whole), first._replace(timestamp=60_033)) == [Move.SKIP, Move.BEGIN]
+    assert feed.preamble.header(VIDEO) == whole[5:]
 
 
 def test_a_preamble_announces_exactly_what_there_is() -> None:

@@ -5,12 +5,14 @@
 tries as many as one likes; 20,000 are tried without being asked.
 """
 
+import contextlib
 import os
 import random
 import time
 
 from tests.dialogues import every
-from workers.media.flv import Tag, Unsupported
+from workers.media.cmaf.setup import Setup
+from workers.media.flv import VIDEO, Tag, Unsupported
 from workers.media.rtmp.codecs import plain
 from workers.media.rtmp.errors import ProtocolError, Refused
 from workers.media.rtmp.keyframes import Keyframes
@@ -21,7 +23,7 @@ SEED = int(os.environ.get("FUZZ_SEED", "20261121"))
 SHAKEN = 1 + 2 * 1536
 #: Bytes after the handshake that are tried of each dialogue: the commands and the first frames.
 MOST = 6000
-TELLING = [0, 1, 2, 3, 5, 8, 9, 0x0A, 0x11, 0x14, 0x16, 0x7F, 0x80, 0x86, 0x90, 0x97, 0xC3, 0xFF]
+TELLING = [0, 1, 2, 3, 5, 8, 9, 0x0A, 0x11, 0x14, 0x16, 0x7F, 0x80, 0x86, 0x90, 0x91, 0x93, 0x97, 0xC3, 0xFF]
 
 
 def mutated(rng: random.Random, corpus: list[bytes]) -> bytes:
@@ -58,9 +60,17 @@ def survives(raw: bytes) -> bool:
             elif isinstance(event, MediaReceived) and (tag := plain(Tag(*event))) is not None:
                 keyframes.take(tag)
                 assert tag.payload
+                if tag.type == VIDEO and tag.is_header:
+                    set_up(tag)
     except (ProtocolError, Refused, Unsupported):
         return False
     return True
+
+
+def set_up(tag: Tag) -> None:
+    """Read it as a generation does."""
+    with contextlib.suppress(ValueError):
+        Setup.read(tag.payload[5:], None, tag.payload[0] & 0x0F).initialisation()
 
 
 def test_mutated_dialogues_raise_expected_errors_only() -> None:

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.settings import Heights
+from infra.codecs import Codecs
+from infra.settings import Heights, Settings
 from workers.media.command import transcode
-from workers.media.flv import Preamble, Tag
+from workers.media.flv import AV1, AVC, HEVC, Preamble, Tag
 from workers.media.flvreader import FlvReader
 from workers.media.ladder import Budget, cost, rungs
 from workers.media.patience import MOST_S, WELL_S, Patience
+from workers.media.rtmp.limits import Limits
 
 
 def test_patience_grows_and_ends() -> None:
@@ -52,6 +54,48 @@ def test_a_stream_gets_what_the_machine_has_room_for() -> None:
     budget.give(price)
     budget.give(small)
     assert budget.choose(1080, (720, 480, 360))[0] == [480, 360]
+
+
+@pytest.mark.parametrize(
+    ("cores", "source", "wanted", "expected"),
+    [
+        (8, 1080, (360,), [1080, 360]),
+        (8, 1080, (720, 480), [1080, 720, 480]),
+        (8, 2160, (360,), [1080, 360]),
+        (8, 180, (360,), [180, 144]),
+        (8, 135, (360,), [134]),
+        (8, 720, (), []),
+        (8, 0, (360,), []),
+        # The best that can be paid for goes before the lower ones.
+        (0.45, 720, (480, 360), [720, 360]),
+        (0.42, 720, (360,), [720]),
+        (0.30, 720, (480, 360), [480, 360]),
+        (0.15, 720, (480,), [360]),
+        (0.05, 720, (360,), []),
+    ],
+)
+def test_a_source_that_is_not_h264_gets_a_large_rendition_first(
+    cores: float, source: int, wanted: tuple[int, ...], expected: list[int]
+) -> None:
+    """Up to its own size; only then what lies below; never more than the budget."""
+    budget = Budget(cores)
+    chosen, price = budget.choose(source, wanted, HEVC)
+    assert chosen == expected
+    assert price == pytest.approx(cost(source, chosen, HEVC))
+    assert price <= cores
+    assert cost(source, [144], HEVC) > cost(source, [144]) or not source
+
+
+def test_codecs_are_read_as_written() -> None:
+    """Some of three, in words."""
+    assert Codecs.parse("h264, av1").names == ("h264", "av1")
+    assert str(Codecs.parse("hevc")) == "hevc"
+    for text in ("", "h265", "h264,,av1", "h264 av1"):
+        with pytest.raises(ValueError, match="expected some of h264,hevc,av1"):
+            Codecs.parse(text)
+    limits = Limits.of(Settings(jwt_secret="x" * 32, ingest_codecs=Codecs(("h264", "av1"))))
+    assert limits.codecs == {AVC, AV1}
+    assert Limits.of(Settings(jwt_secret="x" * 32)).codecs == Limits().codecs == {AVC, HEVC, AV1}
 
 
 def test_heights_are_read_as_written() -> None:

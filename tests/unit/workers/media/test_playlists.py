@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests import hls_rules
 from workers.media import master
 from workers.media.cmaf.aac import Sound
-from workers.media.cmaf.avc import Picture
+from workers.media.cmaf.picture import Picture
 from workers.media.cmaf.setup import Setup
 from workers.media.m3u8 import parse, render
 from workers.media.playlist import WINDOW, Entry, Playlist

@@ -7,7 +7,7 @@ import pytest
 from infra.clock import HandClock
 from tests import hls_rules
 from workers.media.cmaf.aac import Sound
-from workers.media.cmaf.avc import Picture
+from workers.media.cmaf.picture import Picture
 from workers.media.cmaf.setup import Setup
 from workers.media.cmaf.writer import Part
 from workers.media.filing import MOST, Filing
