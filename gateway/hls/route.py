@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import requests
-from gateway.access import may_watch
 from gateway.hls.place import place
 from gateway.hls.reply import MISSING, Reply, Wanted
+from gateway.playback import split
 from gateway.problems import Problem
 
 
@@ -32,15 +32,18 @@ async def serve(request: Request) -> Response:
 async def _reply(request: Request, wanted: Wanted) -> Reply:
     """The answer, if this viewer may have it; one that not everybody may have is made *wanted* private."""
     deps = requests.deps(request)
-    named = place(request.path_params["stream_id"], request.path_params["path"], request.url.query)
+    token, path = split(request.path_params["path"])
+    named = place(request.path_params["stream_id"], path, request.url.query)
     if named is None:
         return MISSING
     try:
         record = await deps.directory.get(named.stream_id)
     except Problem:
         return MISSING
-    if not may_watch(requests.principal(request), record):
+    # A token says by itself who asks; one that does not hold is no one's, whatever else comes with it.
+    visitor = requests.principal(request) if token is None else deps.playback.holder(named.stream_id, token)
+    if (token is not None and visitor is None) or not await deps.access.may_watch(visitor, record):
         return MISSING
-    wanted.private = record.privacy != "public"
+    wanted.private = token is not None or record.privacy != "public"
     found = deps.relay.ask(named)
     return found if isinstance(found, Reply) else await asyncio.shield(found)
