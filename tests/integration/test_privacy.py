@@ -134,7 +134,10 @@ async def test_follows_and_invitations_as_calls(c: Cluster) -> None:
         assert (await ada.put(f"{where}/{'x' * 129}")).status_code == 422
         one = (await ada.get(where, params={"limit": 3})).json()
         two = (await ada.get(where, params={"limit": 3, "cursor": one["next_cursor"]})).json()
-        assert [[i["user_id"] for i in page["invitations"]] for page in (one, two)] == [["user-0", "user-2", "user-3"], ["user-4"]]
+        assert [[i["user_id"] for i in page["invitations"]] for page in (one, two)] == [
+            ["user-0", "user-2", "user-3"],
+            ["user-4"],
+        ]
         assert (one["limit"], two["next_cursor"]) == (3, None)
         assert (await ada.get(where, params={"cursor": "x"})).status_code == 422
         await p.invite(stream_id, "bea")
