@@ -8,6 +8,7 @@ from infra.errors import Unavailable
 from infra.jetstream.feed import Feed
 from infra.jetstream.grants import RESYNC_S, Grant, Grants, Held
 from infra.jetstream.kv import Following
+from infra.telemetry import metrics
 from schemas import subjects
 
 #: Grants that are known, held or not, about 300 bytes each: every viewer of a gateway twice. The one asked for the longest ago
@@ -129,6 +130,7 @@ class Granted:
             task.add_done_callback(self._tasks.discard)
 
     async def _read(self, keys: list[str]) -> None:
+        metrics.GRANTS_ASKED.inc(len(keys))
         failure: Exception = Unavailable(f"the {self._grants.name} cannot be read")
         found: dict[str, Held] | None = None
         try:
