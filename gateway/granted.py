@@ -18,8 +18,9 @@ MOST = 100_000
 BELIEVED_S = 4 * RESYNC_S
 #: Keys asked for at once, of all who ask in the same turn of the loop.
 BATCH = 512
-#: A broker that does not answer is asked again after these pauses: a reconnect is a delay to people, and no error.
-PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.5)
+#: A broker that does not answer is asked again for so long, with pauses: a reconnect is a delay to people, and no error.
+HOLD_S = 3.0
+PAUSE_S = 0.2
 
 
 class Granted:
@@ -134,14 +135,15 @@ class Granted:
         failure: Exception = Unavailable(f"the {self._grants.name} cannot be read")
         found: dict[str, Held] | None = None
         try:
-            for pause in (*PAUSES_S, None):
-                try:
-                    found = await self._grants.held(keys)
-                    break
-                except Unavailable as error:
-                    failure = error
-                    if pause is not None:
-                        await asyncio.sleep(pause)
+            async with asyncio.timeout(HOLD_S):
+                while found is None:
+                    try:
+                        found = await self._grants.held(keys)
+                    except Unavailable as error:
+                        failure = error
+                        await asyncio.sleep(PAUSE_S)
+        except TimeoutError:
+            pass
         finally:
             for key in keys:
                 asked = self._asked.pop(key)
