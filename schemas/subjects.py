@@ -111,6 +111,7 @@ def party(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:32]
 
 
+@lru_cache(maxsize=16_384)
 def grant(scope: str, person: str) -> str:
     """`<scope>.<party>`, the key of a grant to *person* (see `party`): the scope is a creator's party, or a stream's id."""
     return f"{_token(scope)}.{_token(person)}"
