@@ -16,6 +16,7 @@ from typing import Any
 
 import uvloop
 
+from gateway.access import Access
 from gateway.auth import Authenticator
 from gateway.edge.protocol import Edge
 from gateway.edge.server import serve
@@ -23,6 +24,7 @@ from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import doorway_with
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
+from gateway.granted import Granted
 from gateway.removals import Removals
 from infra.clock import SystemClock
 from infra.jetstream.reader import LogMessage, LogState
@@ -153,7 +155,7 @@ async def main() -> None:
         json.dumps({"port": public.getsockname()[1], "feed_port": comments.getsockname()[1], "stream_id": record.stream_id}),
         flush=True,
     )
-    admission, edge = Admission(hub, log, Authenticator(settings, clock)), Edge(settings)
+    admission, edge = Admission(hub, log, Authenticator(settings, clock), Access(Granted(log), Granted(log))), Edge(settings)
     door = doorway_with(admission, protocol_with(admission, edge))
     await serve(_nothing, door, edge, public, Lifecycle("fanout", settings), hub.drain, shared=False)
 

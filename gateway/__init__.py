@@ -8,6 +8,11 @@ Refuses to write to the store (the archive does) and to know which store it is (
     app.py          the ASGI application: the route table and nothing else
     auth.py         credentials into principals: tokens, cookies, tickets
     access.py       may this viewer watch, may this person change
+    granted.py      who follows whom and who is invited, as far as this gateway knows: bounded, kept in step
+    playback.py     playback URLs of streams that are not public: signed, in the path
+    follows.py      the calls about following
+    invitations.py  the calls about invitations
+    people.py       who else a request means
     sessions.py     guests and tickets
     directory.py    the stream records this gateway knows
     streams.py      the stream calls

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.access import Access
 from gateway.auth import Authenticator
 from gateway.cors import Cors
 from gateway.directory import StreamDirectory
@@ -18,6 +19,7 @@ from gateway.history import History
 from gateway.hls.films import Films
 from gateway.hls.relay import Relay
 from gateway.middleware import RequestLog
+from gateway.playback import Playback, unsigned
 from gateway.problems import Problem, from_error, render
 from gateway.taps import Taps
 from infra.clock import Clock
@@ -45,6 +47,8 @@ class Deps:
     settings: Settings
     clock: Clock
     authenticator: Authenticator
+    access: Access
+    playback: Playback
     directory: StreamDirectory
     records: StreamRecords
     history: History
@@ -68,7 +72,7 @@ class Deps:
 
 def routes() -> list[Route]:
     """The route table."""
-    from gateway import comments, openapi, pages, posting, reactions, sessions, streams  # noqa: PLC0415 - they know Deps
+    from gateway import comments, follows, invitations, openapi, pages, posting, reactions, sessions, streams  # noqa: PLC0415 - they know Deps
     from gateway.hls import route as hls  # noqa: PLC0415 - as above
 
     stream = f"{API}/streams/{{stream_id}}"
@@ -85,6 +89,13 @@ def routes() -> list[Route]:
         Route(f"{stream}/watch", streams.watch, methods=["GET"]),
         Route(f"{stream}/key", streams.rotate_key, methods=["POST"]),
         Route(f"{stream}/ticket", sessions.ticket, methods=["POST"]),
+        Route(f"{stream}/invitations", invitations.page, methods=["GET"]),
+        # A user's id may hold whatever its site likes, slashes too.
+        Route(f"{stream}/invitations/{{user_id:path}}", invitations.invite, methods=["PUT"]),
+        Route(f"{stream}/invitations/{{user_id:path}}", invitations.withdraw, methods=["DELETE"]),
+        Route(f"{API}/users/{{user_id:path}}/follow", follows.get, methods=["GET"]),
+        Route(f"{API}/users/{{user_id:path}}/follow", follows.follow, methods=["PUT"]),
+        Route(f"{API}/users/{{user_id:path}}/follow", follows.unfollow, methods=["DELETE"]),
         Route(f"{stream}/comments", comments.page, methods=["GET"]),
         Route(f"{stream}/comments", posting.create, methods=["POST"]),
         Route(comment, comments.get, methods=["GET"]),
@@ -169,7 +180,7 @@ async def _gone(_request: Request, _error: Any) -> Response:  # noqa: ANN401 - S
 
 
 async def _bug(request: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's own signature
-    log.error("request failed", path=request.url.path, exc_info=error)
+    log.error("request failed", path=unsigned(request.url.path), exc_info=error)
     return _rendered(Problem("INTERNAL", "The request failed; it is in the log."))
 
 

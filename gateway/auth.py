@@ -15,6 +15,7 @@ from gateway.problems import Problem
 from infra.clock import Clock
 from infra.errors import BadSettings
 from infra.settings import Settings
+from schemas import subjects
 from schemas.records import StreamRecord
 from schemas.times import parse_rfc3339
 
@@ -51,6 +52,11 @@ class Principal(Struct, frozen=True, kw_only=True):
     def moderates(self) -> bool:
         """Whether every stream may be moderated."""
         return bool(self.roles & {"moderator", "admin"})
+
+    @property
+    def party(self) -> str:
+        """The person, as grants name them."""
+        return subjects.party(self.id)
 
 
 class Minted(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from gateway import access, payload, posting, reactions
+from gateway import payload, posting, reactions
 from gateway.app import Deps
 from gateway.auth import Principal
 from gateway.problems import Problem
@@ -49,7 +49,7 @@ class Commands:
         """
         writer = _writer(who, command.stream_id)
         record = await self._deps.directory.get(command.stream_id)
-        access.require_watch(writer, record)
+        await self._deps.access.require_watch(writer, record)
         if command.comment_id is not None:
             raise Problem("VALIDATION", "Reactions to a single comment are not counted yet.", field="comment_id")
         await reactions.react(self._deps, writer, record, command.reaction_type)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 
+from gateway.access import Access
 from gateway.app import Deps, create_app
 from gateway.auth import Authenticator
 from gateway.commands import Commands
@@ -15,22 +16,27 @@ from gateway.directory import StreamDirectory
 from gateway.edge.protocol import Edge
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import Doorway, doorway_with
+from gateway.fanout.expulsion import Expulsion
 from gateway.fanout.hub import Hub
 from gateway.fanout.office import Office
 from gateway.fanout.protocol import protocol_with
 from gateway.fanout.sockets import Sockets
+from gateway.granted import Granted
 from gateway.history import History
+from gateway.hls.entrance import Entrance
 from gateway.hls.files import Files
 from gateway.hls.films import Films
 from gateway.hls.owners import Owners
 from gateway.hls.protocol import hls_protocol_with
 from gateway.hls.relay import Relay
+from gateway.playback import Playback
 from gateway.taken import Taken
 from gateway.taps import Taps
 from infra.clock import Clock
 from infra.jetstream.connection import Connection
 from infra.jetstream.counters import Counters
 from infra.jetstream.feed import Feed
+from infra.jetstream.grants import FOLLOWS, INVITATIONS, Grants
 from infra.jetstream.kv import Bucket
 from infra.jetstream.leases import BUCKET as LEASES
 from infra.jetstream.leases import MachineLease
@@ -74,10 +80,15 @@ class Parts:
         self._hub = Hub(settings, clock, connection, reader, history, counters, connection.name)
         self._taps = Taps(connection.name, counters, self._feed, clock, settings.reaction_ms, self._hub.tally)
         self._directory.on_change(self._hub.changed)
+        follows, invitations = (Grants(Bucket(name, connection, publisher, reader), clock) for name in (FOLLOWS, INVITATIONS))
+        self._access = Access(Granted(follows), Granted(invitations))
+        self._expulsion = Expulsion(self._hub, self._directory, self._access)
         self._deps = Deps(
             settings=settings,
             clock=clock,
             authenticator=authenticator,
+            access=self._access,
+            playback=Playback(settings, clock),
             directory=self._directory,
             records=records,
             history=history,
@@ -94,13 +105,15 @@ class Parts:
             viewer_count=self._hub.count,
             reaction_totals=self._hub.reaction_totals,
         )
-        self._sockets = Sockets(self._hub, authenticator, Office(self._hub, self._directory, Commands(self._deps)), clock)
+        office = Office(self._hub, self._directory, self._access, Commands(self._deps))
+        self._sockets = Sockets(self._hub, authenticator, office, clock)
         self.edge = Edge(settings)
 
     def starts(self) -> list[Callable[[], Awaitable[object]]]:
         """What has to be started, in this order; each may raise Unavailable, and be called again then."""
         return [
             lambda: self._directory.start(self._feed),
+            lambda: self._access.start(self._feed),
             lambda: self._owners.start(self._feed),
             self._lease.start,
             self._hub.start,
@@ -113,9 +126,11 @@ class Parts:
 
     def door(self) -> type[Doorway]:
         """The class for uvicorn's `http` option."""
-        admission = Admission(self._hub, self._directory, self._deps.authenticator)
+        admission = Admission(self._hub, self._directory, self._deps.authenticator, self._access)
         protocol = protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps))
-        return doorway_with(admission, hls_protocol_with(protocol, self._relay, self._directory))
+        return doorway_with(
+            admission, hls_protocol_with(protocol, self._relay, Entrance(self._directory, self._access, self._deps.playback))
+        )
 
     async def drain(self, seconds: float) -> None:
         """Send everybody away over *seconds*."""
@@ -129,7 +144,9 @@ class Parts:
         await self._owners.stop()
         await self._taps.stop()
         await self._lease.stop()
+        await self._expulsion.stop()
         await self._hub.stop()
+        await self._access.stop()
         await self._directory.stop()
 
     def _has_ended(self, stream_id: str) -> bool:

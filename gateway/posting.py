@@ -51,7 +51,7 @@ async def post(
     """
     try:
         record = await deps.directory.get(stream_id)
-        access.require_watch(who, record)
+        await deps.access.require_watch(who, record)
         _check(key)
         status, comment = await _create(deps, who, record, key, await read())
     except LimitReached as error:
@@ -88,13 +88,16 @@ async def _allowed(
     """Check what may have changed since a first try, and spend the limits; the thread's root, if it is a reply.
 
     Raises:
-        Problem: the stream is not live, a word is banned, or the parent is gone.
+        Problem: the stream is not live, only followers may comment, a word is banned, or the parent is gone.
         LimitReached: says for how long.
+        Unavailable: nobody can say who follows.
     """
     if record.status == "ended":
         raise Problem("STREAM_ENDED", "The stream has ended; comments are closed.")
     if record.status != "live":
         raise Problem("CONFLICT", "The stream has not started yet.")
+    if record.settings.followers_only:
+        await deps.access.require_follower(who, record)
     if (word := text.banned_word(said, record.settings.banned_words)) is not None:
         raise Problem("CONTENT_VIOLATION", f"This stream does not allow {word!r}.", field="text")
     parent = await _parent(deps, record, parent_comment_id)

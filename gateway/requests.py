@@ -47,15 +47,45 @@ def user(request: Request) -> Principal:
     return access.require_user(principal(request))
 
 
+def signed_in(request: Request) -> Principal:
+    """Who reads what is only for people with a name.
+
+    Raises:
+        Problem: UNAUTHORIZED.
+    """
+    who = principal(request)
+    if who is None:
+        raise Problem("UNAUTHORIZED", "Send Authorization: Bearer <token>; guests get one from POST /api/v1/session.")
+    return who
+
+
 async def stream(request: Request, who: Principal | None) -> StreamRecord:
     """The stream of the path, if *who* may watch it.
 
     Raises:
         Problem: NOT_FOUND.
+        Unavailable: nobody can say.
     """
     record = await deps(request).directory.get(request.path_params["stream_id"])
-    access.require_watch(who, record)
+    await deps(request).access.require_watch(who, record)
     return record
+
+
+def media_url(request: Request, record: StreamRecord, who: Principal | None, path: str) -> str:
+    """The address of a file of the stream's video or recording, for *who*, who may watch; see `media`."""
+    return media(request, record, who, path)[0]
+
+
+def media(request: Request, record: StreamRecord, who: Principal | None, path: str) -> tuple[str, int | None]:
+    """The same, and when it ends (in milliseconds since the epoch; `None`: never).
+
+    It is signed where the stream is not public (`gateway.playback`): then it is this person's alone.
+    """
+    base = f"{base_url(request)}/hls/{record.stream_id}"
+    if record.privacy == "public" or who is None:
+        return f"{base}/{path}", None
+    token, expires_at = deps(request).playback.token(record.stream_id, who)
+    return f"{base}/{token}/{path}", expires_at * 1000
 
 
 def limit(request: Request, default: int = 50) -> int:

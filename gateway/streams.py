@@ -1,5 +1,6 @@
 """The stream calls: start, end, look at, list, watch, change, rotate the key."""
 
+import asyncio
 import base64
 import binascii
 
@@ -23,7 +24,7 @@ from schemas.api import (
     Watch,
 )
 from schemas.items import REACTIONS, StreamSettings
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
+from schemas.records import LIVE_HLS, Broadcaster, StreamRecord, key_digest, new_stream_key
 from schemas.streamid import is_stream_id, new_stream_id
 from schemas.subjects import shard_of
 from schemas.times import parse_rfc3339, rfc3339
@@ -38,7 +39,6 @@ async def start(request: Request) -> Response:
     if deps.settings.creators == "role" and not who.roles & {"creator", "admin"}:
         raise Problem("FORBIDDEN", "Only creators may start a stream here.")
     wanted = await body.read(request, NewStream)
-    _refuse_privacy(wanted.privacy)
     title = text.normalised(wanted.title, field="title", longest=text.MAX_TITLE)
     now = deps.clock.now_ms()
     scheduled_for = _scheduled(wanted.scheduled_for)
@@ -74,7 +74,7 @@ async def go_live(request: Request) -> Response:
             return None
         return structs.replace(present, status="live", started_at=now, change="settings")
 
-    return requests.answer(await _full(request, await _change(request, record, decide)))
+    return requests.answer(await _full(request, await _change(request, record, decide), who))
 
 
 async def end(request: Request) -> Response:
@@ -119,7 +119,9 @@ async def page(request: Request) -> Response:
     found = await requests.deps(request).directory.page(status, before, limit + 1)
     more, found = len(found) > limit, found[:limit]
     cursor = base64.urlsafe_b64encode(found[-1].stream_id.encode()).decode() if more else None
-    shown = [record for record in found if access.may_watch(who, record)]
+    rule = requests.deps(request).access
+    may = await asyncio.gather(*(rule.may_watch(who, record) for record in found))
+    shown = [record for record, allowed in zip(found, may, strict=True) if allowed]
     streams = [await _full(request, record, who) for record in shown]
     return requests.answer(StreamPage(streams=streams, next_cursor=cursor, limit=limit))
 
@@ -132,11 +134,14 @@ async def get(request: Request) -> Response:
 
 async def watch(request: Request) -> Response:
     """`GET /streams/{id}/watch`."""
-    record = await requests.stream(request, requests.principal(request))
+    who = requests.principal(request)
+    record = await requests.stream(request, who)
+    hls_url, ends_at = requests.media(request, record, who, LIVE_HLS)
     return requests.answer(
         Watch(
             stream_id=record.stream_id,
-            hls_url=_hls_url(request, record),
+            hls_url=hls_url,
+            expires_at=_time(ends_at),
             qualities=record.qualities,
             viewer_count=requests.deps(request).viewer_count(record.stream_id),
             is_live=record.status == "live",
@@ -151,8 +156,6 @@ async def change(request: Request) -> Response:
     record = await requests.stream(request, who)
     access.require_moderate(who, record)
     wanted = await body.read(request, StreamChange)
-    if wanted.privacy is not UNSET:
-        _refuse_privacy(wanted.privacy)
     if wanted.title is not UNSET:
         wanted.title = text.normalised(wanted.title, field="title", longest=text.MAX_TITLE)
 
@@ -210,7 +213,7 @@ def _started(request: Request, record: StreamRecord, key: str) -> StartedStream:
     )
 
 
-async def _full(request: Request, record: StreamRecord, who: Principal | None = None) -> Stream:
+async def _full(request: Request, record: StreamRecord, who: Principal | None) -> Stream:
     deps = requests.deps(request)
     try:
         totals = await deps.reaction_totals(record)
@@ -237,16 +240,12 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None = 
         started_at=_time(record.started_at),
         ended_at=_time(record.ended_at),
         scheduled_for=_time(record.scheduled_for),
-        stream_url=_hls_url(request, record),
+        stream_url=requests.media_url(request, record, who, LIVE_HLS),
         thumbnail_url=None,
         # The banned words stay with those who set them.
         settings=s if moderates else structs.replace(s, banned_words=[]),
         last_seq=await deps.history.tail(record),
     )
-
-
-def _hls_url(request: Request, record: StreamRecord) -> str:
-    return f"{requests.base_url(request)}/hls/{record.stream_id}/master.m3u8"
 
 
 def _time(ms: int | None) -> str | None:
@@ -262,14 +261,9 @@ def _scheduled(text: str | None) -> int | None:
         raise Problem("VALIDATION", "scheduled_for must be an RFC 3339 time.", field="scheduled_for") from None
 
 
-def _refuse_privacy(privacy: str) -> None:
-    if privacy != "public":
-        raise Problem("VALIDATION", f"privacy {privacy} {NOT_YET}; use public.", field="privacy")
-
-
 def _settings(present: StreamSettings, wanted: SettingsChange) -> StreamSettings:
     changes = {name: value for name, value in structs.asdict(wanted).items() if value is not UNSET}
-    for name, unavailable in (("followers_only", True), ("shield", True), ("moderation", "hold")):
+    for name, unavailable in (("shield", True), ("moderation", "hold")):
         if changes.get(name) == unavailable:
             raise Problem("VALIDATION", f"{name}={unavailable} {NOT_YET}.", field=f"settings.{name}")
     return structs.replace(present, **changes)

@@ -138,6 +138,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_user: Limit = Limit(30, 60)
     # Reactions per user and stream.
     limit_reactions: Limit = Limit(10, 1)
+    # Follows and invitations one user may change, taken back or not.
+    limit_grants: Limit = Limit(60, 60)
+    # Bytes of follows that are kept, about 300 each. When full, following answers 503.
+    follows_max_bytes: Count = 128 * 1024**2
     # Milliseconds between two additions of one gateway to a stream's reaction counters; the first tap does not wait.
     reaction_ms: Annotated[int, Meta(ge=1, le=1000)] = 250
     # Parts of each counter, over which gateways spread: about as many as gateways. Takes effect at any time.
@@ -154,6 +158,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     jwt_public_key_file: str = ""
     # The algorithm of that key.
     jwt_public_key_algorithm: Literal["RS256", "ES256", "EdDSA"] = "RS256"
+    # Secrets that sign playback URLs of streams which are not public, comma separated, each at least 32 bytes. The first one
+    # signs, all of them are accepted, so that one may follow another. Empty: derived from jwt_secret.
+    playback_secrets: str = ""
+    # Hours a playback URL holds, at most as long as the credential it was asked for with.
+    playback_url_h: Seconds = 12.0
     # The address people use, for links: https://live.example. Empty: taken from each request.
     public_url: str = ""
     # Milliseconds between two flushes of a stream's window; a row of OVATION_POLICY may ask for more.

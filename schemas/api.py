@@ -106,10 +106,11 @@ class StreamPage(Struct, kw_only=True):
 
 
 class Watch(Struct, kw_only=True):
-    """Where the video is."""
+    """Where the video is; `hls_url` ends at `expires_at` where the stream is not public: ask again."""
 
     stream_id: str
     hls_url: str
+    expires_at: Time | None
     qualities: list[str]
     viewer_count: int
     is_live: bool
@@ -141,6 +142,29 @@ class NewKey(Struct, kw_only=True):
     stream_id: str
     stream_key: str
     rtmp_url: str
+
+
+class Follow(Struct, kw_only=True):
+    """Whether the caller follows a person, and since when."""
+
+    user_id: str
+    following: bool
+    since: Time | None
+
+
+class Invitation(Struct, kw_only=True):
+    """Somebody who may watch a private stream."""
+
+    user_id: str
+    invited_at: Time
+
+
+class InvitationPage(Struct, kw_only=True):
+    """A page of invitations, the oldest first."""
+
+    invitations: list[Invitation]
+    next_cursor: str | None
+    limit: int
 
 
 class NewComment(Struct, kw_only=True):

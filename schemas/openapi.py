@@ -50,6 +50,7 @@ _PAGE = (
 )
 _STREAM = "/streams/{stream_id}"
 _COMMENT = f"{_STREAM}/comments/{{comment_id}}"
+_FOLLOW = "/users/{user_id}/follow"
 _BODY = ("VALIDATION", "PAYLOAD_TOO_LARGE")
 _WRITE = ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "UNAVAILABLE")
 _READ = ("UNAUTHORIZED", "NOT_FOUND", "UNAVAILABLE")
@@ -75,6 +76,18 @@ OPERATIONS = (
               problems=(*_WRITE, "STREAM_ENDED"), signed_in=True),
     Operation(method="post", path=f"{_STREAM}/ticket", summary="A credential for ?ticket=", answers={200: api.Ticket},
               problems=_WRITE, signed_in=True),
+    Operation(method="get", path=f"{_STREAM}/invitations", summary="Who is invited to a private stream",
+              answers={200: api.InvitationPage}, query=(_CURSOR, _LIMIT), problems=(*_WRITE, "VALIDATION"), signed_in=True),
+    Operation(method="put", path=f"{_STREAM}/invitations/{{user_id}}", summary="Invite somebody to a private stream",
+              answers={200: api.Invitation}, problems=(*_WRITE, "VALIDATION", "RATE_LIMITED"), signed_in=True),
+    Operation(method="delete", path=f"{_STREAM}/invitations/{{user_id}}", summary="Take an invitation back",
+              answers={204: None}, problems=(*_WRITE, "VALIDATION", "RATE_LIMITED"), signed_in=True),
+    Operation(method="get", path=_FOLLOW, summary="Whether the caller follows somebody", answers={200: api.Follow},
+              problems=("UNAUTHORIZED", "VALIDATION", "UNAVAILABLE"), signed_in=True),
+    Operation(method="put", path=_FOLLOW, summary="Follow somebody", answers={200: api.Follow},
+              problems=("UNAUTHORIZED", "FORBIDDEN", "VALIDATION", "RATE_LIMITED", "UNAVAILABLE"), signed_in=True),
+    Operation(method="delete", path=_FOLLOW, summary="Follow somebody no more", answers={204: None},
+              problems=("UNAUTHORIZED", "FORBIDDEN", "VALIDATION", "RATE_LIMITED", "UNAVAILABLE"), signed_in=True),
     Operation(method="get", path=f"{_STREAM}/comments", summary="A page of comments", answers={200: api.CommentPage},
               query=_PAGE, problems=(*_READ, "VALIDATION")),
     Operation(method="post", path=f"{_STREAM}/comments", summary="Post a comment", body=api.NewComment, headers=(_KEY,),
@@ -155,7 +168,7 @@ def _identifier(operation: Operation) -> str:
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in ("stream_id", "comment_id")
+        for name in ("stream_id", "comment_id", "user_id")
         if f"{{{name}}}" in path
     ]
 

@@ -20,6 +20,8 @@ Video = Literal["waiting", "live", "interrupted", "ended"]
 Privacy = Literal["public", "followers", "private"]
 
 
+#: Where the multivariant playlist of the live video is, below the stream's own address.
+LIVE_HLS = "master.m3u8"
 #: Where a recording's multivariant playlist and its MP4 are, below the stream's own address and in the home of objects.
 RECORDING_HLS = "recording/master.m3u8"
 RECORDING_MP4 = "recording/recording.mp4"

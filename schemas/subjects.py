@@ -105,6 +105,18 @@ def limit_log(name: str) -> str:
     return f"LIMITS_{_token(name)}"
 
 
+@lru_cache(maxsize=4096)
+def party(user_id: str) -> str:
+    """The token that stands for a person: hashed, since user ids are free text."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=16_384)
+def grant(scope: str, person: str) -> str:
+    """`<scope>.<party>`, the key of a grant to *person* (see `party`): the scope is a creator's party, or a stream's id."""
+    return f"{_token(scope)}.{_token(person)}"
+
+
 def dead(consumer: str) -> str:
     """`dead.<consumer>`: poison messages of one consumer."""
     return f"dead.{_token(consumer)}"

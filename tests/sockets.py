@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from gateway.access import Access
 from gateway.auth import Authenticator
 from gateway.commands import Commands
 from gateway.directory import StreamDirectory
@@ -15,7 +16,9 @@ from gateway.fanout.connection import Connection
 from gateway.fanout.office import Office
 from gateway.fanout.seat import Seat
 from gateway.fanout.sockets import Sockets
+from gateway.granted import Granted
 from infra.clock import Clock
+from infra.jetstream.grants import FOLLOWS, INVITATIONS, Grants
 from infra.settings import load
 from tests.factories import comment
 from tests.hubs import Gateway, gateway
@@ -91,7 +94,8 @@ async def here(url: str, folder: Path, clock: Clock | None = None, **settings: s
         directory.put(g.record, 1)
         authenticator = Authenticator(loaded, used)
         # What only reads and answers: posting is tested where all of a gateway runs.
-        office = Office(g.hub, directory, Commands(cast("Deps", None)))
+        grants = [Granted(Grants(g.broker.bucket(name), used)) for name in (FOLLOWS, INVITATIONS)]
+        office = Office(g.hub, directory, Access(*grants), Commands(cast("Deps", None)))
         sockets = Sockets(g.hub, authenticator, office, used)
         connections: list[Connection] = []
         server = await asyncio.get_running_loop().create_server(

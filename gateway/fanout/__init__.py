@@ -33,6 +33,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     tailcheck.py   asks the logs for the tails of watched streams
     arrivals.py    how many viewers came to each stream, counted durably
     hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
+    expulsion.py   ends the connections of those who may not watch any more
     admission.py   an events request checked and turned into a viewer, or into a problem
     connection.py  one WebSocket: bytes in, messages out, its own frames between the shared ones
     pace.py        how much a client may say (pure)

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs
 
 from msgspec import Struct
 
-from gateway import access, problems
+from gateway import problems
+from gateway.access import Access, not_found
 from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
 from gateway.fanout import sse
@@ -21,7 +22,6 @@ from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
 from infra.errors import OvationError, Unavailable
 from infra.telemetry import logs
-from schemas.records import StreamRecord
 
 log = logs.get(__name__)
 
@@ -137,7 +137,8 @@ def _parameters(query: str) -> dict[str, list[str]]:
 class Admission:
     """Checks requests. One per gateway."""
 
-    def __init__(self, hub: Hub, directory: StreamDirectory, authenticator: Authenticator) -> None:
+    def __init__(self, hub: Hub, directory: StreamDirectory, authenticator: Authenticator, access: Access) -> None:
+        self._access = access
         self._hub = hub
         self._directory = directory
         self._authenticator = authenticator
@@ -162,7 +163,12 @@ class Admission:
         record = self._directory.known(request.stream_id)
         if record is None:
             return False
-        last_id, backfill = self._prepare(viewer, request, record)
+        last_id, backfill = self._prepare(viewer, request)
+        allowed = self._access.decided(viewer.principal, record)
+        if allowed is None:
+            return False
+        if not allowed:
+            raise not_found(record.stream_id)
         audience = self._hub.admit_now(viewer, record)
         if audience is None:
             return False
@@ -172,14 +178,15 @@ class Admission:
     async def _admit_later(self, viewer: Viewer, request: EventsRequest) -> None:
         try:
             record = await self._directory.get(request.stream_id)
-            last_id, backfill = self._prepare(viewer, request, record)
+            last_id, backfill = self._prepare(viewer, request)
+            await self._access.require_watch(viewer.principal, record)
             audience = await self._hub.admit(viewer, record)
             self._serve(viewer, audience, last_id, backfill)
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer
             _answer_failure(viewer, error)
 
-    def _prepare(self, viewer: Viewer, request: EventsRequest, record: StreamRecord) -> tuple[int | None, int]:
-        """Check everything that can be refused; the position to resume from, and the backfill."""
+    def _prepare(self, viewer: Viewer, request: EventsRequest) -> tuple[int | None, int]:
+        """Check everything that can be refused of a request alone; the position to resume from, and the backfill."""
         last_id, backfill, viewer.comments_only = request.last_id(), request.backfill(), request.comments_only()
         principal = self._authenticator.authenticate(
             authorization=request.header(b"authorization"),
@@ -188,7 +195,7 @@ class Admission:
             method="GET",
             stream_id=request.stream_id,
         )
-        access.require_watch(principal, record)
+        viewer.principal = principal
         viewer.gzip = request.takes_gzip
         viewer.expires_at = principal.expires_at if principal else None
         viewer.person = person(principal.id) if principal else ANONYMOUS

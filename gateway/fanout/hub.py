@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gateway.edge.quotas import Counted, Quotas
@@ -87,11 +87,18 @@ class Hub:
         self.quotas = Quotas(settings.viewers_per_person, settings.viewers_per_address, settings.max_viewers)
         self._emptied = asyncio.Event()
         self.draining = False
+        #: Called with each viewer in the turn in which it is let in.
+        self.on_join: Callable[[Viewer, Audience], None] = lambda _viewer, _audience: None
 
     @property
     def viewers(self) -> int:
         """Viewers this process serves."""
         return self._viewers
+
+    @property
+    def audiences(self) -> list[Audience]:
+        """Those of all streams that are watched here."""
+        return list(self._audiences.values())
 
     def audience(self, stream_id: str) -> Audience | None:
         """The audience of a stream that is watched here."""
@@ -169,6 +176,7 @@ class Hub:
         if viewer.takes_room:
             self.quotas.take(viewer)
         self._viewers += 1
+        self.on_join(viewer, audience)
 
     def _left(self, viewer: Viewer) -> None:
         if viewer.takes_room:

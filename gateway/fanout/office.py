@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 from websockets.frames import CloseCode
 
-from gateway import access, problems
+from gateway import problems
+from gateway.access import Access, not_found
 from gateway.auth import Principal
 from gateway.directory import StreamDirectory
 from gateway.fanout.admission import DEFAULT_BACKFILL
@@ -42,7 +43,8 @@ class Commands(Protocol):
 class Office:
     """One per gateway."""
 
-    def __init__(self, hub: Hub, directory: StreamDirectory, commands: Commands) -> None:
+    def __init__(self, hub: Hub, directory: StreamDirectory, access: Access, commands: Commands) -> None:
+        self._access = access
         self._hub = hub
         self._directory = directory
         self._commands = commands
@@ -119,7 +121,11 @@ class Office:
         record = self._directory.known(command.stream_id)
         if record is None:
             return False
-        access.require_watch(who, record)
+        allowed = self._access.decided(who, record)
+        if allowed is None:
+            return False
+        if not allowed:
+            raise not_found(record.stream_id)
         seat = self._seat(connection, record)
         audience = self._hub.admit_now(seat, record)
         if audience is None:
@@ -130,7 +136,7 @@ class Office:
 
     async def _join_later(self, connection: Connection, command: JoinStream, join: int) -> None:
         record = await self._directory.get(command.stream_id)
-        access.require_watch(connection.principal, record)
+        await self._access.require_watch(connection.principal, record)
         seat = self._seat(connection, record)
         audience = await self._hub.admit(seat, record)
         if connection.joins != join or connection.lost or connection.closing:

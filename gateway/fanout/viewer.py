@@ -11,6 +11,7 @@ from gateway.fanout.deflate import packed
 from gateway.fanout.wire import Wire
 
 if TYPE_CHECKING:
+    from gateway.auth import Principal
     from gateway.fanout.audience import Audience
     from gateway.fanout.lane import Roll
 
@@ -67,6 +68,7 @@ class Viewer(asyncio.Protocol):
         "person",
         "place",
         "position",
+        "principal",
         "roll",
         "transport",
         "wire",
@@ -85,6 +87,8 @@ class Viewer(asyncio.Protocol):
         self.person = ANONYMOUS
         #: Which sample it is shown where a stream is sampled.
         self.cohort = 0
+        #: Whose credential it came with; who may watch can change while it is here.
+        self.principal: Principal | None = None
         #: Whether a credential says who it is, and what its address is counted as: `gateway.edge.quotas`.
         self.named = False
         self.place = ""
@@ -149,6 +153,10 @@ class Viewer(asyncio.Protocol):
         if self.head:
             data, self.head = self.head + data, b""
         self.transport.write(data)
+
+    def expel(self) -> None:
+        """End it because it may not watch any more: coming back, it is told that there is nothing."""
+        self.end(come_back=False)
 
     def end(self, *, come_back: bool = True) -> None:
         """Send what is buffered, and end the connection between two frames."""

@@ -5,6 +5,7 @@ Refuses to change what a worker said, to answer from a worker that is no longer 
 nobody owns a live stream its last playlist stays.
 
     place.py      what an address names
+    entrance.py   who is let in to a stream's video
     owners.py     which worker owns a stream's video: the leases, followed
     upstream.py   a worker asked over HTTP
     files.py      what a stream has left: files of its live video, and what is kept

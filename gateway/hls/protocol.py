@@ -1,21 +1,21 @@
 """Requests for video taken out of uvicorn before an ASGI cycle begins.
 
 A low-latency viewer asks ten times a second. By way of ASGI that is a task, a scope, two middlewares and the route table for
-each; nearly all of them are answered from memory. What is out of the ordinary goes the usual way: other methods, streams that
-are not public, requests with a body, paths that need decoding, whole recordings.
+each; nearly all of them are answered from memory. What is out of the ordinary goes the usual way: other methods, viewers whose
+credential is not in the path or who have to be asked for, requests with a body, paths that need decoding, whole recordings.
 """
 
 import re
 from typing import Any, ClassVar
 
-from gateway.directory import StreamDirectory
 from gateway.fanout.protocol import GatewayProtocol
+from gateway.hls.entrance import Entrance
 from gateway.hls.place import Place, place
 from gateway.hls.relay import Relay
 from gateway.hls.reply import Wanted
 from gateway.hls.view import View
 
-_URL = re.compile(rb"/hls/([0-9a-f-]{36})/([A-Za-z0-9_./-]{1,300})(?:\?([^#]*))?")
+_URL = re.compile(rb"/hls/([0-9a-f-]{36})/([A-Za-z0-9_./~-]{1,400})(?:\?([^#]*))?")
 #: What of a request means that it is more than a question.
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"if-range", b"expect", b"upgrade", b"authorization"})
 
@@ -24,7 +24,7 @@ class HlsProtocol(GatewayProtocol):
     """`hls_protocol_with` makes the class of one gateway."""
 
     relay: ClassVar[Relay]
-    directory: ClassVar[StreamDirectory]
+    entrance: ClassVar[Entrance]
 
     def on_headers_complete(self) -> None:
         """Choose the way a request goes."""
@@ -32,7 +32,8 @@ class HlsProtocol(GatewayProtocol):
         if not self.url.startswith(b"/hls/") or method not in (b"GET", b"HEAD") or not self._is_plain():
             super().on_headers_complete()
             return
-        named, wanted = self._place(), self._wanted(head=method == b"HEAD")
+        wanted = self._wanted(head=method == b"HEAD")
+        named = self._place(wanted) if wanted is not None else None
         if named is None or named.is_film or wanted is None:
             super().on_headers_complete()
             return
@@ -46,16 +47,17 @@ class HlsProtocol(GatewayProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((view, self.app))  # type: ignore[arg-type]  # as above
 
-    def _place(self) -> Place | None:
-        """What is asked for, if everybody may have it."""
+    def _place(self, wanted: Wanted) -> Place | None:
+        """What is asked for, if it is known that this viewer may have it."""
         match = _URL.fullmatch(self.url)
         if match is None:
             return None
         stream_id = match[1].decode()
-        record = self.directory.known(stream_id)
-        if record is None or record.privacy != "public":
+        let = self.entrance.through(stream_id, match[2].decode())
+        if let is None:
             return None
-        return place(stream_id, match[2].decode(), (match[3] or b"").decode("latin-1"))
+        path, wanted.private = let
+        return place(stream_id, path, (match[3] or b"").decode("latin-1"))
 
     def _wanted(self, *, head: bool) -> Wanted | None:
         wanted = Wanted(head=head)
@@ -75,6 +77,6 @@ class HlsProtocol(GatewayProtocol):
             super()._start_asgi_task(cycle, app)
 
 
-def hls_protocol_with(protocol: type[GatewayProtocol], relay: Relay, directory: StreamDirectory) -> type[HlsProtocol]:
-    """*protocol* that answers requests for video by *relay*, of the public streams in *directory*."""
-    return type("BoundHlsProtocol", (HlsProtocol, protocol), {"relay": relay, "directory": directory})
+def hls_protocol_with(protocol: type[GatewayProtocol], relay: Relay, entrance: Entrance) -> type[HlsProtocol]:
+    """*protocol* that answers requests for video by *relay*, of those whom *entrance* lets through."""
+    return type("BoundHlsProtocol", (HlsProtocol, protocol), {"relay": relay, "entrance": entrance})

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import requests
-from gateway.access import may_watch
 from gateway.hls.films import Asked, Film
 from gateway.hls.place import Place, place
 from gateway.hls.reply import MISSING, Reply, Wanted, response
+from gateway.playback import split
 from gateway.problems import Problem
 
 
@@ -38,16 +38,20 @@ async def serve(request: Request) -> Response:
 
 async def _place(request: Request, wanted: Wanted) -> Place | None:
     """What is asked for, if this viewer may have it; what not everybody may have is *wanted* private."""
-    named = place(request.path_params["stream_id"], request.path_params["path"], request.url.query)
+    deps = requests.deps(request)
+    token, path = split(request.path_params["path"])
+    named = place(request.path_params["stream_id"], path, request.url.query)
     if named is None:
         return None
     try:
-        record = await requests.deps(request).directory.get(named.stream_id)
+        record = await deps.directory.get(named.stream_id)
     except Problem:
         return None
-    if not may_watch(requests.principal(request), record):
+    # A token says by itself who asks; one that does not hold is no one's, whatever else comes with it.
+    visitor = requests.principal(request) if token is None else deps.playback.holder(named.stream_id, token)
+    if (token is not None and visitor is None) or not await deps.access.may_watch(visitor, record):
         return None
-    wanted.private = record.privacy != "public"
+    wanted.private = token is not None or record.privacy != "public"
     return named
 
 

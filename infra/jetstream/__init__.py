@@ -15,6 +15,7 @@ Refuses to create a log with settings of its own: configuration lives in the fil
     deadletter.py   poison messages, bounded
     kv.py           buckets: revision-checked values, followed without a consumer
     streams.py      the stream records, and the item that tells viewers of each change
+    grants.py       follows and invitations: who may watch what is not for everyone
     leases.py       a number held alone while it is renewed; comment ids stamped under one
     streamleases.py which media worker owns which stream
     limits.py       a log that is an exact sliding window

@@ -7,7 +7,7 @@ itself to nobody.
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ from infra.telemetry import logs
 
 log = logs.get(__name__)
 
+#: How often a follower looks for what its feed did not tell it.
 RESYNC_S = 5.0
 
 
@@ -46,6 +47,36 @@ class Bucket:
         """The newest entry, a deletion included; `None` when the key was never set or everything of it expired."""
         message = await self._reader.last(self.log, self._subject(key))
         return self._entry(message) if message else None
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """The newest entries of those keys that have one.
+
+        Raises:
+            Unavailable: the bucket cannot be read.
+        """
+        found = await self._reader.tails(self.log, [self._subject(key) for key in keys])
+        entries = (self._entry(message) for message in found.values())
+        return {entry.key: entry for entry in entries}
+
+    async def under(self, prefix: str, after: int, limit: int) -> list[Entry]:
+        """Entries below *prefix*, which ends with a dot, with a revision above *after*: the oldest, deletions included.
+
+        Raises:
+            Unavailable: the bucket cannot be read.
+        """
+        found = await self._reader.follow_from(self.log, self._subject(f"{prefix}>"), after, limit)
+        return [self._entry(message) for message in found]
+
+    async def put(self, key: str, value: bytes | None, seconds: int | None = None) -> int:
+        """Set a key whatever it was, or delete it (`None`), and return the revision; that is gone after so many *seconds*.
+
+        Raises:
+            Unavailable: nobody knows; the same again is safe.
+        """
+        headers = {} if seconds is None else {"Nats-TTL": f"{seconds}s"}
+        if value is None:
+            headers["KV-Operation"] = "DEL"
+        return (await self._publisher.publish(self._subject(key), value or b"", uuid.uuid4().hex, headers)).seq
 
     async def create(self, key: str, value: bytes) -> int:
         """Set a key that does not exist and return its revision.
@@ -99,17 +130,35 @@ class Bucket:
         msg = f"{self.name}/{key} is no longer at revision {expected}"
         raise Conflict(msg)
 
-    async def follow(self, feed: Feed, take: Callable[[Entry], None], under: str = "") -> "Following":
+    async def follow(
+        self,
+        feed: Feed,
+        take: Callable[[Entry], None],
+        under: str = "",
+        *,
+        every_s: float = RESYNC_S,
+        changes_only: bool = False,
+    ) -> "Following":
         """Call *take* for the present value of every key, then for every change, in order of revision, each once.
 
-        *under* limits it to keys below a prefix that ends with a dot. Returns when the present values were taken.
+        *under* limits it to keys below a prefix that ends with a dot; with *changes_only* present values are left out. What
+        the feed loses is found within *every_s* seconds. Returns when the present values were taken.
 
         Raises:
             Unavailable: the bucket cannot be read.
         """
-        following = Following(self, feed, take, under)
-        await following.start()
+        following = Following(self, feed, take, under, every_s)
+        await following.start(changes_only=changes_only)
         return following
+
+    async def newest(self) -> int:
+        """The highest revision there is; 0 when there is none.
+
+        Raises:
+            Unavailable: the bucket cannot be read.
+        """
+        message = await self._reader.last(self.log, self._subject(">"))
+        return message.seq if message else 0
 
     def _subject(self, key: str) -> str:
         return f"$KV.{self.name}.{key}"
@@ -123,24 +172,35 @@ class Bucket:
 class Following:
     """A running follow; `stop` ends it."""
 
-    def __init__(self, bucket: Bucket, feed: Feed, take: Callable[[Entry], None], under: str) -> None:
+    def __init__(self, bucket: Bucket, feed: Feed, take: Callable[[Entry], None], under: str, every_s: float) -> None:
         self._bucket = bucket
         self._under = under
         self._feed = feed
         self._take = take
+        self._every_s = every_s
+        self._clock = bucket._connection.clock  # noqa: SLF001 - the two are one part, in two classes
         self._last = 0
+        #: When it was last known to have taken everything.
+        self._complete_at = float("-inf")
         self._reading = asyncio.Lock()
         self._hint = asyncio.Event()
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    @property
+    def behind_s(self) -> float:
+        """What was written longer ago than so many seconds has been taken."""
+        return self._clock.monotonic() - self._complete_at
+
+    async def start(self, *, changes_only: bool = False) -> None:
         """Take the present values, then follow.
 
         Raises:
             Unavailable: the bucket cannot be read.
         """
         self._subscription = await self._feed.follow(f"kv.{self._bucket.name}.{self._under}>", self._hinted)
+        if changes_only:
+            self._last = await self._bucket.newest()
         await self.resync()
         self._bucket._connection.on_up(self.resync)  # noqa: SLF001 - the two are one part, in two classes
         self._task = asyncio.create_task(self._run())
@@ -160,11 +220,13 @@ class Following:
             Unavailable: the bucket cannot be read.
         """
         async with self._reading:
+            began = self._clock.monotonic()
             reader, bucket = self._bucket._reader, self._bucket  # noqa: SLF001 - as above
             for message in await reader.follow_from(bucket.log, f"$KV.{bucket.name}.{self._under}>", self._last):
                 if message.seq > self._last:
                     self._last = message.seq
                     self._take(bucket._entry(message))  # noqa: SLF001 - as above
+            self._complete_at = began
 
     def _hinted(self, message: FeedMessage) -> None:
         # The feed only says that there is something: reading from the log keeps order and deletions in one place.
@@ -174,7 +236,7 @@ class Following:
     async def _run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(RESYNC_S):
+                async with asyncio.timeout(self._every_s):
                     await self._hint.wait()
             except TimeoutError:
                 pass

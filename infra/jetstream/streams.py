@@ -20,6 +20,8 @@ log = logs.get(__name__)
 
 ATTEMPTS = 10
 BUCKET = "streams"
+#: A change of privacy reaches every gateway within 2 s, also where the feed loses it.
+RESYNC_S = 1.0
 
 
 def decode_record(value: bytes) -> StreamRecord:
@@ -122,4 +124,4 @@ class StreamRecords:
                 return
             take(entry.key, record, entry.revision)
 
-        return await self._bucket.follow(feed, taken)
+        return await self._bucket.follow(feed, taken, every_s=RESYNC_S)

@@ -64,12 +64,14 @@ def variables(settings: Settings, clock: Clock) -> dict[str, Any]:
         "user_stream_new": settings.limit_of("new"),
         "user": settings.limit_user,
         "reactions": settings.limit_reactions,
+        "grants": settings.limit_grants,
     }
     values: dict[str, Any] = {
         "incarnation": clock.now_ms() // 1000 << 20,
         "replicas": settings.replicas,
         "live_max_age": f"{int(settings.live_max_age_h * 3600)}s",
         "live_max_bytes": settings.live_max_bytes,
+        "follows_max_bytes": settings.follows_max_bytes,
     }
     for name, limit in limits.items():
         values[f"limit_{name}_count"] = limit.count

@@ -28,6 +28,8 @@ VIEWERS = _gauge("ovation_viewers", "Connections that receive events")
 SOCKETS = _gauge("ovation_sockets", "WebSocket connections open, whether they watch a stream or not")
 COMMANDS = _counter("ovation_socket_commands", "Commands that came over WebSockets, by type", "type")
 WINDOWS = _counter("ovation_windows", "Windows flushed")
+GRANTS_ASKED = _counter("ovation_grants_asked", "Follows and invitations that a gateway had to ask the broker for")
+EXPELLED = _counter("ovation_viewers_expelled", "Connections ended because the viewer may not watch any more")
 REFUSED = _counter(
     "ovation_connections_refused",
     "Connections turned away, by reason: viewers, person, address, draining, gone, connections, slow, proxy",

@@ -236,6 +236,7 @@ export interface EndedStream {
 export interface Watch {
   stream_id: string;
   hls_url: string;
+  expires_at: string | null;
   qualities: string[];
   viewer_count: number;
   is_live: boolean;
@@ -251,6 +252,23 @@ export interface NewKey {
 export interface Ticket {
   ticket: string;
   expires_at: string;
+}
+
+export interface InvitationPage {
+  invitations: Invitation[];
+  next_cursor: string | null;
+  limit: number;
+}
+
+export interface Invitation {
+  user_id: string;
+  invited_at: string;
+}
+
+export interface Follow {
+  user_id: string;
+  following: boolean;
+  since: string | null;
 }
 
 export interface CommentPage {

@@ -1,6 +1,17 @@
 /** The HTTP API, with a guest's credential that is minted when it is first needed. */
 
-import type { PostedComment, Problem, ReactionType, StartedStream, Stream } from "./contract";
+import type {
+  Follow,
+  Invitation,
+  InvitationPage,
+  PostedComment,
+  Privacy,
+  Problem,
+  ReactionType,
+  StartedStream,
+  Stream,
+  Watch,
+} from "./contract";
 
 const API = "/api/v1";
 const KEPT = "ovation.session";
@@ -65,8 +76,25 @@ function credential(as: Session | null = session()): Record<string, string> {
 
 export const liveStreams = () => call<{ streams: Stream[] }>("GET", "/streams?status=live&limit=50");
 export const stream = (id: string) => call<Stream>("GET", `/streams/${id}`);
-export const start = (title: string) =>
-  call<StartedStream>("POST", "/streams/start", { title, privacy: "public" }, credential());
+export const start = (title: string, privacy: Privacy) =>
+  call<StartedStream>("POST", "/streams/start", { title, privacy }, credential());
+/** Where the video is: an address of one's own where the stream is not public, and only for a while. */
+export const playback = (id: string) => call<Watch>("GET", `/streams/${id}/watch`, undefined, credential());
+export const setPrivacy = (id: string, privacy: Privacy) =>
+  call<Stream>("PATCH", `/streams/${id}`, { privacy }, credential());
+const followed = (user: string) => `/users/${encodeURIComponent(user)}/follow`;
+export const follows = (user: string) => call<Follow>("GET", followed(user), undefined, credential());
+export const follow = (user: string, on: boolean) =>
+  call<Follow | undefined>(on ? "PUT" : "DELETE", followed(user), undefined, credential());
+export const invitations = (id: string) =>
+  call<InvitationPage>("GET", `/streams/${id}/invitations?limit=200`, undefined, credential());
+export const invite = (id: string, user: string, on: boolean) =>
+  call<Invitation | undefined>(
+    on ? "PUT" : "DELETE",
+    `/streams/${id}/invitations/${encodeURIComponent(user)}`,
+    undefined,
+    credential(),
+  );
 export const remove = (id: string, comment: string) =>
   call<undefined>("DELETE", `/streams/${id}/comments/${comment}`, undefined, credential());
 export const react = async (id: string, reaction_type: ReactionType) => {

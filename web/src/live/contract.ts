@@ -36,7 +36,7 @@ export type Item =
   | (Logged & { type: "restored"; comment: Omit<CommentItem, "seq" | "at" | "type"> })
   | (Logged & { type: "purged"; user_id: string })
   | (Logged & { type: "pinned" | "unpinned" | "highlighted"; comment_id: string; by: string })
-  | (Logged & { type: "settings"; title: string; description: string; settings: { slow_mode_s: number } })
+  | (Logged & { type: "settings"; title: string; description: string; privacy: Stream["privacy"]; settings: { slow_mode_s: number } })
   | (Logged & { type: "live" | "interrupted" | "ended" | "recording" });
 
 export interface Delivery {
@@ -49,8 +49,9 @@ export interface Delivery {
   items: Item[];
 }
 
-export type { Gap, StartedStream, Stream } from "../generated";
+export type { Follow, Gap, Invitation, InvitationPage, StartedStream, Stream, Watch } from "../generated";
 export type Problem = ProblemDocument;
+export type Privacy = Stream["privacy"];
 export type VideoState = Stream["video"];
 
 export interface PostedComment extends CommentItem {

@@ -12,6 +12,9 @@ const RECOVERIES = 3;
 const patient = { maxNumRetry: 1_000, retryDelayMs: 500, maxRetryDelayMs: 2_000, backoff: "linear" } as const;
 const soon = { maxNumRetry: 1_000, retryDelayMs: 0, maxRetryDelayMs: 0 } as const;
 
+/** A playback address of a stream that is not public. */
+const SIGNED = /\/hls\/[^/]+\/~/;
+
 export const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
   // The pace is ours, see catchup.ts.
@@ -32,10 +35,10 @@ export const CONFIG: Partial<HlsConfig> = {
 };
 
 /**
- * Play `url` in `video` until the returned function is called: hls.js where it runs, the browser's own HLS elsewhere. It waits for
- * a playlist that is not there yet. `data-errors` of the element counts what the player could not mend by itself.
+ * Play in `video` what `address` says, until the returned function is called: hls.js where it runs, the browser's own HLS elsewhere.
+ * It waits for a playlist that is not there yet, and asks for the address again where the one it has holds no longer. `data-errors` of the element counts what the player could not mend by itself.
  */
-export function attach(video: HTMLVideoElement, url: string): () => void {
+export function attach(video: HTMLVideoElement, address: () => Promise<string>): () => void {
   let over = false;
   let player: Hls | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -66,10 +69,13 @@ export function attach(video: HTMLVideoElement, url: string): () => void {
     if (video.playbackRate !== rate) video.playbackRate = rate;
   };
   const begin = async () => {
-    const there = await fetch(url, { method: "HEAD" }).then(
-      (answer) => answer.ok,
-      () => false,
-    );
+    const url = await address().catch(() => null);
+    const there =
+      url !== null &&
+      (await fetch(url, { method: "HEAD" }).then(
+        (answer) => answer.ok,
+        () => false,
+      ));
     const { default: Player } = await import("hls.js");
     if (over) return;
     if (!there) return again();
@@ -79,7 +85,10 @@ export function attach(video: HTMLVideoElement, url: string): () => void {
     }
     player = new Player(CONFIG);
     player.on(Player.Events.ERROR, (_, error) => {
-      if (error.fatal) recover(error.type === Player.ErrorTypes.MEDIA_ERROR);
+      if (!error.fatal) return;
+      // The address has ended, or the video is no longer this viewer's: the same one again would be the same answer.
+      if (error.response?.code === 404 && SIGNED.test(url)) again();
+      else recover(error.type === Player.ErrorTypes.MEDIA_ERROR);
     });
     player.loadSource(url);
     player.attachMedia(video);

@@ -88,8 +88,14 @@ export function watch(id: string): () => void {
   set({ ...START });
   void load(id);
   const sample = new Sample();
+  let losses = 0;
   const live = new Connection(api.events(id), browser, {
-    state: (state, retryAt) => set({ connection: state, retryAt }),
+    state: (state, retryAt) => {
+      set({ connection: state, retryAt });
+      if (state === "live" || state === "catching-up") losses = 0;
+      // Twice in a row: an EventSource does not tell a network that is gone from a stream that is not ours to see any more.
+      if (state === "offline" && ++losses === 2) void load(id);
+    },
     delivery: (delivery) => {
       set((now) => ({ list: take(now.list, delivery.items), seq: delivery.to, intact: live.chain.intact }));
       if (delivery.sampled) sample.take(delivery.sampled, Date.now());
@@ -154,7 +160,7 @@ function heed(item: Item, backfill: boolean): void {
       break;
     case "settings":
       set((now) => ({
-        stream: now.stream && { ...now.stream, title: item.title, description: item.description },
+        stream: now.stream && { ...now.stream, title: item.title, description: item.description, privacy: item.privacy },
       }));
   }
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 
 import * as api from "../live/api";
-import type { StartedStream } from "../live/contract";
+import type { Privacy, StartedStream } from "../live/contract";
 import { copy } from "../live/copy";
 import type { Go } from "./App";
 
@@ -14,7 +14,7 @@ export function GoLive({ close, go }: { close: () => void; go: Go }) {
   const begin = async (form: FormData) => {
     try {
       if (api.session() === null) await api.signIn(String(form.get("name") || "Broadcaster"));
-      setStarted(await api.start(String(form.get("title"))));
+      setStarted(await api.start(String(form.get("title")), form.get("privacy") as Privacy));
     } catch (error) {
       setProblem(error instanceof Error ? error.message : "It could not be started.");
     }
@@ -27,6 +27,14 @@ export function GoLive({ close, go }: { close: () => void; go: Go }) {
           <label>
             Title
             <input name="title" required maxLength={500} placeholder="What is it about?" autoFocus />
+          </label>
+          <label>
+            Who may watch
+            <select name="privacy" defaultValue="public">
+              <option value="public">Everyone</option>
+              <option value="followers">People who follow you</option>
+              <option value="private">People you invite</option>
+            </select>
           </label>
           {api.session() === null && (
             <label>

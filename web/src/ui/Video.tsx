@@ -1,14 +1,19 @@
 import { useEffect, useRef, useState } from "react";
 
+import { playback } from "../live/api";
 import { attach } from "../live/player";
 import { landed, useWatching } from "../live/store";
 
 const SYMBOL: Record<string, string> = { like: "👍", love: "❤️", haha: "😂", wow: "😮", sad: "😢", angry: "😠" };
 
+/** The address on the origin of this page: the one in the answer may be another name of the same gateway. */
+const here = (url: string) => new URL(url).pathname;
+
 /** The player: hls.js where it runs, the browser's own HLS elsewhere; it waits for a playlist that is not there yet. */
 export function Video({ id }: { id: string }) {
   const element = useRef<HTMLVideoElement>(null);
   const state = useWatching((now) => now.video);
+  const privacy = useWatching((now) => now.stream?.privacy ?? "public");
   const bursts = useWatching((now) => now.bursts);
   const [muted, setMuted] = useState(true);
   const [playing, setPlaying] = useState(false);
@@ -16,8 +21,9 @@ export function Video({ id }: { id: string }) {
   useEffect(() => {
     const video = element.current;
     if (video === null || !shown) return;
-    return attach(video, `/hls/${id}/master.m3u8`);
-  }, [id, shown]);
+    return attach(video, async () => here((await playback(id)).hls_url));
+    // Another privacy is another address.
+  }, [id, shown, privacy]);
   return (
     <div className="player" data-state={state}>
       <video

@@ -3,6 +3,7 @@ import { useEffect } from "react";
 import { useWatching, watch } from "../live/store";
 import type { Go } from "./App";
 import { Chat } from "./Chat";
+import { Circle, Self } from "./Circle";
 import { Header } from "./Header";
 import { Reactions } from "./Reactions";
 import { Video } from "./Video";
@@ -24,6 +25,7 @@ export function Watch({ id, go }: { id: string; go: Go }) {
         <main className="home empty">
           <h1>This stream is not here</h1>
           <p className="muted">It may have been removed, or it is not for everyone.</p>
+          <Self />
           <button className="primary" onClick={() => go("/?all")}>
             See what is live
           </button>
@@ -52,6 +54,7 @@ export function Watch({ id, go }: { id: string; go: Go }) {
             </div>
             <Reactions />
           </div>
+          {stream && <Circle stream={stream} />}
           {stream?.description && <p className="description">{stream.description}</p>}
         </section>
         <Chat />

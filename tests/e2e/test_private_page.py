@@ -1,0 +1,81 @@
+"""A private stream as people have it: the page of somebody who is invited, and then is not, in Chromium."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, Response, async_playwright
+
+from tests.encoders import Encoder, picture_and_tone
+from tests.processes import Client, environment
+from tests.ups import running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.media, pytest.mark.timeout(300)]
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--autoplay-policy=no-user-gesture-required", "--no-first-run"]
+#: The contract's.
+CUT_S = 2.0
+#: Signs in as the page does, without a form.
+SIGN_IN = """async () => {
+  const answer = await fetch("/api/v1/session", {
+    method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({name: "Bea"}),
+  });
+  const session = await answer.json();
+  localStorage.setItem("ovation.session", JSON.stringify(session));
+  return session.user.id;
+}"""
+
+
+async def _plays(page: Page) -> None:
+    await page.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 1", timeout=45_000)
+
+
+async def test_a_private_stream_plays_for_the_invited_until_they_are_not(tmp_path: Path) -> None:
+    """A stranger's page says that nothing is here; invited, it plays by signed addresses alone; uninvited, it ends."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert program, "Chromium is missing: run scripts/chromium.sh, or set CHROMIUM"
+    async with (
+        running(tmp_path, transcode_heights=0, gateways=2) as up,
+        await Client(up.url).guest() as ada,
+        async_playwright() as playwright,
+    ):
+        answer = await ada.http.post("/streams/start", json={"title": "Ours", "privacy": "private"})
+        stream = answer.json()
+        stream_id, where = stream["stream_id"], f"{up.url}/watch/{stream['stream_id']}"
+        encoder = await Encoder.start(
+            f"rtmp://127.0.0.1:{up.ports['rtmp_port']}/live/{stream['stream_key']}", *picture_and_tone(120)
+        )
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment())  # type: ignore[arg-type]  # a dict of strings
+        try:
+            page = await browser.new_page()
+            video: list[tuple[str, int, float]] = []
+
+            def seen(response: Response) -> None:
+                if "/hls/" in response.url:
+                    video.append((response.url, response.status, time.monotonic()))
+
+            page.on("response", seen)
+            await page.goto(up.url)
+            bea = await page.evaluate(SIGN_IN)
+            await page.goto(where)
+            await page.get_by_text("This stream is not here").wait_for()
+            assert await page.get_by_test_id("own-id").inner_text() == bea
+            assert video == []
+
+            invitation = f"/streams/{stream_id}/invitations/{bea}"
+            assert (await ada.http.put(invitation)).status_code == 200
+            await page.goto(where)
+            await _plays(page)
+            assert [url for url, _, _ in video if "/~" not in url] == []
+
+            assert (await ada.http.delete(invitation)).status_code == 204
+            taken_back = time.monotonic()
+            await page.get_by_text("This stream is not here").wait_for(timeout=20_000)
+            assert [status for _, status, _ in video].count(404) > 0
+            assert [url for url, status, at in video if status == 200 and at > taken_back + CUT_S] == []
+        finally:
+            await browser.close()
+            encoder.kill()
+            await encoder.process.communicate()
