@@ -43,7 +43,7 @@ def files(video: Studio, name: str) -> list[Path]:
 
 def named_by_ffmpeg(of: list[Path], folder: Path) -> str:
     """The codec string that FFmpeg's own DASH muxer gives the AV1 that it reads in these files; it has none for HEVC."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     words = ("-nostdin", "-v", "error", "-i", "pipe:0", "-map", "0:v", "-c", "copy", "-f", "dash", str(folder / "x.mpd"))
     subprocess.run([FFMPEG, *words], input=b"".join(each.read_bytes() for each in of), check=True)
     found = re.search(r'codecs="([^"]+)"', (folder / "x.mpd").read_text())
@@ -51,8 +51,15 @@ def named_by_ffmpeg(of: list[Path], folder: Path) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize(("codec", "name"), [(CLOSED, "hvc1.1.6."), (AV1, "av01.0.")], ids=["hevc", "av1"])
-async def test_it_is_passed_through_and_transcoded(tmp_path: Path, codec: tuple[str, ...], name: str) -> None:
+async def test_they_are_passed_through_and_transcoded(tmp_path: Path) -> None:
+    """HEVC and AV1, side by side."""
+    await asyncio.gather(
+        passed_through_and_transcoded(tmp_path / "hevc", CLOSED, "hvc1.1.6."),
+        passed_through_and_transcoded(tmp_path / "av1", AV1, "av01.0."),
+    )
+
+
+async def passed_through_and_transcoded(tmp_path: Path, codec: tuple[str, ...], name: str) -> None:
     """Every picture in all renditions, which begin their segments at the same moments with keyframes; no rule is broken."""
     async with studio(tmp_path / "media") as video:
         encoder = await video.push(*sent(codec, 6))

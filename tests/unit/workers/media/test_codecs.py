@@ -144,8 +144,9 @@ def test_a_site_may_take_fewer_codecs() -> None:
     for tag in (video(b"\x90hvc1cfg"), video(b"\x1c\0\0\0\0cfg")):
         with pytest.raises(Unsupported, match=r"takes H\.264 or AV1 video, and HEVC \(H\.265\) came"):
             plain(tag, {AVC, AV1})
-    with pytest.raises(Unsupported, match=r"takes H\.264 video, and AV1 came"):
-        plain(video(b"\x91av01" + KEY), {AVC})
+    for tag in (video(b"\x91av01" + KEY), video(b"\x94av01colour")):
+        with pytest.raises(Unsupported, match=r"takes H\.264 video, and AV1 came"):
+            plain(tag, {AVC})
 
 
 @pytest.mark.parametrize(
