@@ -57,7 +57,7 @@ class Expulsion:
             self._look(record.stream_id)
 
     def _taken_back(self, which: str) -> None:
-        for audience in self._hub.audiences:
+        for audience in self._hub.audiences.values():
             record = self._record(audience)
             if record.privacy != "public" and scope(record) == which:
                 self._look(audience.stream_id)

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from gateway import requests
 from gateway.hls.place import place
-from gateway.hls.reply import MISSING, Reply, Wanted
+from gateway.hls.reply import AWAY, MISSING, Reply, Wanted
 from gateway.playback import split
 from gateway.problems import Problem
+from infra.errors import Unavailable
 
 
 async def serve(request: Request) -> Response:
@@ -42,8 +43,11 @@ async def _reply(request: Request, wanted: Wanted) -> Reply:
         return MISSING
     # A token says by itself who asks; one that does not hold is no one's, whatever else comes with it.
     visitor = requests.principal(request) if token is None else deps.playback.holder(named.stream_id, token)
-    if (token is not None and visitor is None) or not await deps.access.may_watch(visitor, record):
-        return MISSING
+    try:
+        if (token is not None and visitor is None) or not await deps.access.may_watch(visitor, record):
+            return MISSING
+    except Unavailable:
+        return AWAY
     wanted.private = token is not None or record.privacy != "public"
     found = deps.relay.ask(named)
     return found if isinstance(found, Reply) else await asyncio.shield(found)
