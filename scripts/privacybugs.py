@@ -57,6 +57,14 @@ PRIVACY_BUGS = [
         f"{_CUT}test_a_privacy_that_changes_cuts_and_is_told",
     ),
     Bug(
+        "late-guest",
+        "who was let in by what was true a moment before is not looked at",
+        "gateway/fanout/expulsion.py",
+        "hub.on_join = self._joined",
+        "hub.on_join = lambda _viewer, _audience: None",
+        "tests/integration/test_expulsion.py",
+    ),
+    Bug(
         "rule-forgotten",
         "calls about a stream do not ask whether its caller may watch",
         "gateway/requests.py",
