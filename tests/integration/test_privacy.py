@@ -125,6 +125,8 @@ async def test_follows_and_invitations_as_calls(c: Cluster) -> None:
             assert (await p["bea"].http.delete(follow)).status_code == 204
         assert (await p["bea"].http.get(follow)).json()["following"] is False
         assert (await p["ada"].http.put(follow)).status_code == 422
+        asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "PUT"}
+        assert (await p["nobody"].http.options(follow, headers=asked)).status_code == 200
         assert (await p["nobody"].http.put(follow)).status_code == 401
         stream_id = await p.start("private")
         where = f"/streams/{stream_id}/invitations"
