@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from gateway.problems import Problem, render
 
-METHODS = ("GET", "POST", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Cors(CORSMiddleware):

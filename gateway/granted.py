@@ -36,12 +36,13 @@ class Granted:
         self.on_taken_back: Callable[[str], None] = lambda _: None
 
     async def start(self, feed: Feed) -> None:
-        """Follow what changes.
+        """Follow what changes; once, however often it is called.
 
         Raises:
             Unavailable: the broker is away.
         """
-        self._following = await self._grants.follow(feed, self.learn)
+        if self._following is None:
+            self._following = await self._grants.follow(feed, self.learn)
 
     async def stop(self) -> None:
         """Stop following."""

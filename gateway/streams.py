@@ -119,11 +119,18 @@ async def page(request: Request) -> Response:
     found = await requests.deps(request).directory.page(status, before, limit + 1)
     more, found = len(found) > limit, found[:limit]
     cursor = base64.urlsafe_b64encode(found[-1].stream_id.encode()).decode() if more else None
-    rule = requests.deps(request).access
-    may = await asyncio.gather(*(rule.may_watch(who, record) for record in found))
+    may = await asyncio.gather(*(_listed(request, who, record) for record in found))
     shown = [record for record, allowed in zip(found, may, strict=True) if allowed]
     streams = [await _full(request, record, who) for record in shown]
     return requests.answer(StreamPage(streams=streams, next_cursor=cursor, limit=limit))
+
+
+async def _listed(request: Request, who: Principal | None, record: StreamRecord) -> bool:
+    """Whether a list shows it: not where nobody can say, so that the others are listed all the same."""
+    try:
+        return await requests.deps(request).access.may_watch(who, record)
+    except Unavailable:
+        return False
 
 
 async def get(request: Request) -> Response:

@@ -33,11 +33,11 @@ PRIVACY_BUGS = [
         f"{_KNOWN}test_without_a_broker_nobody_is_let_in",
     ),
     Bug(
-        "grant-asked-by-each",
-        "everybody who waits for the same grant asks the broker for it",
+        "forgotten-noes",
+        "that somebody is not invited is asked for each time",
         "gateway/granted.py",
-        "        if asked is None:\n            asked =",
-        "        if key:\n            asked =",
+        "        if known is not None:\n            return known",
+        "        if known:\n            return known",
         f"{_KNOWN}test_many_who_wait_are_one_question",
     ),
     Bug(
@@ -55,6 +55,14 @@ PRIVACY_BUGS = [
         '        if record.privacy != "public":\n            self._look',
         '        if record.privacy == "public":\n            self._look',
         f"{_CUT}test_a_privacy_that_changes_cuts_and_is_told",
+    ),
+    Bug(
+        "late-guest",
+        "who was let in by what was true a moment before is not looked at",
+        "gateway/fanout/expulsion.py",
+        "hub.on_join = self._joined",
+        "hub.on_join = lambda _viewer, _audience: None",
+        "tests/integration/test_expulsion.py",
     ),
     Bug(
         "rule-forgotten",

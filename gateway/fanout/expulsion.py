@@ -21,6 +21,8 @@ log = logs.get(__name__)
 SLICE = 500
 #: Where somebody has to be asked. Whoever nothing is known of by then is sent away, to come back and be asked for again.
 DECIDE_S = 1.0
+#: Between two looks at the same viewers, however many grants are taken back meanwhile.
+AGAIN_S = 0.25
 
 
 class Expulsion:
@@ -57,7 +59,7 @@ class Expulsion:
             self._look(record.stream_id)
 
     def _taken_back(self, which: str) -> None:
-        for audience in self._hub.audiences:
+        for audience in self._hub.audiences.values():
             record = self._record(audience)
             if record.privacy != "public" and scope(record) == which:
                 self._look(audience.stream_id)
@@ -78,6 +80,7 @@ class Expulsion:
                 await self._expel(audience)
                 if not self._looking[stream_id]:
                     break
+                await asyncio.sleep(AGAIN_S)
         except Exception:
             log.exception("viewers were not looked at", stream_id=stream_id)
         finally:

@@ -36,8 +36,6 @@ PAUSED_S = 3.0
 IDLE_S = 30.0
 #: Viewers that were sent away get this long to take what is buffered for them.
 LEAVE_S = 2.0
-
-
 #: Counters read side by side after the broker's return.
 RECOUNTS = 32
 
@@ -76,7 +74,8 @@ class Hub:
         self._presence = Presence(gateway, clock, settings.presence_exact)
         self._announcer = Announcer(self._presence, self._feed, self._show)
         self._catchup = Catchup(self._spawn)
-        self._audiences: dict[str, Audience] = {}
+        #: Those of all streams that are watched here; only the hub opens and closes them.
+        self.audiences: dict[str, Audience] = {}
         self._opening: dict[str, asyncio.Task[Audience]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = clock.monotonic()
@@ -95,14 +94,9 @@ class Hub:
         """Viewers this process serves."""
         return self._viewers
 
-    @property
-    def audiences(self) -> list[Audience]:
-        """Those of all streams that are watched here."""
-        return list(self._audiences.values())
-
     def audience(self, stream_id: str) -> Audience | None:
         """The audience of a stream that is watched here."""
-        return self._audiences.get(stream_id)
+        return self.audiences.get(stream_id)
 
     async def start(self) -> None:
         """Listen to the other gateways and begin to tick.
@@ -119,7 +113,7 @@ class Hub:
         """Stop ticking and close all audiences; drain first."""
         for task in list(self._tasks):
             task.cancel()
-        for audience in list(self._audiences.values()):
+        for audience in list(self.audiences.values()):
             await audience.close()
         await self._announcer.stop()
 
@@ -148,7 +142,7 @@ class Hub:
             Busy: full, or draining.
         """
         self._room(viewer)
-        audience = self._audiences.get(record.stream_id)
+        audience = self.audiences.get(record.stream_id)
         if audience is None or self._clock.monotonic() - self._ticked > PAUSED_S:
             return None
         self._join(viewer, audience)
@@ -197,12 +191,12 @@ class Hub:
 
     def tally(self, stream_id: str) -> Tally | None:
         """What is known of a stream's counters, where it is watched here."""
-        audience = self._audiences.get(stream_id)
+        audience = self.audiences.get(stream_id)
         return audience.pulse.tally if audience else None
 
     def taken_at(self, stream_id: str, seq: int) -> int | None:
         """When the log took an item (ms) that came by on the feed a moment ago; `None` where nobody watches or it has not."""
-        audience = self._audiences.get(stream_id)
+        audience = self.audiences.get(stream_id)
         return audience.follower.taken_at(seq) if audience else None
 
     async def reaction_totals(self, record: StreamRecord) -> dict[str, int]:
@@ -222,7 +216,7 @@ class Hub:
 
     def changed(self, record: StreamRecord) -> None:
         """A stream's record changed; its audience keeps the newest."""
-        if (audience := self._audiences.get(record.stream_id)) is not None:
+        if (audience := self.audiences.get(record.stream_id)) is not None:
             audience.record = record
 
     async def check_all(self) -> None:
@@ -231,7 +225,7 @@ class Hub:
         Raises:
             Unavailable: the broker is away.
         """
-        await self._tails.all(list(self._audiences.values()))
+        await self._tails.all(list(self.audiences.values()))
         self._ticked = self._clock.monotonic()
 
     async def _recount(self) -> None:
@@ -243,7 +237,7 @@ class Hub:
                 parts = await self._counters.parts(audience.record.shard, audience.stream_id)
             audience.learn(parts)
 
-        await asyncio.gather(*(recount(audience) for audience in self._audiences.values()))
+        await asyncio.gather(*(recount(audience) for audience in self.audiences.values()))
 
     async def drain(self, seconds: float) -> None:
         """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames.
@@ -251,7 +245,7 @@ class Hub:
         Returns once they have taken what was theirs, or have had `LEAVE_S` for it.
         """
         self.draining = True
-        viewers = [viewer for audience in self._audiences.values() for viewer in audience.viewers]
+        viewers = [viewer for audience in self.audiences.values() for viewer in audience.viewers]
         if not viewers:
             return
         log.info("draining", viewers=len(viewers), seconds=seconds)
@@ -268,7 +262,7 @@ class Hub:
 
     async def _audience(self, record: StreamRecord) -> Audience:
         stream_id = record.stream_id
-        if (audience := self._audiences.get(stream_id)) is not None:
+        if (audience := self.audiences.get(stream_id)) is not None:
             return audience
         task = self._opening.get(stream_id)
         if task is None:
@@ -288,11 +282,11 @@ class Hub:
         except BaseException:
             await audience.close()
             raise
-        self._audiences[record.stream_id] = audience
+        self.audiences[record.stream_id] = audience
         return audience
 
     def _show(self, stream_id: str, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
-        if (audience := self._audiences.get(stream_id)) is not None:
+        if (audience := self.audiences.get(stream_id)) is not None:
             audience.count_viewers(count, approximate)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -318,11 +312,11 @@ class Hub:
     async def _beat(self, now: float) -> None:
         paused, self._ticked = now - self._ticked > PAUSED_S, now
         with contextlib.suppress(Unavailable):
-            await (self.check_all() if paused else self._tails.due(list(self._audiences.values())))
+            await (self.check_all() if paused else self._tails.due(list(self.audiences.values())))
         if self._counting is None or self._counting.done():
             # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
             self._counting = self._spawn(self._arrivals.count())
-        for audience in list(self._audiences.values()):
+        for audience in list(self.audiences.values()):
             audience.tick(now)
             await self._measure(audience)
             self._expire(audience)
@@ -342,15 +336,15 @@ class Hub:
                 viewer.end(come_back=False)
 
     def _bound_rings(self) -> None:
-        over = sum(audience.held for audience in self._audiences.values()) - self._settings.ring_total_bytes
+        over = sum(audience.held for audience in self.audiences.values()) - self._settings.ring_total_bytes
         # The largest give first: they are refilled the fastest.
-        for audience in sorted(self._audiences.values(), key=lambda a: -a.ring.bytes):
+        for audience in sorted(self.audiences.values(), key=lambda a: -a.ring.bytes):
             if over <= 0:
                 break
             over -= audience.ring.shed(over)
 
     async def _close_idle(self, now: float) -> None:
-        for stream_id, audience in list(self._audiences.items()):
+        for stream_id, audience in list(self.audiences.items()):
             if not audience.viewers and now - audience.idle_since > IDLE_S:
-                del self._audiences[stream_id]
+                del self.audiences[stream_id]
                 await audience.close()

@@ -8,9 +8,10 @@ from starlette.responses import Response
 from gateway import requests
 from gateway.hls.films import Asked, Film
 from gateway.hls.place import Place, place
-from gateway.hls.reply import MISSING, Reply, Wanted, response
+from gateway.hls.reply import AWAY, MISSING, Reply, Wanted, response
 from gateway.playback import split
 from gateway.problems import Problem
+from infra.errors import Unavailable
 
 
 async def serve(request: Request) -> Response:
@@ -23,7 +24,9 @@ async def serve(request: Request) -> Response:
         byte_range=headers["range"].encode("latin-1") if "range" in headers and "if-range" not in headers else None,
     )
     named = await _place(request, wanted)
-    if named is not None and named.is_film:
+    if isinstance(named, Reply):
+        return response(named, wanted)
+    if named.is_film:
         asked = Asked(
             head=wanted.head,
             private=wanted.private,
@@ -33,28 +36,27 @@ async def serve(request: Request) -> Response:
         )
         film = await requests.deps(request).films.find(named, asked)
         return film if isinstance(film, Film) else response(film, wanted)
-    return response(MISSING if named is None else await _reply(request, named), wanted)
+    found = requests.deps(request).relay.ask(named)
+    return response(found if isinstance(found, Reply) else await asyncio.shield(found), wanted)
 
 
-async def _place(request: Request, wanted: Wanted) -> Place | None:
-    """What is asked for, if this viewer may have it; what not everybody may have is *wanted* private."""
+async def _place(request: Request, wanted: Wanted) -> Place | Reply:
+    """What is asked for, if this viewer may have it, else the answer; what not everybody may have is *wanted* private."""
     deps = requests.deps(request)
     token, path = split(request.path_params["path"])
     named = place(request.path_params["stream_id"], path, request.url.query)
     if named is None:
-        return None
+        return MISSING
     try:
         record = await deps.directory.get(named.stream_id)
     except Problem:
-        return None
+        return MISSING
     # A token says by itself who asks; one that does not hold is no one's, whatever else comes with it.
     visitor = requests.principal(request) if token is None else deps.playback.holder(named.stream_id, token)
-    if (token is not None and visitor is None) or not await deps.access.may_watch(visitor, record):
-        return None
+    try:
+        if (token is not None and visitor is None) or not await deps.access.may_watch(visitor, record):
+            return MISSING
+    except Unavailable:
+        return AWAY
     wanted.private = token is not None or record.privacy != "public"
     return named
-
-
-async def _reply(request: Request, named: Place) -> Reply:
-    found = requests.deps(request).relay.ask(named)
-    return found if isinstance(found, Reply) else await asyncio.shield(found)

@@ -11,12 +11,15 @@ from playwright.async_api import Page, Response, async_playwright
 from tests.encoders import Encoder, picture_and_tone
 from tests.processes import Client, environment
 from tests.ups import running
+from tests.waits import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.media, pytest.mark.timeout(300)]
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--autoplay-policy=no-user-gesture-required", "--no-first-run"]
 #: The contract's.
 CUT_S = 2.0
+#: How long a playback address holds here: a page lives through the end of one.
+URL_S = 12
 #: Signs in as the page does, without a form.
 SIGN_IN = """async () => {
   const answer = await fetch("/api/v1/session", {
@@ -32,12 +35,18 @@ async def _plays(page: Page) -> None:
     await page.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 1", timeout=45_000)
 
 
+async def _ended(video: list[tuple[str, int, float]]) -> int:
+    """Wait until an address is refused; where that stands."""
+    await eventually(lambda: any(status == 404 for _, status, _ in video), timeout=URL_S + 20)
+    return next(n for n, (_, status, _) in enumerate(video) if status == 404)
+
+
 async def test_a_private_stream_plays_for_the_invited_until_they_are_not(tmp_path: Path) -> None:
-    """A stranger's page says that nothing is here; invited, it plays by signed addresses alone; uninvited, it ends."""
+    """A stranger's page has nothing; invited, it plays by signed addresses, one after the other; uninvited, it ends."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     assert program, "Chromium is missing: run scripts/chromium.sh, or set CHROMIUM"
     async with (
-        running(tmp_path, transcode_heights=0, gateways=2) as up,
+        running(tmp_path, transcode_heights=0, gateways=2, playback_url_h=URL_S / 3600) as up,
         await Client(up.url).guest() as ada,
         async_playwright() as playwright,
     ):
@@ -70,10 +79,14 @@ async def test_a_private_stream_plays_for_the_invited_until_they_are_not(tmp_pat
             await _plays(page)
             assert [url for url, _, _ in video if "/~" not in url] == []
 
+            # The address ends; the page gets another one, and plays on.
+            ended = await _ended(video)
+            await eventually(lambda: any(status == 200 and ".m4s" in url for url, status, _ in video[ended:]), timeout=20)
+            assert video[ended][0].split("/")[5] != video[-1][0].split("/")[5]
+
             assert (await ada.http.delete(invitation)).status_code == 204
             taken_back = time.monotonic()
             await page.get_by_text("This stream is not here").wait_for(timeout=20_000)
-            assert [status for _, status, _ in video].count(404) > 0
             assert [url for url, status, at in video if status == 200 and at > taken_back + CUT_S] == []
         finally:
             await browser.close()

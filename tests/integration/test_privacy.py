@@ -125,6 +125,8 @@ async def test_follows_and_invitations_as_calls(c: Cluster) -> None:
             assert (await p["bea"].http.delete(follow)).status_code == 204
         assert (await p["bea"].http.get(follow)).json()["following"] is False
         assert (await p["ada"].http.put(follow)).status_code == 422
+        asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "PUT"}
+        assert (await p["nobody"].http.options(follow, headers=asked)).status_code == 200
         assert (await p["nobody"].http.put(follow)).status_code == 401
         stream_id = await p.start("private")
         where = f"/streams/{stream_id}/invitations"
@@ -189,3 +191,28 @@ async def test_limits_on_following_hold(nats_server: NatsServer, tmp_path: Path)
         answers = [await p["bea"].http.put(f"/users/someone-{n}/follow") for n in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert answers[3].json()["retry_after"] > 0
+
+
+async def test_without_a_broker_nobody_watches_what_is_not_public(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    """Nobody can say who may: video is 503 and events are busy, for those too who watched just now; then all is as before."""
+    async with cluster(own_nats_server, tmp_path, archive=False) as c, people(c, "bea") as p:
+        stream_id = await p.start("private")
+        await p.invite(stream_id, "bea")
+        url = (await p.hls_url("bea", stream_id)).replace("master.m3u8", "source/none.m4s")
+
+        async def status() -> int:
+            return (await p["nobody"].http.get(url)).status_code
+
+        async def says(wanted: int) -> bool:
+            return await status() == wanted
+
+        # There is no such part; whoever may not watch is not even told that.
+        assert await status() == 404
+        own_nats_server.pause()
+        try:
+            await eventually(lambda: says(503), timeout=15)
+            viewer = await Viewer(c.events(0, stream_id), headers=_headers(p, "bea")).open()
+            assert [event.name for event in viewer.events] == ["busy"]
+        finally:
+            own_nats_server.resume()
+        await eventually(lambda: says(404), timeout=15)

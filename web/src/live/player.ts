@@ -85,10 +85,10 @@ export function attach(video: HTMLVideoElement, address: () => Promise<string>):
     }
     player = new Player(CONFIG);
     player.on(Player.Events.ERROR, (_, error) => {
-      if (!error.fatal) return;
-      // The address has ended, or the video is no longer this viewer's: the same one again would be the same answer.
-      if (error.response?.code === 404 && SIGNED.test(url)) again();
-      else recover(error.type === Player.ErrorTypes.MEDIA_ERROR);
+      // The address has ended, or the video is no longer this viewer's. hls.js would ask for the same playlist for ever.
+      const refused = error.response?.code === 404 && SIGNED.test(url);
+      if (refused && (error.fatal || error.details === Player.ErrorDetails.LEVEL_LOAD_ERROR)) again();
+      else if (error.fatal) recover(error.type === Player.ErrorTypes.MEDIA_ERROR);
     });
     player.loadSource(url);
     player.attachMedia(video);
