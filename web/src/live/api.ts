@@ -65,6 +65,8 @@ function credential(as: Session | null = session()): Record<string, string> {
 
 export const liveStreams = () => call<{ streams: Stream[] }>("GET", "/streams?status=live&limit=50");
 export const stream = (id: string) => call<Stream>("GET", `/streams/${id}`);
+export const ingest = async (id: string) =>
+  (await call<Stream>("GET", `/streams/${id}`, undefined, credential())).ingest ?? null;
 export const start = (title: string) =>
   call<StartedStream>("POST", "/streams/start", { title, privacy: "public" }, credential());
 export const remove = (id: string, comment: string) =>

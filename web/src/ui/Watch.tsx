@@ -1,9 +1,11 @@
 import { useEffect } from "react";
 
+import * as api from "../live/api";
 import { useWatching, watch } from "../live/store";
 import type { Go } from "./App";
 import { Chat } from "./Chat";
 import { Header } from "./Header";
+import { Ingest } from "./Ingest";
 import { Reactions } from "./Reactions";
 import { Video } from "./Video";
 
@@ -52,6 +54,7 @@ export function Watch({ id, go }: { id: string; go: Go }) {
             </div>
             <Reactions />
           </div>
+          {stream && api.session()?.user.id === stream.broadcaster.id && <Ingest id={id} />}
           {stream?.description && <p className="description">{stream.description}</p>}
         </section>
         <Chat />
