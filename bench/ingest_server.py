@@ -8,9 +8,10 @@ from pathlib import Path
 import uvloop
 
 from infra.clock import SystemClock
+from schemas.media import About
 from tests.certificates import Pair
 from workers.media.flv import Tag
-from workers.media.publisher import Publisher
+from workers.media.publisher import LOST, Leaving, Publisher
 from workers.media.rtmp.certificate import Certificate
 from workers.media.rtmp.limits import Limits
 from workers.media.rtmp.server import Server
@@ -34,7 +35,10 @@ class Nowhere:
         del publisher, tag
         self.taken += 1
 
-    def leave(self, publisher: Publisher) -> None:
+    def warned(self, publisher: Publisher, about: About, text: str) -> None:
+        """What was told is seen by the encoder."""
+
+    def leave(self, publisher: Publisher, leaving: Leaving = LOST) -> None:
         """Nothing was kept."""
 
 

@@ -26,6 +26,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     taps.py         taps of this gateway, added up: one durable addition per interval
     commands.py     the commands of a WebSocket, through the same functions as the HTTP calls
     text.py         what a comment's text may be
+    ingest.py       what a stream's encoder sends, from the media log
     history.py      store and log as one history
     unarchived.py   what the log has and the store does not have yet
     kept.py         what is kept between two questions, bounded by its weight

@@ -124,6 +124,15 @@ def base_url(request: Request) -> str:
 
 def rtmp_url(request: Request) -> str:
     """Where encoders push to: this host, the RTMP port."""
+    return f"rtmp://{_host(request)}:{deps(request).settings.rtmp_port}/live"
+
+
+def rtmps_url(request: Request) -> str | None:
+    """The same over TLS, where there is a certificate."""
+    settings = deps(request).settings
+    return f"rtmps://{_host(request)}:{settings.rtmps_port}/live" if settings.rtmps_certificate_file else None
+
+
+def _host(request: Request) -> str:
     host = request.url.hostname or "localhost"
-    bracketed = f"[{host}]" if ":" in host else host
-    return f"rtmp://{bracketed}:{deps(request).settings.rtmp_port}/live"
+    return f"[{host}]" if ":" in host else host

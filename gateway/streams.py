@@ -8,7 +8,7 @@ from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import access, body, requests, text
+from gateway import access, body, ingest, requests, text
 from gateway.auth import Principal
 from gateway.problems import Problem
 from infra.errors import Unavailable
@@ -136,7 +136,11 @@ async def _listed(request: Request, who: Principal | None, record: StreamRecord)
 async def get(request: Request) -> Response:
     """`GET /streams/{id}`."""
     who = requests.principal(request)
-    return requests.answer(await _full(request, await requests.stream(request, who), who))
+    record = await requests.stream(request, who)
+    shown = await _full(request, record, who)
+    if who is not None and access.may_moderate(who, record):
+        shown.ingest = await ingest.of(requests.deps(request), record)
+    return requests.answer(shown)
 
 
 async def watch(request: Request) -> Response:
@@ -190,7 +194,14 @@ async def rotate_key(request: Request) -> Response:
         return structs.replace(present, key_sha256=key_digest(key), change="")
 
     await _change(request, record, decide)
-    return requests.answer(NewKey(stream_id=record.stream_id, stream_key=key, rtmp_url=requests.rtmp_url(request)))
+    return requests.answer(
+        NewKey(
+            stream_id=record.stream_id,
+            stream_key=key,
+            rtmp_url=requests.rtmp_url(request),
+            rtmps_url=requests.rtmps_url(request),
+        )
+    )
 
 
 async def _mine(request: Request, who: Principal) -> StreamRecord:
@@ -211,6 +222,7 @@ def _started(request: Request, record: StreamRecord, key: str) -> StartedStream:
     return StartedStream(
         stream_id=record.stream_id,
         rtmp_url=requests.rtmp_url(request),
+        rtmps_url=requests.rtmps_url(request),
         stream_key=key,
         status=record.status,
         video=record.video,

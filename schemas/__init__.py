@@ -4,6 +4,7 @@ Owns the shapes, their names and their encoding.
 Refuses every socket, clock and setting: importing this package does no I/O, and it imports msgspec alone.
 
     items.py      the items of the live log, one tagged union, in the words of the public contract
+    media.py      the events of the media log
     records.py    the stream record kept in KV, and what is derived from it
     api.py        requests and answers of the HTTP API
     delivery.py   what one SSE `comments` event carries

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from schemas.items import ReactionType, StreamSettings, Time, User
+from schemas.media import Ingest
 from schemas.records import Broadcaster, Privacy, Status, Video
 
 Title = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -49,10 +50,11 @@ class NewStream(Struct, kw_only=True):
 
 
 class StartedStream(Struct, kw_only=True):
-    """A new stream. The key is shown here and never again."""
+    """A new stream. The key is shown here and never again; `rtmps_url` is null where RTMPS is not offered."""
 
     stream_id: str
     rtmp_url: str
+    rtmps_url: str | None
     stream_key: str
     status: Status
     video: Video
@@ -72,8 +74,14 @@ class EndedStream(Struct, kw_only=True):
     recording_url: str | None
 
 
+class StreamIngest(Ingest, frozen=True, kw_only=True):
+    """What the encoder sends, and how it should be set otherwise; as of `at`, when something about it last changed."""
+
+    at: Time
+
+
 class Stream(Struct, kw_only=True):
-    """One stream, as everybody may see it."""
+    """One stream, as everybody may see it. `ingest` is for its creator and moderators, where one stream is asked for."""
 
     stream_id: str
     broadcaster: Broadcaster
@@ -95,6 +103,7 @@ class Stream(Struct, kw_only=True):
     thumbnail_url: str | None
     settings: StreamSettings
     last_seq: int
+    ingest: StreamIngest | None = None
 
 
 class StreamPage(Struct, kw_only=True):
@@ -142,6 +151,7 @@ class NewKey(Struct, kw_only=True):
     stream_id: str
     stream_key: str
     rtmp_url: str
+    rtmps_url: str | None
 
 
 class Follow(Struct, kw_only=True):

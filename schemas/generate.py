@@ -3,6 +3,7 @@
     docs/openapi.json         the HTTP API (OpenAPI 3.1)
     docs/asyncapi.json        subjects and events (AsyncAPI 3.0)
     docs/schemas/items.json   the items of the live log (JSON Schema 2020-12)
+    docs/schemas/media.json   the events of the media log, the same way
     web/src/generated.ts      the same types for the page
 
 With `--check` nothing is written: files that are not in step are named, and the exit code is 1.
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import items, openapi, pulse, socket
+from schemas import items, media, openapi, pulse, socket
 
 ROOT = Path(__file__).resolve().parents[1]
 _REF = "#/components/schemas/"
@@ -27,8 +28,9 @@ def files() -> dict[str, str]:
     document = openapi.document()
     return {
         "docs/openapi.json": _json(document),
-        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"] | _over_sockets() | _between_gateways())),
+        "docs/asyncapi.json": _json(asyncapi(document["components"]["schemas"] | _over_sockets() | _unseen())),
         "docs/schemas/items.json": _json(msgspec.json.schema(items.Item)),
+        "docs/schemas/media.json": _json(msgspec.json.schema(media.Event)),
         "web/src/generated.ts": typescript(document["components"]["schemas"] | _over_sockets()),
     }
 
@@ -55,16 +57,21 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
     """The AsyncAPI 3.0 document: what travels on NATS, on the events route and over WebSockets."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
+    unions = {
+        "Item": list(_items(schemas)),
+        "MediaEvent": [{"$ref": f"{_REF}{kind.__name__}"} for kind in media.Event.__args__],
+    }
     for name, address, payload, summary in (
         ("live", "live.{shard}.{stream_id}", "Item", "The durable items of a stream, on its live log"),
         ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
+        ("media", "media.{stream_id}", "MediaEvent", "What happened to a stream's video, on the log MEDIA"),
         ("pulse", "pulse.{shard}.{stream_id}", "ReactionPulse", "Reactions between gateways; ephemeral"),
         ("presence", "presence.{gateway}", "PresenceMessage", "Viewers of one gateway; ephemeral"),
     ):
         parameters: dict[str, Any] = {key: {} for key in ("shard", "stream_id", "gateway") if f"{{{key}}}" in address}
         encoding = "application/msgpack" if payload == "PresenceMessage" else "application/json"
-        schema = {"$ref": f"{_REF}{payload}"} if payload != "Item" else {"oneOf": list(_items(schemas))}
+        schema = {"oneOf": unions[payload]} if payload in unions else {"$ref": f"{_REF}{payload}"}
         channels[name] = {
             "address": address,
             "description": summary,
@@ -128,9 +135,10 @@ def _socket() -> tuple[dict[str, Any], dict[str, Any]]:
     return channel, operations
 
 
-def _between_gateways() -> dict[str, Any]:
+def _unseen() -> dict[str, Any]:
     """What no client ever sees."""
-    return msgspec.json.schema_components([pulse.ReactionPulse, pulse.PresenceMessage], ref_template=f"{_REF}{{name}}")[1]
+    kinds = [pulse.ReactionPulse, pulse.PresenceMessage, *media.Event.__args__]
+    return msgspec.json.schema_components(kinds, ref_template=f"{_REF}{{name}}")[1]
 
 
 def _items(schemas: dict[str, Any]) -> Iterator[dict[str, str]]:

@@ -117,6 +117,15 @@ def grant(scope: str, person: str) -> str:
     return f"{_token(scope)}.{_token(person)}"
 
 
+def media(stream_id: str) -> str:
+    """`media.<stream_id>`: what happened to one stream's video."""
+    return f"media.{_token(stream_id)}"
+
+
+#: The log of all of them.
+MEDIA_LOG = "MEDIA"
+
+
 def dead(consumer: str) -> str:
     """`dead.<consumer>`: poison messages of one consumer."""
     return f"dead.{_token(consumer)}"
@@ -149,6 +158,11 @@ def comment_msg_id(stream_id: str, user_id: str, key: str) -> str:
 def removal_msg_id(comment_id: str) -> str:
     """The `Nats-Msg-Id` of a comment's removal."""
     return f"remove:{_token(comment_id)}"
+
+
+def media_msg_id(process: str, number: int) -> str:
+    """The `Nats-Msg-Id` of the event that *process* told as its *number*th."""
+    return f"media:{_token(process)}:{number}"
 
 
 def settings_msg_id(stream_id: str, revision: int) -> str:

@@ -19,6 +19,7 @@ from infra.settings import Heights, Settings
 from infra.telemetry.ops import OpsServer, Readiness
 from tests.waits import eventually
 from workers.media.ingest import run
+from workers.media.journal import Journal
 from workers.media.origin import PREFIX
 from workers.media.streams import Authorised, KeyRefused, StreamChanged, VideoState
 
@@ -165,7 +166,12 @@ class Studio:
 
     def ffmpegs(self) -> list[int]:
         """The worker's own ffmpegs."""
-        return [pid for pid, words in _commands().items() if b"pipe:0" in words and _parent(pid) == os.getpid()]
+        return transcoders()
+
+
+def transcoders() -> list[int]:
+    """The ffmpegs that media workers in this process started."""
+    return [pid for pid, words in _commands().items() if b"pipe:0" in words and _parent(pid) == os.getpid()]
 
 
 def _commands() -> dict[int, list[bytes]]:
@@ -184,7 +190,9 @@ def _parent(pid: int) -> int:
 
 
 @contextlib.asynccontextmanager
-async def studio(root: Path, registry: MemoryRegistry | None = None, **settings: object) -> AsyncIterator[Studio]:
+async def studio(
+    root: Path, registry: MemoryRegistry | None = None, journal: Journal | None = None, **settings: object
+) -> AsyncIterator[Studio]:
     """Run the media worker on a free port with its files under *root*; it drains at the end."""
     port = free_port()
     chosen = Settings(rtmp_port=port, media_url=f"file://{root}", **settings)  # type: ignore[arg-type]  # tests name them right
@@ -193,7 +201,7 @@ async def studio(root: Path, registry: MemoryRegistry | None = None, **settings:
     await ops.start()
     made = Studio(root, port, registry or MemoryRegistry(), ops.url)
     serving = lambda origin: ops.mount(PREFIX, origin.answer)  # noqa: E731 - one line of wiring
-    worker = asyncio.create_task(run(chosen, made.registry, stopping, ready.set, serve=serving))
+    worker = asyncio.create_task(run(chosen, made.registry, stopping, ready.set, journal=journal, serve=serving))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([worker, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

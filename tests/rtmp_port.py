@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 from infra.clock import Clock, SystemClock
 from infra.errors import Unavailable
+from schemas.media import About
 from tests.rtmp import Publisher as RtmpPublisher
 from workers.media.flv import Tag
-from workers.media.publisher import Publisher
+from workers.media.publisher import LOST, Leaving, Publisher
 from workers.media.rtmp.limits import Limits
 from workers.media.rtmp.server import Server
 from workers.media.streams import KeyRefused
@@ -22,6 +23,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.left: list[Leaving] = []
         self.tags: list[Tag] = []
         self.publisher: Publisher | None = None
         self.away = False
@@ -45,10 +47,14 @@ class Stage:
         if publisher is self.publisher:
             self.tags.append(tag)
 
-    def leave(self, publisher: Publisher) -> None:
-        """Forget *publisher*."""
+    def warned(self, publisher: Publisher, about: About, text: str) -> None:
+        """What was told is seen by the encoder."""
+
+    def leave(self, publisher: Publisher, leaving: Leaving = LOST) -> None:
+        """Forget *publisher*, and keep how it went."""
         if publisher is self.publisher:
             self.publisher = None
+            self.left.append(leaving)
 
 
 class Port:

@@ -21,6 +21,7 @@ from infra.sqlite import Database, SqliteComments, SqliteStreams
 from workers.archive.run import run as run_archive
 from workers.media.ingest import run as run_media
 from workers.media.keys import Keys
+from workers.media.ledger import Ledger
 from workers.media.origin import PREFIX
 
 
@@ -67,7 +68,9 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
     feed = Feed(connection)
     leases = Bucket(LEASES, connection, publisher, reader)
     origin = (settings.origin_url or lifecycle.ops.url).rstrip("/")
-    ownership = StreamLeases(leases, feed, connection.clock, f"media-{os.getpid()}@{socket.gethostname()}", origin)
+    worker = f"media-{os.getpid()}@{socket.gethostname()}"
+    ownership = StreamLeases(leases, feed, connection.clock, worker, origin)
+    ledger = Ledger(publisher, reader, worker)
     try:
         await run_media(
             settings,
@@ -76,12 +79,14 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
             lambda: _condition(lifecycle, "media", ""),
             ownership=ownership,
             home=open_home(settings),
+            journal=ledger,
             serve=lambda origin: lifecycle.ops.mount(PREFIX, origin.answer),
         )
     except OSError as error:
         msg = f"OVATION_RTMP_PORT={settings.rtmp_port} or {settings.media_path()}: {error}"
         raise BadSettings(msg) from error
     finally:
+        await ledger.close()
         await ownership.close()
 
 

@@ -19,8 +19,8 @@ def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
     return Gauge(name, meaning, labels, registry=REGISTRY)
 
 
-def _histogram(name: str, meaning: str, *labels: str) -> Histogram:
-    return Histogram(name, meaning, labels, registry=REGISTRY, buckets=_SECONDS)
+def _histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+    return Histogram(name, meaning, labels, registry=REGISTRY, buckets=buckets)
 
 
 # gateway
@@ -76,6 +76,19 @@ RTMP_CLOSED = _counter(
 )
 INGEST_BYTES = _counter("ovation_ingest_bytes", "Bytes taken from encoders that publish")
 INGEST_MESSAGES = _counter("ovation_ingest_messages", "RTMP messages taken from encoders that publish")
+INGEST_RATE = _histogram(
+    "ovation_ingest_mbit",
+    "Mbit/s of each encoder, every 5 s",
+    buckets=(0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0, 30.0),
+)
+INGEST_FRAMES = _counter("ovation_ingest_frames", "Frames taken from encoders and packaged, by kind: video or audio", "kind")
+INGEST_DROPPED = _counter("ovation_ingest_frames_dropped", "Frames of no use, since they came before a keyframe")
+INGEST_LATE = _counter(
+    "ovation_ingest_frames_late", "Pictures that came over 500 ms later than the quickest of the last minutes: players run dry"
+)
+ENCODER_WARNINGS = _counter(
+    "ovation_encoder_warnings", "Encoders told what to set otherwise, by what: keyframes or bit_rate", "about"
+)
 PUBLISH_REFUSED = _counter(
     "ovation_publish_refused",
     "Encoders refused, by reason: key, guesses (too many wrong keys), unavailable, codec, keyframes, bit_rate, messages, slow",
@@ -83,6 +96,40 @@ PUBLISH_REFUSED = _counter(
 )
 FFMPEG_RESTARTS = _counter("ovation_ffmpeg_restarts", "Times an ffmpeg was started again after it died")
 SEGMENTS = _counter("ovation_segments", "HLS segments made public")
+GENERATIONS = _counter("ovation_generations", "Generations that viewers were shown: each is a discontinuity in all renditions")
+PART_DELAY = _histogram(
+    "ovation_part_delay_seconds",
+    "From the arrival of a part's last picture until the part can be fetched, by rendition: source is passed through",
+    "rendition",
+)
+PARTS_LATE = _counter(
+    "ovation_parts_late",
+    "Parts that could be fetched more than their duration and 100 ms after the one before, by rendition",
+    "rendition",
+)
+ENCODER_SPEED = _histogram(
+    "ovation_encoder_speed",
+    "Media seconds an ffmpeg made per second of wall clock, every 5 s, by rendition: 1 keeps up",
+    "rendition",
+    buckets=(0.25, 0.5, 0.75, 0.9, 0.95, 1.05, 1.25, 1.5, 2.0, 4.0),
+)
+TRANSCODER_LAG = _histogram(
+    "ovation_transcoder_lag_seconds",
+    "Media an ffmpeg was given and has not made, every 5 s; one over 3 s for 5 s is killed",
+)
+RENDITIONS_DROPPED = _counter(
+    "ovation_renditions_dropped", "Renditions not made (any more), by reason: slow, failing (ffmpeg), budget", "reason"
+)
+MEDIA_QUEUED = _gauge(
+    "ovation_media_queued",
+    "What waits in bounded queues, by sink: files (writes, 200 per stream), ffmpeg (bytes, 8 MB each), events (1000 in all)",
+    "sink",
+)
+MEDIA_DROPS = _counter(
+    "ovation_media_drops",
+    "What those queues lost, by sink: files (writes given up), ffmpeg (killed with a full queue), events (given up)",
+    "sink",
+)
 
 
 def exposition() -> bytes:

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from schemas import subjects
+from schemas.media import Event, IngestStarted, IngestStopped
 from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
 from tests import hls_rules
 from tests.backends.nats import NatsServer
@@ -53,6 +55,20 @@ async def broadcast(url: str, key: str) -> AsyncIterator[Encoder]:
     finally:
         encoder.kill()
         await encoder.process.wait()
+
+
+async def check_told(b: Broker, key: str) -> None:
+    """What the test below left on the logs: each transition and each event once, under two leases, and no key."""
+    stream_id = key.partition("_")[0]
+    live = await b.reader.follow_from("LIVE_0", subjects.live(0, stream_id), 0)
+    # The encoder was back before anybody had to be told that the worker was killed.
+    assert [msgspec.json.decode(each.payload)["type"] for each in live] == ["live", "interrupted", "live", "ended"]
+    told = await b.reader.follow_from("MEDIA", subjects.media(stream_id), 0)
+    events = [msgspec.json.decode(each.payload, type=Event) for each in told]
+    assert sum(isinstance(each, IngestStarted) for each in events) == 3
+    assert [each.reason for each in events if isinstance(each, IngestStopped)] == ["lost", "cut"]
+    assert len({each.lease for each in events}) == 2
+    assert key.partition("_")[2] not in str(events)
 
 
 async def test_a_stream_is_broadcast_by_a_worker_that_is_killed_once(own_nats_server: NatsServer, tmp_path: Path) -> None:
@@ -107,5 +123,6 @@ async def test_a_stream_is_broadcast_by_a_worker_that_is_killed_once(own_nats_se
                 assert "ended" in (await encoder.finished(5))[1]
             os.kill(worker.pid, signal.SIGTERM)
             assert worker.wait() == 0
+        await check_told(b, key)
     assert key.partition("_")[2] not in worker.text
     assert "publishing" in worker.text

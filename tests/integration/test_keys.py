@@ -1,10 +1,12 @@
 """Stream keys and video states over the real records: what the media worker asks and tells."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
 
+from schemas import subjects
 from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
@@ -114,6 +116,24 @@ async def test_the_record_follows_the_video(b: Broker) -> None:
     before = await b.records.get(stream_id)
     await registry.video(stream_id, "live", ["720p"])
     assert before == await b.records.get(stream_id)
+
+
+async def test_a_transition_is_told_once_whoever_writes_meanwhile(b: Broker) -> None:
+    """Two workers and a creator write one record at the same moment: one `live`, one `interrupted`, on the live log."""
+    key = await stream(b)
+    stream_id = key.partition("_")[0]
+    workers = [keys(b), keys(b)]
+
+    async def title(text: str) -> None:
+        await b.records.change(stream_id, lambda old: msgspec.structs.replace(old, title=text, change="settings"))
+
+    for state in ("live", "interrupted"):
+        tells = [each.video(stream_id, state, ["720p"]) for each in workers]
+        await asyncio.gather(*tells, *(title(f"{state} {n}") for n in range(3)))
+        await asyncio.gather(*(each.video(stream_id, state, ["720p"]) for each in workers))
+    found = await b.reader.follow_from("LIVE_0", subjects.live(0, stream_id), 0)
+    types = [msgspec.json.decode(each.payload)["type"] for each in found]
+    assert (types.count("live"), types.count("interrupted"), types.count("settings")) == (1, 1, 6)
 
 
 async def test_an_ended_stream_is_left_alone(b: Broker) -> None:

@@ -175,6 +175,7 @@ export interface Stream {
   thumbnail_url: string | null;
   settings: StreamSettings;
   last_seq: number;
+  ingest?: StreamIngest | null;
 }
 
 export interface Broadcaster {
@@ -191,6 +192,24 @@ export interface StreamSettings {
   banned_words?: string[];
 }
 
+export interface StreamIngest {
+  state: "away" | "publishing";
+  encoder?: string | null;
+  transport?: "rtmp" | "rtmps";
+  codecs?: string | null;
+  width?: number | null;
+  height?: number | null;
+  frame_rate?: number | null;
+  bit_rate?: number | null;
+  warnings: Warned[];
+  at: string;
+}
+
+export interface Warned {
+  about: "bit_rate" | "codec" | "keyframes";
+  text: string;
+}
+
 export interface NewStream {
   title: string;
   description?: string;
@@ -201,6 +220,7 @@ export interface NewStream {
 export interface StartedStream {
   stream_id: string;
   rtmp_url: string;
+  rtmps_url: string | null;
   stream_key: string;
   status: "ended" | "live" | "scheduled";
   video: "ended" | "interrupted" | "live" | "waiting";
@@ -247,6 +267,7 @@ export interface NewKey {
   stream_id: string;
   stream_key: string;
   rtmp_url: string;
+  rtmps_url: string | null;
 }
 
 export interface Ticket {

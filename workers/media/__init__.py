@@ -16,12 +16,18 @@ lower renditions the same way. All parts go through one `Run` into the stream's 
     broadcast.py    one stream's video: publisher, generation, restarts, state
     compatible.py   a stream that few players can play waits for its H.264
     report.py       the stream's record follows the state
+    chronicle.py    one stream's events, with who, when and the media clock
+    journal.py      where events are told (the contract)
+    ledger.py       the same, written to the log MEDIA
+    metadata.py     what an encoder says of itself
+    punctuality.py  late frames, late parts, and the delay of parts
     feed.py         where generations begin and clocks break
     timeline.py     the encoder's clock against ours: EXT-X-PROGRAM-DATE-TIME
     flv.py          FLV tags, and the set-up a decoder needs first
     flvreader.py    the FLV that ffmpeg writes
     generation.py   passthrough and transcoded renditions, begun at one keyframe
     transcoding.py  one ffmpeg for all lower renditions, supervised
+    speed.py        how fast ffmpeg is, for its supervision and for the metrics
     ffmpeg.py       one process: bounded input, a pipe per rendition, dies with us
     command.py      its command line
     ladder.py       which lower renditions, by source and processor

@@ -12,16 +12,24 @@ from msgspec import Struct
 
 from infra.clock import Clock
 from infra.telemetry import logs, metrics
+from schemas.media import About, DropReason, MediaClock
+from schemas.times import rfc3339
+from workers.media import metadata
+from workers.media.chronicle import Chronicle, Where
 from workers.media.compatible import Compatible
 from workers.media.feed import Feed, Move
 from workers.media.filing import Filing
-from workers.media.flv import AVC, Tag
+from workers.media.flv import AUDIO, AVC, SCRIPT, VIDEO, Tag
 from workers.media.generation import Generation
-from workers.media.ladder import Budget
+from workers.media.journal import Journal
+from workers.media.ladder import Budget, rungs
 from workers.media.ownership import Lease
 from workers.media.publication import SOURCE, Publication
-from workers.media.publisher import Publisher
+from workers.media.publisher import LOST, Leaving, Publisher
 from workers.media.report import Report
+
+#: Script tags that are read of one encoder: the first has its name, and reading one takes up to a millisecond.
+MOST_SCRIPTS = 8
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -42,37 +50,62 @@ class Broadcast:
     """Used from the event loop only. `take` never blocks: a slow disk or ffmpeg costs its rendition, not reading."""
 
     def __init__(
-        self, *, folder: Path, report: Report, clock: Clock, budget: Budget, terms: Terms, forsaken: Callable[[], None]
+        self,
+        *,
+        folder: Path,
+        report: Report,
+        journal: Journal,
+        clock: Clock,
+        budget: Budget,
+        terms: Terms,
+        forsaken: Callable[[], None],
     ) -> None:
         """*forsaken* is called when no publisher came back within the grace period."""
         self.ended = False
         self.publisher: Publisher | None = None
         self.generation: Generation | None = None
         self.lease: Lease | None = None
-        self.filing = Filing(lambda: self.lease is not None and self.lease.held, self._unwritable)
+        self.filing = Filing(lambda: self.owned, self._unwritable)
         self.publication = Publication(folder, clock, self.filing, terms.part_ms)
+        self.chronicle = Chronicle(journal, folder.name, clock, self._where)
         self._report = report
         self._clock = clock
         self._budget = budget
         self._terms = terms
         self._forsaken = forsaken
         self._paid = 0.0
+        self._media: MediaClock | None = None
         self._feed = Feed()
+        self._scripts = 0
         self._fresh: set[str] = set()
         self._compatible = Compatible(AVC, ())
         self._timers: list[asyncio.TimerHandle] = []
         self._log = logs.get(__name__).bind(stream_id=folder.name)
 
+    @property
+    def owned(self) -> bool:
+        """Whether anything may be written of the stream now."""
+        return self.lease is not None and self.lease.held
+
+    @property
+    def tells(self) -> bool:
+        """Whether the stream's record may be told its video's state; that it has ended tells nobody anything wrong."""
+        return self.owned or self.ended
+
     def attach(self, publisher: Publisher) -> None:
         """*publisher* sends from now on; one that was there is cut: its half-open past must not lock an encoder out."""
         if self.publisher is not None:
-            self.publisher.cut("Another encoder publishes with this key.")
+            reason = "Another encoder publishes with this key."
+            self.publisher.cut(reason)
             self._put_down()
+            self.chronicle.stopped("replaced", reason)
         self._cancel_timers()
         self.publication.outdate()
         self.publisher = publisher
         self._feed = Feed()
+        self._scripts = 0
         self._log.info("publishing", peer=publisher.peer)
+        self.chronicle.started(publisher)
 
     def take(self, publisher: Publisher, tag: Tag) -> None:
         """One tag from *publisher*; ignored when it is no longer the one.
@@ -90,17 +123,26 @@ class Broadcast:
             case Move.STOP if self.generation is not None:
                 self._log.info("the encoder's clock jumped", timestamp_ms=tag.timestamp)
                 self._put_down()
-            case _:
-                pass
+            case _ if tag.type == SCRIPT and self._scripts < MOST_SCRIPTS:
+                self._scripts += 1
+                self.chronicle.named(*metadata.read(tag.payload))
+            case _ if tag.type in (AUDIO, VIDEO) and not tag.is_header:
+                metrics.INGEST_DROPPED.inc()
 
-    def leave(self, publisher: Publisher) -> None:
+    def warned(self, publisher: Publisher, about: About, text: str) -> None:
+        """*publisher* was told what to set otherwise."""
+        if publisher is self.publisher:
+            self.chronicle.warned(about, text)
+
+    def leave(self, publisher: Publisher, leaving: Leaving = LOST) -> None:
         """*publisher*'s connection is gone."""
         if publisher is not self.publisher:
             return
         # A broadcast shorter than what is held back at first is seen here.
         self._put_down()
         self.publisher = None
-        self._log.info("publisher gone", peer=publisher.peer)
+        self._log.info("publisher gone", peer=publisher.peer, reason=leaving.reason)
+        self.chronicle.stopped(*leaving)
         loop = asyncio.get_running_loop()
         self._timers = [
             loop.call_later(self._terms.interrupt_s, self._interrupted),
@@ -112,7 +154,7 @@ class Broadcast:
         publisher = self.publisher
         if publisher is not None:
             publisher.cut(reason)
-            self.leave(publisher)
+            self.leave(publisher, Leaving("cut", reason))
 
     async def end(self) -> None:
         """The stream is over: publish what there is, close the playlists for good, say so."""
@@ -140,11 +182,21 @@ class Broadcast:
         self.ended = True
         self.cut("Another server took this stream over; publish again.")
         self._cancel_timers()
+        self._report.forget()
+
+    def forsake(self) -> None:
+        """No publisher came back, and the lease goes: who looks after streams without an owner tells what was not told yet."""
+        self._report.forget()
 
     async def quiet(self) -> None:
         """Wait until everything taken so far is made or lost."""
         if self.generation is not None:
             await self.generation.finished()
+
+    def began(self, generation: Generation, discontinuity: int, msn: int) -> None:
+        """As `generation.Listener`."""
+        if generation is self.generation:
+            self.chronicle.began(discontinuity, msn, self.publication.target or 0, generation.names())
 
     def published(self, generation: Generation, name: str) -> None:
         """A segment can be fetched: the first ones of a generation change what viewers are told."""
@@ -155,15 +207,28 @@ class Broadcast:
         self._compatible.published(name)
         if name in self._fresh and waited == self._compatible.waits:
             return
+        if name not in self._fresh:
+            self.chronicle.ready(self.publication.variant(name), passed_through=name == SOURCE)
         if name == SOURCE and name not in self._fresh:
             self.publication.keep_only(generation.names())
         self._fresh.add(name)
         self._tell()
 
-    def dropped(self, generation: Generation) -> None:
+    def died(self, generation: Generation, cause: str, again_in_s: float | None) -> None:
+        """As `generation.Listener`."""
+        if generation is self.generation:
+            self.chronicle.died(cause, again_in_s)
+
+    def restarted(self, generation: Generation) -> None:
+        """As `generation.Listener`."""
+        if generation is self.generation:
+            self.chronicle.restarted()
+
+    def dropped(self, generation: Generation, name: str, reason: DropReason) -> None:
         """A rendition is not made any more."""
         if generation is not self.generation:
             return
+        self.chronicle.dropped(name, reason)
         self._fresh &= set(generation.names())
         self.publication.keep_only(generation.names())
         self._advise(generation.heights())
@@ -177,11 +242,12 @@ class Broadcast:
     def _advise(self, heights: Sequence[int]) -> None:
         advice = self._compatible.only(heights)
         if advice is not None and self.publisher is not None:
-            self.publisher.warn(advice)
+            self.publisher.warn("codec", advice)
 
     def _begin(self, tag: Tag) -> None:
         previous = self.generation
         self._put_down()
+        self._where()
         self._fresh = set()
         generation = Generation(
             number=self.publication.next_generation(self.lease.generation if self.lease is not None else 0),
@@ -192,7 +258,13 @@ class Broadcast:
             clock=self._clock,
         )
         height, codec = generation.begin(self._feed.preamble), self._feed.preamble.codec
+        if generation.setup is not None:
+            picture = generation.setup.picture
+            self.chronicle.sends(generation.setup.codecs, picture.width if picture else 0, height)
         heights, self._paid = self._budget.choose(height, self._terms.heights, codec)
+        for left in rungs(height, self._terms.heights):
+            if left not in heights:
+                self.chronicle.dropped(f"{left}p", "budget")
         self._compatible = Compatible(codec, heights)
         self.publication.hold(held=self._compatible.waits)
         self._advise(heights)
@@ -208,6 +280,15 @@ class Broadcast:
             self.generation.finish()
         self._budget.give(self._paid)
         self._paid = 0.0
+
+    def _where(self) -> Where:
+        """Of what happens now. The media clock tells what can be fetched: before a run is shown, the last one's."""
+        run = self.generation.run if self.generation is not None else None
+        if run is not None and run.reached_ms is not None:
+            self._media = MediaClock(program_date_time=rfc3339(run.date_ms(run.reached_ms)), media_ms=run.reached_ms)
+        elif self._media is None and (end_ms := self.publication.end_ms()):
+            self._media = MediaClock(program_date_time=rfc3339(end_ms), media_ms=None)
+        return Where(self.lease.generation if self.lease is not None else 0, self.publication.generation, self._media)
 
     def _unwritable(self, error: OSError) -> None:
         self._log.error("the media folder cannot be written; make room or set OVATION_MEDIA_URL", error=str(error))

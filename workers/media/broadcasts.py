@@ -12,6 +12,7 @@ from infra.telemetry import logs
 from schemas.streamid import is_stream_id
 from workers.media.broadcast import Broadcast, Terms
 from workers.media.filing import Filing
+from workers.media.journal import Journal
 from workers.media.ladder import Budget
 from workers.media.ownership import Ownership
 from workers.media.publication import Publication
@@ -34,6 +35,7 @@ class Broadcasts:
         *,
         registry: BroadcastRegistry,
         ownership: Ownership,
+        journal: Journal,
         folder: Path,
         clock: Clock,
         budget: Budget,
@@ -41,6 +43,7 @@ class Broadcasts:
     ) -> None:
         self._registry = registry
         self._ownership = ownership
+        self._journal = journal
         self._folder = folder
         self._clock = clock
         self._budget = budget
@@ -79,7 +82,8 @@ class Broadcasts:
         if stream_id not in self._broadcasts:
             broadcast = Broadcast(
                 folder=self._folder / stream_id,
-                report=Report(self._registry, stream_id),
+                report=Report(self._registry, stream_id, lambda: broadcast.tells),
+                journal=self._journal,
                 clock=self._clock,
                 budget=self._budget,
                 terms=self._terms,
@@ -116,6 +120,7 @@ class Broadcasts:
         """The encoder did not come back in time: its stream goes on from the folder when it does."""
         if self._broadcasts.get(stream_id) is broadcast and stream_id not in self._ending:
             self._forget(stream_id)
+            broadcast.forsake()
             if broadcast.lease is not None:
                 task = asyncio.create_task(broadcast.lease.release())
                 self._releasing.add(task)

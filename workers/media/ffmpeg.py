@@ -9,6 +9,8 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from infra.telemetry import metrics
+
 #: Bytes waiting for ffmpeg. 8 MB are 16 s of a 4 Mbit/s stream; past it ffmpeg hangs and is started anew.
 MAX_QUEUED = 8 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -48,6 +50,13 @@ class Ffmpeg:
     def pid(self) -> int | None:
         """The process, once started."""
         return self._process.pid if self._process else None
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for it."""
+        if self._process is None:
+            return self._queued
+        return self._process.stdin.transport.get_write_buffer_size() if self._process.stdin is not None else 0
 
     async def run(
         self, command: Callable[[Sequence[int]], Sequence[str]], takers: Sequence[Callable[[bytes], None]], niceness: int = 0
@@ -130,6 +139,7 @@ class Ffmpeg:
             return
         self._queued += len(data)
         if self._queued > MAX_QUEUED:
+            metrics.MEDIA_DROPS.labels("ffmpeg").inc(not self._reason)
             self._reason = self._reason or "it was not started in time"
             return
         self._early.append(data)
@@ -139,6 +149,7 @@ class Ffmpeg:
         if process is None or process.stdin is None or process.returncode is not None or process.stdin.is_closing():
             return
         if process.stdin.transport.get_write_buffer_size() + len(data) > MAX_QUEUED:
+            metrics.MEDIA_DROPS.labels("ffmpeg").inc(not self._reason)
             self.kill(f"it left {MAX_QUEUED} bytes unread")
             return
         process.stdin.write(data)

@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from infra.telemetry import metrics
+
 #: Writes that may wait. One stream makes some six per second: past it the disk has hung for half a minute.
 MOST = 200
 
@@ -24,6 +26,7 @@ class Filing:
             self._fail(OSError("the disk does not keep up"))
             return
         self._waiting.append(job)
+        metrics.MEDIA_QUEUED.labels("files").inc()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
@@ -35,13 +38,21 @@ class Filing:
     async def _run(self) -> None:
         while self._waiting:
             if not self._may_write():
-                self._waiting.clear()
+                self._give_up()
                 return
+            job = self._waiting.popleft()
+            metrics.MEDIA_QUEUED.labels("files").dec()
             try:
-                await asyncio.to_thread(self._waiting.popleft())
+                await asyncio.to_thread(job)
             except OSError as error:
                 self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        self._waiting.clear()
+        metrics.MEDIA_DROPS.labels("files").inc()
+        self._give_up()
         self._failed(error)
+
+    def _give_up(self) -> None:
+        metrics.MEDIA_QUEUED.labels("files").dec(len(self._waiting))
+        metrics.MEDIA_DROPS.labels("files").inc(len(self._waiting))
+        self._waiting.clear()

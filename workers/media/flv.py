@@ -104,6 +104,11 @@ class Preamble:
         """Whether there is set-up for audio (8) or video (9)."""
         return kind in self._tags
 
+    def metadata(self) -> bytes:
+        """The body of the newest script tag; empty when there was none."""
+        tag = self._tags.get(SCRIPT)
+        return b"" if tag is None else tag.payload
+
     def header(self, kind: int) -> bytes | None:
         """The decoder's set-up for audio (8) or video (9), without what FLV puts before it."""
         tag = self._tags.get(kind)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from infra.clock import Clock
+from schemas.media import DropReason
 from workers.media.cmaf.edges import Marks, RungEdges, SourceEdges
 from workers.media.cmaf.setup import Setup
-from workers.media.cmaf.writer import Writer
+from workers.media.cmaf.writer import Part, Writer
 from workers.media.flv import AUDIO, VIDEO, Preamble, Tag, Unsupported
 from workers.media.publication import SOURCE, Publication
+from workers.media.punctuality import Punctuality
 from workers.media.run import Run
 from workers.media.timeline import Timeline
 from workers.media.transcoding import Transcoding
@@ -25,11 +27,20 @@ _SOUNDS = 1000
 class Listener(Protocol):
     """What a generation tells its broadcast."""
 
+    def began(self, generation: "Generation", discontinuity: int, msn: int) -> None:
+        """Its first part is about to be seen, in segment *msn*."""
+
     def published(self, generation: "Generation", name: str) -> None:
         """A new segment of rendition *name* can be fetched."""
 
-    def dropped(self, generation: "Generation") -> None:
-        """A rendition is not made any more."""
+    def dropped(self, generation: "Generation", name: str, reason: DropReason) -> None:
+        """Rendition *name* is not made any more."""
+
+    def died(self, generation: "Generation", cause: str, again_in_s: float | None) -> None:
+        """The transcoder is gone; it is started again in *again_in_s*, if at all."""
+
+    def restarted(self, generation: "Generation") -> None:
+        """A transcoder that died makes pictures again."""
 
 
 class Rung:
@@ -47,7 +58,8 @@ class Generation:
         self, *, number: int, publication: Publication, timeline: Timeline, listener: Listener, ffmpeg: Path, clock: Clock
     ) -> None:
         self.number = number
-        self.run = Run(number, publication, timeline, self._published)
+        self.setup: Setup | None = None
+        self.run = Run(number, publication, timeline, self._published, began=self._began, shown=self._shown)
         self.transcoding: Transcoding | None = None
         self._publication = publication
         self._listener = listener
@@ -55,6 +67,8 @@ class Generation:
         self._clock = clock
         self._marks = Marks()
         self._source: Writer | None = None
+        self._punctuality = Punctuality(VIDEO)
+        self._died = False
         self._rungs: dict[int, Rung] = {}
         self._aac: bytes | None = None
         self._sounds: deque[Tag] = deque(maxlen=_SOUNDS)
@@ -72,6 +86,8 @@ class Generation:
             msg = f"The server cannot read this video: {error}."
             raise Unsupported(msg) from error
         pictured = setup.picture is not None
+        self._punctuality = Punctuality(VIDEO if pictured else AUDIO)
+        self.setup = setup
         edges = SourceEdges(self._marks, self._publication.pace, self._publication.longest_ms, pictured=pictured)
         self._source = Writer(setup, edges)
         self._publication.describe(SOURCE, self.number, setup)
@@ -90,6 +106,7 @@ class Generation:
         if self._source is None:
             return
         before = self._marks.newest
+        self._punctuality.arrived(tag, self._clock.monotonic())
         for part in self._source.take(tag):
             self.run.take(SOURCE, part)
         if self.transcoding is None:
@@ -127,6 +144,9 @@ class Generation:
 
     def begun(self, height: int) -> None:
         """As `transcoding.Taker`."""
+        if self._died:
+            self._died = False
+            self._listener.restarted(self)
         if height in self._rungs:
             self._rungs[height].writer = None
             self.run.down[self._rungs[height].name] = False
@@ -146,29 +166,37 @@ class Generation:
             for part in rung.writer.take(tag):
                 self.run.take(rung.name, part)
 
-    def lost(self) -> None:
+    def lost(self, cause: str, again_in_s: float | None) -> None:
         """As `transcoding.Taker`."""
+        self._died = True
         for rung in self._rungs.values():
             rung.writer = None
             self.run.down[rung.name] = True
+        self._listener.died(self, cause, again_in_s)
 
     def ended(self) -> None:
         """As `transcoding.Taker`."""
         for rung in self._rungs.values():
             self._flush(rung)
 
-    def dropped(self, height: int) -> None:
+    def dropped(self, height: int, reason: DropReason) -> None:
         """As `transcoding.Taker`."""
         rung = self._rungs.pop(height, None)
         if rung is not None:
             self.run.down.pop(rung.name, None)
-            self._listener.dropped(self)
+            self._listener.dropped(self, rung.name, reason)
 
     def _flush(self, rung: Rung) -> None:
         if rung.writer is not None:
             writer, rung.writer = rung.writer, None
             for part in writer.flush():
                 self.run.take(rung.name, part)
+
+    def _began(self, discontinuity: int, msn: int) -> None:
+        self._listener.began(self, discontinuity, msn)
+
+    def _shown(self, name: str, part: Part) -> None:
+        self._punctuality.shown(name, part, self._clock.monotonic())
 
     def _published(self, name: str) -> None:
         self._listener.published(self, name)

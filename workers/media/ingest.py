@@ -12,6 +12,7 @@ from infra.telemetry import logs
 from workers.media.broadcast import Terms
 from workers.media.broadcasts import Broadcasts
 from workers.media.command import find_ffmpeg
+from workers.media.journal import Journal, Unkept
 from workers.media.ladder import Budget
 from workers.media.origin import Origin
 from workers.media.ownership import Alone, Ownership
@@ -29,6 +30,7 @@ async def run(
     *,
     ownership: Ownership | None = None,
     home: ObjectStore | None = None,  # noqa: ARG001 - what is recorded goes there
+    journal: Journal | None = None,
     serve: Callable[[Origin], None] = lambda _: None,
 ) -> None:
     """Take broadcasts until *stopping* is set; *ready* is called once encoders can connect, *serve* with what players get.
@@ -48,6 +50,7 @@ async def run(
     broadcasts = Broadcasts(
         registry=registry,
         ownership=ownership or Alone(),
+        journal=journal or Unkept(),
         folder=folder,
         clock=clock,
         budget=Budget(settings.transcode_cores),

@@ -18,6 +18,7 @@ from workers.media.cmaf.setup import Setup
 from workers.media.cmaf.writer import Part
 from workers.media.filing import Filing
 from workers.media.m3u8 import Live
+from workers.media.master import Variant
 from workers.media.playlist import Entry, Playlist
 from workers.media.rendition import Rendition
 from workers.media.shelf import Shelf, init_uri, segment_uri, write
@@ -238,6 +239,10 @@ class Publication:
         if self._held and [each.name for each in listed] == [SOURCE]:
             return None
         return master.render(listed).encode() if listed else None
+
+    def variant(self, name: str) -> Variant:
+        """What is known of the rendition *name*, which was described."""
+        return self._variants[name]
 
     def qualities(self, names: Iterable[str]) -> list[str]:
         """What people call the renditions *names*, highest first, each once."""

@@ -1,7 +1,7 @@
 """The stream's record follows the video: the newest state is written until it is written."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from infra.errors import Unavailable
 from infra.telemetry import logs
@@ -14,11 +14,13 @@ _MOST_S = 8.0
 class Report:
     """Holds one state, the newest: what was wanted in between while the registry was away is of no use to anybody."""
 
-    def __init__(self, registry: BroadcastRegistry, stream_id: str) -> None:
+    def __init__(self, registry: BroadcastRegistry, stream_id: str, owned: Callable[[], bool] = lambda: True) -> None:
+        """*owned* is asked before each write: a worker that was paused must not tell of what another one has by then."""
         self._registry = registry
         self._stream_id = stream_id
         self._wanted: tuple[VideoState, tuple[str, ...]] | None = None
         self._written: tuple[VideoState, tuple[str, ...]] | None = None
+        self._owned = owned
         self._task: asyncio.Task[None] | None = None
         self._log = logs.get(__name__).bind(stream_id=stream_id)
 
@@ -33,6 +35,10 @@ class Report:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write(), name=f"report {self._stream_id}")
 
+    def forget(self) -> None:
+        """The stream is another worker's: nothing more is written."""
+        self._wanted = None
+
     async def settled(self) -> None:
         """Wait until the newest state is written."""
         if self._task is not None:
@@ -42,6 +48,10 @@ class Report:
         wait = _FIRST_S
         while self._wanted is not None and self._wanted != self._written:
             wanted = self._wanted
+            if not self._owned():
+                # While the broker is away nobody knows; then it is ours again, or `forget` is called.
+                await asyncio.sleep(wait)
+                continue
             try:
                 await self._registry.video(self._stream_id, *wanted)
             except Unavailable as error:

@@ -21,14 +21,29 @@ _DATES = 64
 class Run:
     """Renditions hand in their parts; the passthrough's come first."""
 
-    def __init__(self, number: int, publication: Publication, timeline: Timeline, published: Callable[[str], None]) -> None:
-        """*number* is the generation; *published* is told the rendition after each complete segment."""
+    def __init__(
+        self,
+        number: int,
+        publication: Publication,
+        timeline: Timeline,
+        published: Callable[[str], None],
+        *,
+        began: Callable[[int, int], None] = lambda _discontinuity, _msn: None,
+        shown: Callable[[str, Part], None] = lambda _name, _part: None,
+    ) -> None:
+        """*number* is the generation; *published* is told the rendition after each complete segment.
+
+        *began* is told the discontinuity and the first segment's number before anything can be fetched, *shown* the rendition
+        and the part after each.
+        """
         self.number = number
         #: Transcoded renditions that are made now -> whether nothing comes of them at the moment.
         self.down: dict[str, bool] = {}
         self._publication = publication
         self._timeline = timeline
         self._published = published
+        self._began = began
+        self._shown = shown
         self._held: list[tuple[str, Part]] = []
         self._base: int | None = None
         self._discontinuity = 0
@@ -37,11 +52,17 @@ class Run:
         self._closed_ms = 0
         self._segment_ms = 0
         self._longest_ms = 0
+        #: Where the passthrough can be fetched up to, on the encoder's clock.
+        self.reached_ms: int | None = None
 
     @property
     def shown(self) -> bool:
         """Whether players see it."""
         return self._base is not None
+
+    def date_ms(self, media_ms: int) -> int:
+        """The EXT-X-PROGRAM-DATE-TIME of *media_ms*, on the encoder's clock; fixed once it is shown."""
+        return self._timeline.date_ms(media_ms)
 
     def take(self, name: str, part: Part) -> None:
         """One part of rendition *name*, in order."""
@@ -76,6 +97,8 @@ class Run:
     def _release(self) -> None:
         self._timeline.freeze(self._held[0][1].start_ms, self._publication.end_ms())
         self._discontinuity, self._base = self._publication.begin(self._longest_ms)
+        self.reached_ms = self._held[0][1].start_ms
+        self._began(self._discontinuity, self._base)
         held, self._held = self._held, []
         for name, part in held:
             self._show(name, part, self._base)
@@ -92,6 +115,9 @@ class Run:
         apart = part.opens and abs(part.start_ms - start_ms) > NEAR_MS
         date_ms = self._timeline.date_ms(part.start_ms if apart else start_ms)
         complete = self._publication.add(name, self.number, msn, part, date_ms, self._discontinuity)
+        if name == SOURCE:
+            self.reached_ms = round(part.start_ms + part.duration_ms)
+        self._shown(name, part)
         if not complete:
             return
         if name == SOURCE:

@@ -10,11 +10,13 @@ from typing import Protocol
 
 from infra.clock import Clock
 from infra.telemetry import logs, metrics
+from schemas.media import DropReason
 from workers.media import command
 from workers.media.ffmpeg import Ffmpeg, FfmpegFailed
 from workers.media.flv import VIDEO, Preamble, Tag, enhanced
 from workers.media.flvreader import FlvReader
 from workers.media.patience import Patience
+from workers.media.speed import Speed
 
 #: Starts in a row that may fail; after that the stream is passed through only.
 ATTEMPTS = 6
@@ -37,13 +39,13 @@ class Taker(Protocol):
     def transcoded(self, height: int, tag: Tag) -> None:
         """The next tag of *height*."""
 
-    def lost(self) -> None:
-        """The ffmpeg is gone; nothing comes until `begun`."""
+    def lost(self, cause: str, again_in_s: float | None) -> None:
+        """The ffmpeg is gone, why in *cause*; nothing comes until `begun`. *again_in_s*: when it is tried again, if it is."""
 
     def ended(self) -> None:
         """The ffmpeg has finished all it was given; nothing more comes."""
 
-    def dropped(self, height: int) -> None:
+    def dropped(self, height: int, reason: DropReason) -> None:
         """*height* is not made any more in this run."""
 
 
@@ -73,7 +75,8 @@ class Transcoding:
         self._not_before = 0.0
         self._began = 0.0
         self._in_step = 0.0
-        self._produced_ms = 0
+        self._speed: Speed | None = None
+        self._queued = 0
         self._slow = False
         self._finishing = False
         self._log = logs.get(__name__)
@@ -113,21 +116,22 @@ class Transcoding:
     def _start(self, tag: Tag) -> None:
         process = self._process = Ffmpeg()
         self._began = self._in_step = self._clock.monotonic()
-        self._produced_ms = tag.timestamp
+        speed = self._speed = Speed(self._heights, tag.timestamp, self._began)
         self._slow = False
         opening = self._preamble.encode(tag.timestamp, VIDEO)
         process.write(opening)
         # Told of pictures alone, ffmpeg would read all it may (40 s of a thin stream) in hope of more.
-        self._task = asyncio.create_task(self._run(process, list(self._heights), len(opening) + len(enhanced(tag).encode())))
+        probe = len(opening) + len(enhanced(tag).encode())
+        self._task = asyncio.create_task(self._run(process, speed, list(self._heights), probe))
 
-    async def _run(self, process: Ffmpeg, heights: Sequence[int], probe: int) -> None:
+    async def _run(self, process: Ffmpeg, speed: Speed, heights: Sequence[int], probe: int) -> None:
         if self._after is not None:
             await self._after.finished()
             self._after = None
         try:
             await process.run(
                 lambda descriptors: command.transcode(self._ffmpeg, list(zip(heights, descriptors, strict=True)), probe),
-                [self._taker_of(height) for height in heights],
+                [self._taker_of(height, speed) for height in heights],
                 NICENESS,
             )
         except FfmpegFailed as error:
@@ -136,8 +140,14 @@ class Transcoding:
         else:
             self._process = None
             self._taker.ended()
+        finally:
+            self._tell_queued(0)
 
-    def _taker_of(self, height: int) -> Callable[[bytes], None]:
+    def _tell_queued(self, size: int) -> None:
+        metrics.MEDIA_QUEUED.labels("ffmpeg").inc(size - self._queued)
+        self._queued = size
+
+    def _taker_of(self, height: int, speed: Speed) -> Callable[[bytes], None]:
         reader, begun = FlvReader(), False
 
         def take(data: bytes) -> None:
@@ -147,36 +157,42 @@ class Transcoding:
                     begun = True
                     self._taker.begun(height)
                 if tag.type == VIDEO:
-                    self._produced_ms = max(self._produced_ms, tag.timestamp)
+                    speed.made(height, tag.timestamp)
                     self._taker.transcoded(height, tag)
 
         return take
 
     def _watch(self, fed_ms: int) -> None:
         now = self._clock.monotonic()
-        if fed_ms - self._produced_ms <= BEHIND_MS:
+        process, speed = self._process, self._speed
+        if process is None or speed is None:
+            return
+        if speed.measure(fed_ms, now):
+            self._tell_queued(process.queued)
+        if speed.behind_ms(fed_ms) <= BEHIND_MS:
             self._in_step = now
-        elif now - self._in_step > BEHIND_S and self._process is not None:
-            self._slow = self._produced_ms > 0
-            self._process.kill(f"it was {BEHIND_MS} ms behind for {BEHIND_S} s")
+        elif now - self._in_step > BEHIND_S:
+            self._slow = speed.produced_ms > 0
+            process.kill(f"it was {BEHIND_MS} ms behind for {BEHIND_S} s")
 
     def _failed(self, cause: str) -> None:
-        self._taker.lost()
         if self._finishing:
+            self._taker.lost(cause, None)
             self._log.warning("ffmpeg failed while finishing", error=cause)
             return
         delay = self._patience.delay(self._clock.monotonic() - self._began)
         metrics.FFMPEG_RESTARTS.inc()
+        self._taker.lost(cause, delay)
         self._log.warning("ffmpeg failed", error=cause, again_in_s=delay, slow=self._slow)
         if self._slow:
-            self._drop(self._heights[:1])
+            self._drop(self._heights[:1], "slow")
         elif delay is None:
             self._log.error("the transcoder keeps failing; passing through only until the encoder returns")
-            self._drop(list(self._heights))
+            self._drop(list(self._heights), "failing")
         self._not_before = self._clock.monotonic() + (delay or 0.0)
 
-    def _drop(self, heights: Sequence[int]) -> None:
+    def _drop(self, heights: Sequence[int], reason: DropReason) -> None:
         for height in heights:
             self._heights.remove(height)
             self._log.warning("a quality is not made any more", height=height)
-            self._taker.dropped(height)
+            self._taker.dropped(height, reason)

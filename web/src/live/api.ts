@@ -76,6 +76,8 @@ function credential(as: Session | null = session()): Record<string, string> {
 
 export const liveStreams = () => call<{ streams: Stream[] }>("GET", "/streams?status=live&limit=50");
 export const stream = (id: string) => call<Stream>("GET", `/streams/${id}`, undefined, credential());
+export const ingest = async (id: string) =>
+  (await call<Stream>("GET", `/streams/${id}`, undefined, credential())).ingest ?? null;
 export const start = (title: string, privacy: Privacy) =>
   call<StartedStream>("POST", "/streams/start", { title, privacy }, credential());
 /** Where the video is: an address of one's own where the stream is not public, and only for a while. */

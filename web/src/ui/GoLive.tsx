@@ -54,6 +54,7 @@ export function GoLive({ close, go }: { close: () => void; go: Go }) {
         <>
           <p>In OBS, open Settings › Stream, choose “Custom…”, and paste these. Set the keyframe interval to 1 s.</p>
           <Copied label="Server" value={started.rtmp_url} />
+          {started.rtmps_url && <Copied label="Server, encrypted" value={started.rtmps_url} />}
           <Copied label="Stream key" value={started.stream_key} secret />
           <p className="muted">The key is shown only now. Whoever has it can broadcast as you.</p>
           <div className="row">

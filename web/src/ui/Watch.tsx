@@ -1,10 +1,12 @@
 import { useEffect } from "react";
 
+import * as api from "../live/api";
 import { useWatching, watch } from "../live/store";
 import type { Go } from "./App";
 import { Chat } from "./Chat";
 import { Circle, Self } from "./Circle";
 import { Header } from "./Header";
+import { Ingest } from "./Ingest";
 import { Reactions } from "./Reactions";
 import { Video } from "./Video";
 
@@ -55,6 +57,7 @@ export function Watch({ id, go }: { id: string; go: Go }) {
             <Reactions />
           </div>
           {stream && <Circle stream={stream} />}
+          {stream && api.session()?.user.id === stream.broadcaster.id && <Ingest id={id} />}
           {stream?.description && <p className="description">{stream.description}</p>}
         </section>
         <Chat />

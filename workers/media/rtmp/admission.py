@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
+from schemas.media import About
 from workers.media.flv import Tag
-from workers.media.publisher import Publisher
+from workers.media.publisher import LOST, Leaving, Publisher
 
 
 class Sink(Protocol):
@@ -16,8 +17,11 @@ class Sink(Protocol):
             flv.Unsupported: what it carries is not taken.
         """
 
-    def leave(self, publisher: Publisher) -> None:
-        """Nothing more comes from *publisher*. May be called more than once."""
+    def warned(self, publisher: Publisher, about: About, text: str) -> None:
+        """*publisher* was told *text*; nothing else follows from it."""
+
+    def leave(self, publisher: Publisher, leaving: Leaving = LOST) -> None:
+        """Nothing more comes from *publisher*. May be called more than once; the first *leaving* counts."""
 
 
 class Admission(Protocol):

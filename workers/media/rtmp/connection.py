@@ -5,9 +5,13 @@ hands and never publishes, one that publishes and stops (a laptop that was close
 completes, so that a byte now and then keeps no connection alive.
 """
 
+from typing import Literal
+
 from infra.errors import Unavailable
 from infra.telemetry import logs, metrics
+from schemas.media import About
 from workers.media.flv import Tag, Unsupported
+from workers.media.publisher import LOST, Leaving
 from workers.media.rtmp.admission import Admission, Sink
 from workers.media.rtmp.codecs import plain
 from workers.media.rtmp.errors import ProtocolError, Refused
@@ -36,6 +40,7 @@ class Connection:
         self._sink: Sink | None = None
         self._started = wire.now()
         self._over = False
+        self._leaving = LOST
         self._log = logs.get(__name__).bind(peer=wire.address)
 
     @property
@@ -43,19 +48,34 @@ class Connection:
         """The address it came from."""
         return self._wire.address
 
+    @property
+    def encoder(self) -> str:
+        """What it calls itself."""
+        return self._session.encoder
+
+    @property
+    def transport(self) -> Literal["rtmp", "rtmps"]:
+        """What it came over."""
+        return "rtmp" if self._tls is None else "rtmps"
+
     def cut(self, reason: str) -> None:
         """Say why and close, at once."""
         if not self._over:
+            self._leaving = Leaving("cut", reason)
             self._log.info("publisher cut", reason=reason)
             self._session.refuse(reason)
             self._finish()
 
-    def warn(self, advice: str) -> None:
+    def warn(self, about: About, advice: str) -> None:
         """Say what should be set otherwise; the broadcast goes on."""
-        if not self._over:
-            self._log.warning("the encoder is advised", advice=advice)
-            self._session.warn(advice)
-            self._flush()
+        if self._over:
+            return
+        self._log.warning("the encoder should be set otherwise", about=about, advice=advice)
+        metrics.ENCODER_WARNINGS.labels(about).inc()
+        self._session.warn(advice)
+        self._flush()
+        if self._sink is not None:
+            self._sink.warned(self, about, advice)
 
     async def run(self) -> None:
         """Serve the peer until either side closes."""
@@ -65,6 +85,7 @@ class Connection:
             self._complain(error)
         except TimeoutError:
             if not self._over:
+                self._leaving = Leaving("timed_out")
                 metrics.RTMP_CLOSED.labels("silent").inc()
                 self._log.info("rtmp peer silent", handshaken=self._session.handshaken, publishing=self._sink is not None)
         except OSError as error:
@@ -72,7 +93,7 @@ class Connection:
         finally:
             if self._sink is not None:
                 metrics.PUBLISHERS.dec()
-                self._sink.leave(self)
+                self._sink.leave(self, self._leaving)
             self._flush()
             self._wire.close(self._limits.close_s)
 
@@ -100,7 +121,7 @@ class Connection:
                 return False
             self._finish()
         if self._over and self._sink is not None:
-            self._sink.leave(self)
+            self._sink.leave(self, self._leaving)
         self._flush()
         self._wire.check()
         return self._tls is None or not self._tls.ended
@@ -120,7 +141,9 @@ class Connection:
         if self._sink is not None:
             count = self._session.messages - before
             metrics.INGEST_MESSAGES.inc(count)
-            self._meter.count(len(said), count, self._wire.now())
+            advice = self._meter.count(len(said), count, self._wire.now())
+            if advice is not None:
+                self.warn("bit_rate", advice)
         elif self._session.handshaken:
             self._wire.until(self._started + self._limits.publish_s)
 
@@ -132,16 +155,17 @@ class Connection:
             return
         self._meter.advance(event.timestamp, now)
         advice = self._keyframes.take(tag)
-        if advice is not None:
-            self.warn(advice)
         self._sink.take(self, tag)
+        # After the keyframe was taken: what comes before it may be seen with it only.
+        if advice is not None:
+            self.warn("keyframes", advice)
 
     async def _handle(self, event: PublishRequested | PublishEnded) -> None:
         if isinstance(event, PublishRequested):
             await self._admit(event.key)
             return
         if self._sink is not None:
-            self._sink.leave(self)
+            self._sink.leave(self, Leaving("closed"))
         self._wire.until(self._wire.now() + self._limits.close_s)
 
     async def _admit(self, key: str) -> None:
@@ -184,6 +208,7 @@ class Connection:
         self._wire.end(self._limits.close_s)
 
     def _complain(self, error: ProtocolError) -> None:
+        self._leaving = Leaving("cut", str(error))
         metrics.RTMP_CLOSED.labels("protocol").inc()
         self._log.info("rtmp peer refused", error=str(error))
 

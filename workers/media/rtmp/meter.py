@@ -1,10 +1,13 @@
-"""What one publisher sends, against what it may: bits, messages and the pace of its clock. Pure; the time comes in."""
+"""What one publisher sends, against what it may: bits, messages and the pace of its clock. The time comes in."""
 
+from infra.telemetry import metrics
 from workers.media.rtmp.errors import Refused
 from workers.media.rtmp.limits import Limits
 
 #: A step of the media clock above this is a jump and no progress.
 _JUMP_MS = 5000
+#: Of the bit rate that is taken: above it over a whole window, the broadcaster is told before it is cut.
+_NEAR = 0.8
 
 
 class Meter:
@@ -18,16 +21,20 @@ class Meter:
         self._paced_since = now
         self._gained_ms = 0
         self._last_ms: int | None = None
+        self._warned = False
 
-    def count(self, size: int, messages: int, now: float) -> None:
+    def count(self, size: int, messages: int, now: float) -> str | None:
         """*size* bytes arrived at *now* (monotonic seconds) and *messages* were whole.
+
+        Returns what to tell the broadcaster, once, when it is near to what is taken.
 
         Raises:
             Refused: it is more than is taken.
         """
         limits = self._limits
-        elapsed = now - self._since
+        elapsed, advice = now - self._since, None
         if elapsed >= limits.rate_s:
+            advice = self._measure(self._bytes * 8 / elapsed)
             self._since, self._bytes, self._messages, elapsed = now, 0, 0, 0.0
         self._bytes += size
         self._messages += messages
@@ -41,6 +48,18 @@ class Meter:
         if self._messages > limits.messages * limits.rate_s:
             msg = f"The encoder sends more than {limits.messages} messages per second, which no broadcast needs."
             raise Refused("messages", msg)
+        return advice
+
+    def _measure(self, rate: float) -> str | None:
+        metrics.INGEST_RATE.observe(rate / 1e6)
+        most = self._limits.bit_rate
+        if self._warned or rate <= most * _NEAR:
+            return None
+        self._warned = True
+        return (
+            f"The encoder sends {rate / 1e6:.1f} Mbit/s; above {most / 1e6:g} this server ends the broadcast. "
+            "Lower the bit rate in the encoder."
+        )
 
     def advance(self, timestamp: int, now: float) -> None:
         """Media of *timestamp* (ms) arrived at *now*.

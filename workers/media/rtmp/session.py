@@ -7,6 +7,7 @@ not one media message is read before the key was found good.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from workers.media import metadata
 from workers.media.rtmp import message as kinds
 from workers.media.rtmp.amf import Value, decode, encode
 from workers.media.rtmp.chunks import ChunkReader
@@ -70,6 +71,8 @@ class Session:
         self._received = 0
         self._acknowledged = 0
         self._window = WINDOW
+        #: What the peer called itself when it connected.
+        self.encoder = ""
         #: Messages read so far, those inside aggregates included.
         self.messages = 0
 
@@ -234,6 +237,7 @@ class Session:
             msg = "connect to another application"
             raise ProtocolError(msg)
         self._app = app
+        self.encoder = metadata.name(options.get("flashVer")) if isinstance(options, Mapping) else ""
         self._out += self._writer.control(kinds.WINDOW_ACK_SIZE, WINDOW.to_bytes(4, "big"))
         self._out += self._writer.control(kinds.SET_PEER_BANDWIDTH, WINDOW.to_bytes(4, "big") + bytes((_DYNAMIC,)))
         self._out += self._writer.control(kinds.SET_CHUNK_SIZE, CHUNK_SIZE.to_bytes(4, "big"))

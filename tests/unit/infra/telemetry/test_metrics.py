@@ -19,7 +19,8 @@ def test_nothing_is_labelled_by_what_has_no_end() -> None:
     """A label per stream or viewer would make a series of each: memory without a bound, here and in every scraper."""
     labels = {label.strip() for row in metrics.table().splitlines()[2:] for label in row.split("|")[3].split(",")} - {""}
 
-    assert labels == {"source", "reason", "method", "status", "outcome", "code", "log", "consumer", "type", "transport"}
+    known = {"source", "reason", "method", "status", "outcome", "code", "log", "consumer", "type", "transport"}
+    assert labels == known | {"kind", "about", "rendition", "sink"}
 
 
 def test_the_exposition_is_prometheus_text() -> None:

@@ -75,3 +75,14 @@ def test_sound_and_pictures_that_step_over_each_other_are_progress() -> None:
     meter = Meter(LIMITS, 0.0)
     for n in range(4000):
         meter.advance(n * 20 - (30 if n % 2 else 0), n / 50)
+
+
+def test_near_the_limit_the_broadcaster_is_told_once() -> None:
+    """Before the broadcast is ended: above four fifths of it, over a whole window."""
+    for megabytes, advice in ((0.78, []), (0.9, ["7.1"])):
+        meter, told = Meter(LIMITS, 0.0), []
+        for n in range(1, 300):
+            found = meter.count(round(megabytes * MEGABYTE / 10), 1, n / 10)
+            told += [found] if found is not None else []
+        assert [text.split()[3] for text in told] == advice
+        assert all("above 8 this server ends the broadcast" in text for text in told)
