@@ -47,7 +47,9 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     yield "ffmpeg", _ffmpeg(settings), "run ./just setup, or set OVATION_FFMPEG"
     yield "pages", "" if PAGES.is_file() else "not built", "run ./just web"
     step = "correct OVATION_MEDIA_URL or OVATION_S3_*; docs/operating.md says where recordings live"
-    yield f"recordings in {settings.media_url or settings.data_dir / 'media'}", asyncio.run(_home(settings)), step
+    # Somebody may have written keys into it.
+    where = "OVATION_MEDIA_URL" if "@" in settings.media_url else settings.media_url or settings.data_dir / "media"
+    yield f"recordings in {where}", asyncio.run(_home(settings)), step
     yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
     ours = status.pids(settings.data_dir)
     for variable, host, port in (

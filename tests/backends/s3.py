@@ -104,9 +104,10 @@ class WeedServer:
             self.process.kill()
             self.process.wait()
             self.process = None
-        for name in ("master", "volume", "filer", "s3"):
+        for port in self.ports.values():
             # Left behind by one that was killed.
-            Path(f"/tmp/seaweedfs-{name}-grpc-{self.ports[f'{name}.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108 - its own
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its own
+                path.unlink(missing_ok=True)
 
     def pause(self) -> None:
         """SIGSTOP: its sockets stay open and nothing answers."""
