@@ -191,8 +191,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     publish_wait_s: Seconds = 10.0
     # The ffmpeg program. Empty: the one from the wheel.
     ffmpeg: str = ""
-    # The heights of the transcoded renditions, comma separated (480,360); 0 for none. As many as the processor has room for.
-    transcode_heights: Heights = Heights((360,))
+    # The heights of the transcoded renditions, comma separated (480,360); 0 for none. Those below the source's, as many as the
+    # processor has room for, the lowest first.
+    transcode_heights: Heights = Heights((1080, 720, 480, 360))
     # Processor cores that transcoding may take on this worker; 0 for 0.7 of each that there is.
     transcode_cores: Annotated[float, Meta(ge=0, le=FINITE)] = 0.0
     # Seconds a part of a segment lasts, rounded to whole pictures; players stay three of them behind.

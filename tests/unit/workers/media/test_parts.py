@@ -6,20 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.settings import Heights
+from infra.settings import Heights, Settings
+from workers.media.broadcast import Terms
 from workers.media.command import transcode
 from workers.media.flv import Preamble, Tag
 from workers.media.flvreader import FlvReader
-from workers.media.ladder import Budget, cost, rungs
+from workers.media.ladder import PER_CORE, Budget, cost, rungs
 from workers.media.patience import MOST_S, WELL_S, Patience
 
 
 def test_patience_grows_and_ends() -> None:
     """Restarts come ever later, then not at all; a long life in between begins anew."""
     patience = Patience(7)
-    assert [patience.delay(0.1) for _ in range(8)] == [0.25, 0.5, 1.0, 2.0, 4.0, MOST_S, MOST_S, None]
+    assert [patience.delay(0.1) for _ in range(8)] == [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, MOST_S, None]
     patience = Patience(2)
-    assert [patience.delay(WELL_S) for _ in range(5)] == [0.25] * 5
+    assert [patience.delay(WELL_S) for _ in range(5)] == [0.0] * 5
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,17 @@ def test_a_stream_gets_what_the_machine_has_room_for() -> None:
     budget.give(price)
     budget.give(small)
     assert budget.choose(1080, (720, 480, 360))[0] == [480, 360]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(2160, [720, 480, 360]), (1440, [1080, 720, 480, 360]), (1080, [720, 480, 360]), (720, [480, 360]), (360, [240])],
+)
+def test_the_ladder_of_two_cores(source: int, expected: list[int]) -> None:
+    """As it is set by default: all of 1080, 720, 480 and 360 that lie below the source, but for what two cores cannot do."""
+    wanted = Settings().transcode_heights.heights
+    assert Terms(ffmpeg=Path()).heights == wanted
+    assert Budget(2 * PER_CORE).choose(source, wanted)[0] == expected
 
 
 def test_heights_are_read_as_written() -> None:
