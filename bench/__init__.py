@@ -38,6 +38,8 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     ingest_server.py  the RTMP port whose broadcasts lead nowhere
     broadcast.py      a live broadcast: gateway, media worker, an encoder that burns in the clock
     glass.py          `python -m bench.glass`: from glass to glass in Chromium's players
+    adaptive.py       a line that narrows and widens: three qualities, and the player between them
+    outage.py         an encoder that is killed and returns, as players see it
     origin.py         low-latency viewers of one gateway
     lowlatency.py     those viewers
     conformance.py    five minutes of a stream, read strictly

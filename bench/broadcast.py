@@ -3,8 +3,8 @@
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,20 +14,44 @@ from bench.cpu import on_core
 from bench.servers import NotReady, apply_topology, tokens, wait_ready
 from tests import glass
 from tests.backends.nats import NatsServer
+from tests.encoders import Encoder
 from tests.processes import Process, free_port
 from tests.waits import eventually
 
 
+@dataclass(frozen=True)
+class Source:
+    """What is published."""
+
+    size: tuple[int, int] = (1280, 720)
+    rate: str = "4M"
+    #: Pictures from one keyframe to the next.
+    group: int = 30
+
+
 @dataclass
 class Broadcast:
-    """The processes and where they are."""
+    """The processes and where they are; *encoder* is the first one, to *worker*."""
 
     gateway: Process
-    worker: Process
+    workers: list[Process]
     port: int
     stream_id: str
-    rtmp_url: str
+    rtmp_urls: list[str]
     key: str
+    source: Source
+    encoder: Encoder = field(init=False)
+
+    @property
+    def worker(self) -> Process:
+        """The worker that the first encoder publishes to."""
+        return self.workers[0]
+
+    def publish(self, worker: int = 0) -> AbstractAsyncContextManager[Encoder]:
+        """Another encoder, as the first one was, publishing to that worker; killed at the end."""
+        width, height = self.source.size
+        url = f"{self.rtmp_urls[worker]}/{self.key}"
+        return glass.source(url, width=width, height=height, group=self.source.group, rate=self.source.rate)
 
     @property
     def url(self) -> str:
@@ -52,22 +76,24 @@ async def broadcast(
     rate: str = "4M",
     group: int = 30,
     cores: tuple[int, int] | None = None,
+    workers: int = 1,
     settings: Mapping[str, object] = MappingProxyType({}),
 ) -> AsyncIterator[Broadcast]:
     """Start everything and wait for the first segments; with *cores* the gateway on the first, all else on the second.
+
+    *workers* media workers share one media folder.
 
     Raises:
         NotReady: a server did not start, or the stream did not.
     """
     async with AsyncExitStack() as ends:
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="ovation-bench-")))
-        secret, ports = secrets.token_hex(32), [free_port() for _ in range(2)]
+        secret, ports = secrets.token_hex(32), [free_port() for _ in range(1 + workers)]
         chosen: dict[str, object] = {
             "data_dir": folder / "data",
             "jwt_secret": secret,
             "ops_port": 0,
             "http_port": ports[0],
-            "rtmp_port": ports[1],
             "rtmp_host": "127.0.0.1",
             "drain_s": 0,
             "log_format": "json",
@@ -79,8 +105,11 @@ async def broadcast(
         ends.callback(nats.kill)
         chosen["nats_url"] = nats.url
         apply_topology(folder, chosen)
-        worker = Process("worker", "media", log=folder / "worker.log", **chosen).start()
-        ends.callback(worker.kill)
+        running = []
+        for n, port in enumerate(ports[1:]):
+            worker = Process("worker", "media", log=folder / f"worker-{n}.log", **{**chosen, "rtmp_port": port}).start()
+            ends.callback(worker.kill)
+            running.append(worker)
         gateway = Process("gateway", log=folder / "gateway.log", **chosen)
         if cores:
             with on_core(cores[0]):
@@ -88,13 +117,13 @@ async def broadcast(
         else:
             gateway.start()
         ends.callback(gateway.kill)
-        for each in (worker, gateway):
+        for each in (*running, gateway):
             wait_ready(each)
         started = await _start(ports[0], secret)
-        rtmp = f"rtmp://127.0.0.1:{ports[1]}/live"
-        made = Broadcast(gateway, worker, ports[0], started["stream_id"], rtmp, started["stream_key"])
-        source = glass.source(f"{rtmp}/{made.key}", width=size[0], height=size[1], group=group, rate=rate)
-        await ends.enter_async_context(source)
+        rtmp = [f"rtmp://127.0.0.1:{port}/live" for port in ports[1:]]
+        source = Source(size, rate, group)
+        made = Broadcast(gateway, running, ports[0], started["stream_id"], rtmp, started["stream_key"], source)
+        made.encoder = await ends.enter_async_context(made.publish())
         await _live(made)
         yield made
 

@@ -13,8 +13,9 @@ from tests.hls.client import Report, check
 
 
 async def run(options: Options) -> Report:
-    """Read a broadcast with two renditions."""
-    async with broadcast(size=(640, 360), rate="1M", settings=options.settings) as made:
+    """Read a broadcast with three renditions."""
+    settings = {"transcode_heights": "480,360", **options.settings}
+    async with broadcast(settings=settings) as made:
         # A rendition is listed with its first segments.
         await asyncio.sleep(4)
         return await check(made.master, options.seconds)

@@ -26,6 +26,9 @@ ORDER = (
     "ingest",
     "origin",
     "glass",
+    "glass-lossy",
+    "adaptive",
+    "outage",
     "conformance",
 )
 

@@ -212,8 +212,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     publish_wait_s: Seconds = 10.0
     # The ffmpeg program. Empty: the one from the wheel.
     ffmpeg: str = ""
-    # The heights of the transcoded renditions, comma separated (480,360); 0 for none. As many as the processor has room for.
-    transcode_heights: Heights = Heights((360,))
+    # The heights of the transcoded renditions, comma separated (480,360); 0 for none. Those below the source's, as many as the
+    # processor has room for, the lowest first.
+    transcode_heights: Heights = Heights((1080, 720, 480, 360))
     # The codecs of pictures that encoders may send: some of h264,hevc,av1. What is not H.264 is also transcoded to it, at the
     # best height the processor has room for, unless OVATION_TRANSCODE_HEIGHTS is 0.
     ingest_codecs: Codecs = Codecs(("h264", "hevc", "av1"))

@@ -15,6 +15,14 @@ HLS_BUGS = [
         f"{_TEST}test_a_worker_is_asked_once_however_many_wait",
     ),
     Bug(
+        "kept-reload",
+        "the answer of a blocked reload is kept for seconds: video.js stands still",
+        "gateway/hls/relay.py",
+        "FRESH_S = 0.1",
+        "FRESH_S = 5.0",
+        f"{_TEST}test_who_asks_again_hears_the_newest",
+    ),
+    Bug(
         "gone-with-its-worker",
         "a playlist is gone as soon as its worker is: players end",
         "gateway/hls/relay.py",

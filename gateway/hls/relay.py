@@ -26,10 +26,10 @@ log = logs.get(__name__)
 #: Addresses asked for at a time; past it a viewer is told to come again. A live rendition has about four.
 MAX_FETCHES = 1024
 FOREVER_S = 365 * 86_400.0
-#: What a plain reload is answered with may be so old, unless a newer playlist has passed by.
-PLAIN_S = 0.1
-#: The longest that a blocked reload's answer is kept, whatever the worker allows: nobody asks for it again.
-BLOCKED_S = 10.0
+#: What a reload is answered with may be so old. A plain one's is forgotten sooner, when a newer playlist passes by; a blocked
+#: one's serves those who are late by less than a part. Whoever asks later has the newest: video.js asks for the last part of
+#: each segment twice, and with an old answer it would hear of nothing else.
+FRESH_S = 0.1
 #: How long a playlist is waited for before the last one is shown again (longer than the longest segment, shorter than any
 #: player's patience), and how often one is looked for.
 HOLD_S = 5.0
@@ -165,11 +165,7 @@ class Relay:
             self.ask(place.whole)
         else:
             self._lasts.put(place, said.body)
-        if not place.blocks:
-            self._shelf.put(place, said, PLAIN_S)
-            return
-        # A player that has seen this one must not be shown an older one.
-        self._shelf.drop(place.plain)
-        allowed = _MAX_AGE.search(said.cache)
-        if allowed:
-            self._shelf.put(place, said, min(float(allowed[1]), BLOCKED_S))
+        if place.blocks:
+            # A player that has seen this one must not be shown an older one.
+            self._shelf.drop(place.plain)
+        self._shelf.put(place, said, FRESH_S)

@@ -84,16 +84,17 @@ class Rendition:
             self._say(f"reload: {answer.status_code} for {directives}")
             await _back_off()
             return self.media
-        self._heads(answer, blocked=bool(directives))
+        self._heads(answer)
         return playlist.read(answer.content)
 
-    def _heads(self, answer: httpx.Response, *, blocked: bool) -> None:
+    def _heads(self, answer: httpx.Response) -> None:
         heads = answer.headers
         cache = heads.get("cache-control", "")
         if answer.headers.get("content-type") != "application/vnd.apple.mpegurl":
             self._say(f"head: a playlist is {heads.get('content-type')}")
-        if not blocked and not ("no-cache" in cache or "no-store" in cache or "max-age=0" in cache):
-            self._say(f"head: a plain reload may be kept: {cache}")
+        # The draft lets players keep a blocked reload's answer; video.js asks for it again and must not find it.
+        if not ("no-cache" in cache or "no-store" in cache or "max-age=0" in cache):
+            self._say(f"head: a player may keep a playlist: {cache}")
         if heads.get("access-control-allow-origin") != "*":
             self._say("head: a playlist is not for pages of other origins")
 

@@ -37,7 +37,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     ffmpeg: Path
     #: Lines of the transcoded renditions that are wanted.
-    heights: tuple[int, ...] = (360,)
+    heights: tuple[int, ...] = (1080, 720, 480, 360)
     #: Seconds without a publisher after which the video is called interrupted.
     interrupt_s: float = 1.0
     #: Seconds without a publisher after which the stream is given up: playlists leave memory, the lease goes.

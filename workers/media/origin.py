@@ -16,8 +16,9 @@ from workers.media.shelf import INDEX
 PREFIX = "/origin/"
 PLAYLIST, MEDIA = "application/vnd.apple.mpegurl", "video/mp4"
 FOREVER = "public, max-age=31536000, immutable"
-#: A playlist that waited for its contents is one of a kind: whoever asks the same within seconds gets the same.
-BLOCKED = "public, max-age=5"
+#: A playlist that waited for its contents is one of a kind: a cache between answers all who ask for it at once. No player may
+#: keep it: video.js asks for the last part of each segment twice, and would stand still for as long as it had kept the answer.
+BLOCKED = "public, max-age=0, s-maxage=1"
 FRESH = "no-cache"
 #: Requests that wait at once, over all streams; gateways join equal ones, so each is a different wait.
 MOST_WAITING = 2000

@@ -1,6 +1,7 @@
 """How often a part is started anew before it is given up. A bad flag once gave 17 starts in 17 seconds."""
 
-FIRST_S = 0.25
+#: The second try's delay. The first comes at once: what ran may begin anew with the next keyframe, and lose nothing else.
+SECOND_S = 0.25
 MOST_S = 8.0
 #: A run that lived this long was well; what fails after it fails for the first time.
 WELL_S = 30.0
@@ -21,4 +22,4 @@ class Patience:
         self._failures += 1
         if self._failures > self._attempts:
             return None
-        return float(min(FIRST_S * 2 ** (self._failures - 1), MOST_S))
+        return min(SECOND_S * 2.0 ** (self._failures - 2), MOST_S) if self._failures > 1 else 0.0

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from infra.codecs import Codecs
 from infra.settings import Heights, Settings
+from workers.media.broadcast import Terms
 from workers.media.command import transcode
 from workers.media.flv import AV1, AVC, HEVC, Preamble, Tag
 from workers.media.flvreader import FlvReader
-from workers.media.ladder import Budget, cost, rungs
+from workers.media.ladder import PER_CORE, Budget, cost, rungs
 from workers.media.patience import MOST_S, WELL_S, Patience
 from workers.media.rtmp.limits import Limits
 
@@ -19,9 +20,9 @@ from workers.media.rtmp.limits import Limits
 def test_patience_grows_and_ends() -> None:
     """Restarts come ever later, then not at all; a long life in between begins anew."""
     patience = Patience(7)
-    assert [patience.delay(0.1) for _ in range(8)] == [0.25, 0.5, 1.0, 2.0, 4.0, MOST_S, MOST_S, None]
+    assert [patience.delay(0.1) for _ in range(8)] == [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, MOST_S, None]
     patience = Patience(2)
-    assert [patience.delay(WELL_S) for _ in range(5)] == [0.25] * 5
+    assert [patience.delay(WELL_S) for _ in range(5)] == [0.0] * 5
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,17 @@ def test_codecs_are_read_as_written() -> None:
     limits = Limits.of(Settings(jwt_secret="x" * 32, ingest_codecs=Codecs(("h264", "av1"))))
     assert limits.codecs == {AVC, AV1}
     assert Limits.of(Settings(jwt_secret="x" * 32)).codecs == Limits().codecs == {AVC, HEVC, AV1}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(2160, [720, 480, 360]), (1440, [1080, 720, 480, 360]), (1080, [720, 480, 360]), (720, [480, 360]), (360, [240])],
+)
+def test_the_ladder_of_two_cores(source: int, expected: list[int]) -> None:
+    """As it is set by default: all of 1080, 720, 480 and 360 that lie below the source, but for what two cores cannot do."""
+    wanted = Settings().transcode_heights.heights
+    assert Terms(ffmpeg=Path()).heights == wanted
+    assert Budget(2 * PER_CORE).choose(source, wanted)[0] == expected
 
 
 def test_heights_are_read_as_written() -> None:
