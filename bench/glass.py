@@ -244,7 +244,7 @@ def main() -> None:
     path = results.FOLDER / f"{name}.json"
     if options.more.add and path.exists():
         now = {run["player"] for run in runs}
-        runs += [run for run in results.read(path).rounds if run["player"] not in now]
+        runs += [run for run in results.read(path).rounds if run["player"] not in now and "load" in run]
         runs.sort(key=lambda run: list(PLAYERS).index(run["player"]))
     tell(result, runs, line=line)
     result.finish()

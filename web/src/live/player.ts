@@ -24,8 +24,8 @@ export const CONFIG: Partial<HlsConfig> = {
   // By default whatever ends 0.25 s later counts as played: the last part of a segment is left out when the next segment has begun.
   maxFragLookUpTolerance: 0.05,
   // Less than a second is buffered: a line that narrows has to be noticed within it, not within three or nine.
-  abrEwmaFastLive: 1,
-  abrEwmaSlowLive: 4,
+  abrEwmaFastLive: 0.5,
+  abrEwmaSlowLive: 3,
   backBufferLength: 30,
   manifestLoadPolicy: { default: { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry: soon, errorRetry: patient } },
   playlistLoadPolicy: { default: { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry: soon, errorRetry: patient } },
