@@ -24,6 +24,8 @@ from gateway.hls.files import Files
 from gateway.hls.owners import Owners
 from gateway.hls.protocol import hls_protocol_with
 from gateway.hls.relay import Relay
+from gateway.replay.admission import ReplayAdmission
+from gateway.replay.replays import Replays
 from gateway.taken import Taken
 from gateway.taps import Taps
 from infra.clock import Clock
@@ -70,6 +72,7 @@ class Parts:
         files = Files(settings.media_path())
         self._relay = Relay(clock, self._owners, files, self._has_ended, settings.hls_cache_bytes)
         self._hub = Hub(settings, clock, connection, reader, history, counters, connection.name)
+        self._replays = Replays(clock)
         self._taps = Taps(connection.name, counters, self._feed, clock, settings.reaction_ms, self._hub.tally)
         self._directory.on_change(self._hub.changed)
         self._deps = Deps(
@@ -110,7 +113,9 @@ class Parts:
 
     def door(self) -> type[Doorway]:
         """The class for uvicorn's `http` option."""
-        admission = Admission(self._hub, self._directory, self._deps.authenticator)
+        authenticator, clock = self._deps.authenticator, self._deps.clock
+        replays = ReplayAdmission(self._hub, self._directory, authenticator, self._replays, clock)
+        admission = Admission(self._hub, self._directory, authenticator, replays)
         protocol = protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps))
         return doorway_with(admission, hls_protocol_with(protocol, self._relay, self._directory))
 
@@ -126,6 +131,7 @@ class Parts:
         await self._owners.stop()
         await self._taps.stop()
         await self._lease.stop()
+        await self._replays.stop()
         await self._hub.stop()
         await self._directory.stop()
 

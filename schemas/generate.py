@@ -59,6 +59,7 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
         ("live", "live.{shard}.{stream_id}", "Item", "The durable items of a stream, on its live log"),
         ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
+        ("replay", "/api/v1/streams/{stream_id}/replay", "Delivery", "The same at recorded pace, as Server-Sent Events"),
         ("pulse", "pulse.{shard}.{stream_id}", "ReactionPulse", "Reactions between gateways; ephemeral"),
         ("presence", "presence.{gateway}", "PresenceMessage", "Viewers of one gateway; ephemeral"),
     ):
