@@ -1,6 +1,6 @@
 /** The HTTP API, with a guest's credential that is minted when it is first needed. */
 
-import type { PostedComment, Problem, ReactionType, StartedStream, Stream } from "./contract";
+import type { PostedComment, Problem, ReactionType, Recording, StartedStream, Stream } from "./contract";
 
 const API = "/api/v1";
 const KEPT = "ovation.session";
@@ -85,4 +85,7 @@ export const post = (id: string, text: string, key: string, parent: string | nul
     parent === null ? { text } : { text, parent_comment_id: parent },
     { ...credential(), "Idempotency-Key": key },
   );
-export const events = (id: string) => `${API}/streams/${id}/events`;
+export const events = (id: string) => (last: number | null) =>
+  `${API}/streams/${id}/events${last === null ? "" : `?last_event_id=${last}`}`;
+export const replay = (id: string) => `${API}/streams/${id}/replay`;
+export const recording = (id: string) => call<Recording>("GET", `/streams/${id}/recording`, undefined, credential());

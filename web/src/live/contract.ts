@@ -53,6 +53,14 @@ export type { Gap, StartedStream, Stream } from "../generated";
 export type Problem = ProblemDocument;
 export type VideoState = Stream["video"];
 
+/** What can be played of a stream that has ended. */
+export interface Recording {
+  recording_id: string;
+  hls_url: string;
+  mp4_url: string | null;
+  duration_s: number;
+}
+
 export interface PostedComment extends CommentItem {
   status: string;
 }
