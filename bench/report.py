@@ -26,6 +26,7 @@ ORDER = (
     "ingest",
     "origin",
     "glass",
+    "alignment",
     "conformance",
 )
 

@@ -133,6 +133,8 @@ const debug = () => ({
 async function load(id: string): Promise<void> {
   try {
     const stream = await api.stream(id);
+    // Before anything shows: the end of a past stream is not for those who are about to watch it.
+    const recording = stream.status === "ended" ? await offer(id) : null;
     if (id !== streamId) return;
     set({
       stream,
@@ -142,7 +144,7 @@ async function load(id: string): Promise<void> {
       ...told,
       totals: { ...stream.reactions, ...told.totals },
     });
-    if (stream.status === "ended" && (await offer(id)) !== null && id === streamId) playRecording();
+    if (recording !== null) playRecording();
   } catch (error) {
     if (error instanceof ApiError && error.problem.status === 404) set({ missing: true });
     else setTimeout(() => id === streamId && void load(id), 2_000);

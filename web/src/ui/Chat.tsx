@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
+import { EMPTY } from "../live/comments";
 import { useWatching } from "../live/store";
 import { Comment, PendingComment } from "./Comment";
 import { Composer } from "./Composer";
@@ -10,7 +11,7 @@ const NEAR = 60;
 
 /** The audience: comments in order, the box to post, and how the connection is. */
 export function Chat() {
-  const shown = useWatching((now) => now.list.shown);
+  const shown = useWatching((now) => (now.stream === null ? EMPTY.shown : now.list.shown));
   const pending = useWatching((now) => now.list.pending);
   const notice = useWatching((now) => now.notice);
   const sampled = useWatching((now) => now.sampled);
