@@ -24,7 +24,7 @@ P95_MS = 150
 
 @pytest.fixture(name="show")
 async def _show(tmp_path: Path) -> AsyncIterator[Show]:
-    async with performed(tmp_path, (6, 4)) as show:
+    async with performed(tmp_path, (5, 3)) as show:
         yield show
 
 

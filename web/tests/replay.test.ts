@@ -111,6 +111,16 @@ describe("the chat of a recording", () => {
     expect([asked().get("last_event_id"), asked().get("from")]).toEqual([null, at(-20_000 + LEAD_MS)]);
   });
 
+  it("begins anew where the viewer seeks far ahead to, and reads nothing of what lies between", () => {
+    replay.tick();
+    world.source.onopen!();
+    deliver(0, said(1, 100));
+    date = NOON + 3_600_000;
+    replay.tick();
+    expect(shown).toEqual([]);
+    expect([asked().get("last_event_id"), asked().get("from")]).toEqual([null, at(3_600_000 + LEAD_MS)]);
+  });
+
   it("follows the speed", () => {
     replay.tick();
     world.source.onopen!();

@@ -10,6 +10,8 @@ import type { Item, RemovedItem } from "./contract";
 export const LEAD_MS = 3_000;
 /** So much ahead, and the connection rests: the picture stands still, or is loading. */
 export const REST_MS = 20_000;
+/** A jump of the moments beyond this is the viewer's: an encoder that was away for longer has not come back to the same stream. */
+export const JUMP_MS = 60_000;
 /** Items before the moment where it begins; those of the lead are among them. */
 export const BACKFILL = 150;
 
@@ -52,7 +54,7 @@ export class Replay {
   tick(): void {
     const date = this.screen.date();
     if (date === null) return;
-    if (this.shown !== null && date < this.shown - 500) this.seek();
+    if (this.shown !== null && (date < this.shown - 500 || date > this.shown + JUMP_MS)) this.seek();
     this.shown = date;
     this.release(date);
     if (this.over) return;
