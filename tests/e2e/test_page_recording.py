@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from schemas import codec, subjects
+from schemas.items import Recording
 from tests import alignment
 from tests.alignment import Alignment
+from tests.broker import broker
 from tests.processes import environment
 from tests.shows import FLAGS, Show, opened, passed, performed
 
@@ -73,9 +76,33 @@ async def test_the_chat_follows_the_picture(show: Show) -> None:
         )
         await _controls(page, show)
         await page.close()
+        await _offer(browser, show)
         shifted = await opened(browser, show, shift_ms=300)
         await expect(shifted.locator(f"[data-comment-id='{list(show.said)[7]}']")).to_be_visible(timeout=20_000)
         assert Alignment(await alignment.showed(shifted), show.said).at(0.95) > P95_MS
+
+
+async def _offer(browser: Browser, show: Show) -> None:
+    """Who has the page open when a stream ends, and is recorded, is offered it; the chat stays until they take it."""
+    stream_id = (await show.ada.start("Another show"))["stream_id"]
+    page = await browser.new_page()
+    path = f"/hls/{stream_id}/recording/"
+    told = {"recording_id": "r", "hls_url": f"{path}master.m3u8", "mp4_url": None, "duration_s": 1}
+    await page.route(f"**/streams/{stream_id}/recording", lambda route: route.fulfill(json=told))
+    await page.goto(f"{show.up.url}/watch/{stream_id}")
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    await show.ada.post(stream_id, "still here")
+    await show.ada.http.post(f"/streams/{stream_id}/end")
+    await expect(page.locator(".composer")).to_contain_text("ended")
+    await expect(page.get_by_test_id("watch-recording")).to_have_count(0)
+    item = Recording(recording_id="r", hls_url=f"{path}master.m3u8", duration_s=1)
+    async with broker(f"nats://127.0.0.1:{show.up.ports['nats_port']}", apply=False) as b:
+        await b.publisher.publish(subjects.live(0, stream_id), codec.encode(item), "recorded")
+    await expect(page.get_by_test_id("comment")).to_have_count(1)
+    await page.get_by_test_id("watch-recording").click()
+    await expect(page.locator(".composer")).to_contain_text("recording")
+    await expect(page.get_by_test_id("comment")).to_have_count(0)
+    await page.close()
 
 
 async def _controls(page: Page, show: Show) -> None:
