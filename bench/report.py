@@ -29,6 +29,7 @@ ORDER = (
     "glass-lossy",
     "adaptive",
     "outage",
+    "alignment",
     "conformance",
 )
 

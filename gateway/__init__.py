@@ -44,4 +44,5 @@ Refuses to write to the store (the archive does) and to know which store it is (
     edge/           connections: who they are for, how many, how long, and how they end
     hls/            video: one answer for all who ask, from memory or the media worker
     fanout/         viewers, windows, rings, catch-up
+    replay/         what was said, again, at the pace it was said at
 """

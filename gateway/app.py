@@ -104,6 +104,7 @@ def routes() -> list[Route]:
         Route(f"{stream}/reactions", reactions.create, methods=["POST"]),
         # GET is taken before it gets here; this names the path for every other method.
         Alone(f"{stream}/events", _events),
+        Alone(f"{stream}/replay", _events),
         Route("/hls/{stream_id}/{path:path}", hls.serve, methods=["GET"]),
         Route("/", pages.page, methods=["GET"]),
         Route("/watch/{stream_id}", pages.page, methods=["GET"]),

@@ -30,6 +30,8 @@ from gateway.hls.owners import Owners
 from gateway.hls.protocol import hls_protocol_with
 from gateway.hls.relay import Relay
 from gateway.playback import Playback
+from gateway.replay.admission import ReplayAdmission
+from gateway.replay.replays import Replays
 from gateway.taken import Taken
 from gateway.taps import Taps
 from infra.clock import Clock
@@ -78,6 +80,7 @@ class Parts:
         files = Files(live, home)
         self._relay = Relay(clock, self._owners, files, self._has_ended, settings.hls_cache_bytes)
         self._hub = Hub(settings, clock, connection, reader, history, counters, connection.name)
+        self._replays = Replays(clock)
         self._taps = Taps(connection.name, counters, self._feed, clock, settings.reaction_ms, self._hub.tally)
         self._directory.on_change(self._hub.changed)
         follows, invitations = (Grants(Bucket(name, connection, publisher, reader), clock) for name in (FOLLOWS, INVITATIONS))
@@ -126,7 +129,9 @@ class Parts:
 
     def door(self) -> type[Doorway]:
         """The class for uvicorn's `http` option."""
-        admission = Admission(self._hub, self._directory, self._deps.authenticator, self._access)
+        authenticator, clock = self._deps.authenticator, self._deps.clock
+        replays = ReplayAdmission(self._hub, self._directory, authenticator, self._access, self._replays, clock)
+        admission = Admission(self._hub, self._directory, authenticator, self._access, replays)
         protocol = protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps))
         return doorway_with(
             admission, hls_protocol_with(protocol, self._relay, Entrance(self._directory, self._access, self._deps.playback))
@@ -144,6 +149,7 @@ class Parts:
         await self._owners.stop()
         await self._taps.stop()
         await self._lease.stop()
+        await self._replays.stop()
         await self._expulsion.stop()
         await self._hub.stop()
         await self._access.stop()

@@ -66,6 +66,7 @@ def asyncapi(schemas: dict[str, Any]) -> dict[str, Any]:
         ("feed", "feed.{shard}.{stream_id}", "Item", "The same, republished on core NATS"),
         ("events", "/api/v1/streams/{stream_id}/events", "Delivery", "What viewers get, as Server-Sent Events"),
         ("media", "media.{stream_id}", "MediaEvent", "What happened to a stream's video, on the log MEDIA"),
+        ("replay", "/api/v1/streams/{stream_id}/replay", "Delivery", "The same at recorded pace, as Server-Sent Events"),
         ("pulse", "pulse.{shard}.{stream_id}", "ReactionPulse", "Reactions between gateways; ephemeral"),
         ("presence", "presence.{gateway}", "PresenceMessage", "Viewers of one gateway; ephemeral"),
     ):

@@ -125,6 +125,7 @@ def document() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, by_kind)
     paths[f"{_STREAM}/events"] = {"get": _events()}
+    paths[f"{_STREAM}/replay"] = {"get": _replay()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ovation", "version": VERSION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
@@ -187,6 +188,26 @@ def _events() -> dict[str, Any]:
             _query("last_event_id", {"type": "integer", "minimum": 0}, "Resume after this position."),
             _query("backfill", {"type": "integer", "minimum": 0, "maximum": 500, "default": 50}, "Newest items first."),
             _query("only", {"enum": ["comments"]}, "Leave out reactions and viewer counts."),
+            _query("ticket", {"type": "string"}, "A credential for clients that cannot set headers."),
+            _header("Last-Event-ID", {"type": "string"}, "Resume after this position; wins over the query."),
+        ],
+        "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}},
+    }
+
+
+def _replay() -> dict[str, Any]:
+    speed = {"type": "number", "minimum": 0.25, "maximum": 16, "default": 1}
+    start = {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}]}
+    return {
+        "operationId": "get_streams_stream_id_replay",
+        "summary": "The same at recorded pace, as Server-Sent Events",
+        "parameters": [
+            *_path_parameters(f"{_STREAM}/replay"),
+            _query("from", start, "A time, or the seq of the first item; without it the beginning."),
+            _query("speed", speed, "How many seconds of the recording pass in one."),
+            _query("last_event_id", {"type": "integer", "minimum": 0}, "Resume after this position."),
+            _query("backfill", {"type": "integer", "minimum": 0, "maximum": 500, "default": 0}, "Newest items before it."),
+            _query("only", {"enum": ["comments"]}, "As for events; a replay has nothing else."),
             _query("ticket", {"type": "string"}, "A credential for clients that cannot set headers."),
             _header("Last-Event-ID", {"type": "string"}, "Resume after this position; wins over the query."),
         ],

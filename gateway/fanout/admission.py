@@ -2,6 +2,7 @@
 
 import asyncio
 from http.cookies import CookieError, SimpleCookie
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from gateway import problems
 from gateway.access import Access, not_found
 from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
+from gateway.edge.quotas import Quotas
 from gateway.fanout import sse
 from gateway.fanout.audience import Audience
 from gateway.fanout.crowd import ANONYMOUS
@@ -51,11 +53,15 @@ class EventsRequest(Struct, frozen=True):
     headers: dict[bytes, bytes]
     #: Of the client, as far as trusted proxies tell.
     address: str = ""
+    #: `events`, or `replay`: what was said, again.
+    kind: str = "events"
 
     @classmethod
-    def read(cls, stream_id: str, query: bytes, headers: list[tuple[bytes, bytes]], address: str = "") -> "EventsRequest":
+    def read(
+        cls, stream_id: str, query: bytes, headers: list[tuple[bytes, bytes]], address: str = "", kind: bytes = b"events"
+    ) -> "EventsRequest":
         """Take the parts of a parsed request; of repeated headers the last one counts."""
-        return cls(stream_id, _parameters(query.decode("latin-1")), dict(headers), address)
+        return cls(stream_id, _parameters(query.decode("latin-1")), dict(headers), address, kind.decode())
 
     def header(self, name: bytes) -> str | None:
         """A header's text."""
@@ -83,6 +89,11 @@ class EventsRequest(Struct, frozen=True):
                 return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
         return False
 
+    @property
+    def brings_header(self) -> bool:
+        """Whether the position to resume from is in the header, as on a native reconnect."""
+        return bool((self.header(b"last-event-id") or "").strip())
+
     def last_id(self) -> int | None:
         """The position to resume from; the header wins, since the URL is stale on a native reconnect.
 
@@ -99,7 +110,7 @@ class EventsRequest(Struct, frozen=True):
             raise Problem("VALIDATION", f"{name} must be a sequence number below 2^53, not {text[:40]!r}", field=name)
         return int(text)
 
-    def backfill(self) -> int:
+    def backfill(self, default: int = DEFAULT_BACKFILL) -> int:
         """How many of the newest items to begin with.
 
         Raises:
@@ -107,7 +118,7 @@ class EventsRequest(Struct, frozen=True):
         """
         text = self.parameter("backfill")
         if text is None:
-            return DEFAULT_BACKFILL
+            return default
         if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= MAX_BACKFILL):
             raise Problem("VALIDATION", f"backfill must be 0-{MAX_BACKFILL}, not {text[:40]!r}", field="backfill")
         return int(text)
@@ -134,25 +145,44 @@ def _parameters(query: str) -> dict[str, list[str]]:
     return parse_qs(query, keep_blank_values=True)
 
 
+class Admits(Protocol):
+    """Whoever takes a connection with its request."""
+
+    def take(self, transport: asyncio.Transport, request: EventsRequest) -> None:
+        """Answer *request* on *transport*, which is its own from now on."""
+
+
 class Admission:
     """Checks requests. One per gateway."""
 
-    def __init__(self, hub: Hub, directory: StreamDirectory, authenticator: Authenticator, access: Access) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        directory: StreamDirectory,
+        authenticator: Authenticator,
+        access: Access,
+        replays: Admits | None = None,
+    ) -> None:
+        """*replays* admits those who ask for what was said before; without it they get what is said now."""
         self._access = access
         self._hub = hub
         self._directory = directory
         self._authenticator = authenticator
+        self._replays = replays
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, transport: asyncio.Transport, request: EventsRequest) -> None:
         """Answer *request* on *transport*, which is this package's from now on."""
+        if request.kind == "replay" and self._replays is not None:
+            self._replays.take(transport, request)
+            return
         viewer = Viewer(transport)
         transport.set_protocol(viewer)
         try:
             if self._admit_now(viewer, request):
                 return
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer
-            _answer_failure(viewer, error)
+            answer_failure(viewer, error)
             return
         task = asyncio.get_running_loop().create_task(self._admit_later(viewer, request))
         self._tasks.add(task)
@@ -183,34 +213,49 @@ class Admission:
             audience = await self._hub.admit(viewer, record)
             self._serve(viewer, audience, last_id, backfill)
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer
-            _answer_failure(viewer, error)
+            answer_failure(viewer, error)
 
     def _prepare(self, viewer: Viewer, request: EventsRequest) -> tuple[int | None, int]:
         """Check everything that can be refused of a request alone; the position to resume from, and the backfill."""
         last_id, backfill, viewer.comments_only = request.last_id(), request.backfill(), request.comments_only()
-        principal = self._authenticator.authenticate(
-            authorization=request.header(b"authorization"),
-            cookie=request.cookie(COOKIE),
-            ticket=request.parameter("ticket"),
-            method="GET",
-            stream_id=request.stream_id,
-        )
-        viewer.principal = principal
-        viewer.gzip = request.takes_gzip
-        viewer.expires_at = principal.expires_at if principal else None
-        viewer.person = person(principal.id) if principal else ANONYMOUS
-        viewer.cohort = cohort_of(viewer.person) if principal else any_cohort()
-        viewer.named = principal is not None
-        viewer.place = self._hub.quotas.place(request.address)
+        identify(viewer, request, self._authenticator, self._hub.quotas)
         return last_id, backfill
 
     def _serve(self, viewer: Viewer, audience: Audience, last_id: int | None, backfill: int) -> None:
-        encoding = b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if viewer.gzip else b"\r\n"
-        viewer.head = HEAD + encoding + (RETRY_PACKED if viewer.gzip else RETRY)
+        viewer.head = head_for(viewer)
         self._hub.serve(viewer, audience, last_id, backfill)
 
 
-def _answer_failure(viewer: Viewer, error: Exception) -> None:
+def identify(viewer: Viewer, request: EventsRequest, authenticator: Authenticator, quotas: Quotas) -> None:
+    """Note who a viewer is and what it takes.
+
+    Raises:
+        Problem: UNAUTHORIZED.
+    """
+    principal = authenticator.authenticate(
+        authorization=request.header(b"authorization"),
+        cookie=request.cookie(COOKIE),
+        ticket=request.parameter("ticket"),
+        method="GET",
+        stream_id=request.stream_id,
+    )
+    viewer.principal = principal
+    viewer.gzip = request.takes_gzip
+    viewer.expires_at = principal.expires_at if principal else None
+    viewer.person = person(principal.id) if principal else ANONYMOUS
+    viewer.cohort = cohort_of(viewer.person) if principal else any_cohort()
+    viewer.named = principal is not None
+    viewer.place = quotas.place(request.address)
+
+
+def head_for(viewer: Viewer) -> bytes:
+    """The head of a viewer's answer, and after how long to come back once it has ended."""
+    encoding = b"content-encoding: gzip\r\n\r\n" + GZIP_HEADER if viewer.gzip else b"\r\n"
+    return HEAD + encoding + (RETRY_PACKED if viewer.gzip else RETRY)
+
+
+def answer_failure(viewer: Viewer, error: Exception) -> None:
+    """End a viewer's connection with what its failure is answered with."""
     match error:
         case Problem():
             refuse(viewer.transport, error)

@@ -82,8 +82,7 @@ class Audience:
         self._timer: asyncio.TimerHandle | None = None
         self._count_timer: asyncio.TimerHandle | None = None
         self._news_since: float | None = None
-        self._slowest_s = 0.0
-        self._came = 0
+        self._slowest_s, self._came = 0.0, 0
         #: Viewers that became live since the last flush was done, and when that was.
         self._arrived = 0
         self._arriving_since = clock.monotonic()
@@ -188,8 +187,11 @@ class Audience:
         """Wait until the windows reach *position*, which may be known from another gateway that is ahead of this one."""
         self.follower.expect(position)
         while self.position < position:
-            flushed = self._flushed
-            await flushed.wait()
+            await self.moved()
+
+    async def moved(self) -> None:
+        """Wait for the next window."""
+        await self._flushed.wait()
 
     async def catch_tail(self) -> None:
         """Wait until the windows reach what the log holds now: what was acknowledged before a viewer came is not news to it.

@@ -71,7 +71,7 @@ class Doorway(asyncio.Protocol):
         if match is None or not self._complete or len(self._state.connections) > self.behind.edge.settings.max_connections:
             self._hand_over(data)
             return
-        request = EventsRequest.read(match[1].decode("latin-1"), query, self._headers, self._address())
+        request = EventsRequest.read(match[1].decode("latin-1"), query, self._headers, self._address(), match[2])
         self._state.connections.discard(self)
         self.admission.take(self._transport, request)
 

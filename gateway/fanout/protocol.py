@@ -15,7 +15,7 @@ from gateway.exchange import Asked, Exchange, Way
 from gateway.fanout.admission import Admission, EventsRequest
 from gateway.fanout.sockets import Sockets
 
-EVENTS = re.compile(rb"/api/v1/streams/([^/?]+)/events")
+EVENTS = re.compile(rb"/api/v1/streams/([^/?]+)/(events|replay)")
 SOCKET = re.compile(rb"(?:/api/v1)?/ws")
 #: An id as the API writes them, and no query: whoever writes it otherwise is answered all the same, by way of ASGI.
 COMMENTS = re.compile(rb"/api/v1/streams/([0-9a-f-]{36})/comments")
@@ -71,7 +71,7 @@ class GatewayProtocol(EdgeProtocol):
         # From here on the parser's remaining callbacks belong to nobody.
         self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
         if match:
-            request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers, self.address)
+            request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers, self.address, match[2])
             self.admission.take(self.transport, request)
         elif upgrade:
             upgrade.take(self.transport, path.decode("latin-1"), query, self.headers, self.address)

@@ -8,6 +8,7 @@ import type {
   Privacy,
   Problem,
   ReactionType,
+  Recording,
   StartedStream,
   Stream,
   Watch,
@@ -115,4 +116,7 @@ export const post = (id: string, text: string, key: string, parent: string | nul
     parent === null ? { text } : { text, parent_comment_id: parent },
     { ...credential(), "Idempotency-Key": key },
   );
-export const events = (id: string) => `${API}/streams/${id}/events`;
+export const events = (id: string) => (last: number | null) =>
+  `${API}/streams/${id}/events${last === null ? "" : `?last_event_id=${last}`}`;
+export const replay = (id: string) => `${API}/streams/${id}/replay`;
+export const recording = (id: string) => call<Recording>("GET", `/streams/${id}/recording`, undefined, credential());

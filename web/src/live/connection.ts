@@ -30,7 +30,8 @@ export interface Listener {
   /** Back after a loss: for how long it was away, and how many comments came since. */
   caughtUp(awayMs: number, comments: number): void;
   gap(gap: Gap): void;
-  event(name: "reactions" | "viewers", data: unknown): void;
+  /** Something without an id; `end` is a replay's last: nothing follows, and nobody connects again. */
+  event(name: "reactions" | "viewers" | "removed" | "end", data: unknown): void;
 }
 
 /** The server is never silent for more than 15 s; events of any kind come at least once a second while it is watched. */
@@ -47,7 +48,8 @@ export class Connection {
   private closed = false;
 
   constructor(
-    private readonly url: string,
+    /** Of a connection that goes on after a position (null: there is none yet). */
+    private readonly address: (last: number | null) => string,
     private readonly around: Surroundings,
     private readonly listener: Listener,
   ) {
@@ -81,8 +83,7 @@ export class Connection {
     this.cancel = null;
     if (this.closed) return;
     this.listener.state("connecting", null);
-    const resume = this.chain.last === null ? "" : `?last_event_id=${this.chain.last}`;
-    const source = this.around.open(this.url + resume);
+    const source = this.around.open(this.address(this.chain.last));
     this.source = source;
     const mine = (run: () => void) => () => {
       if (this.source === source) run();
@@ -98,6 +99,11 @@ export class Connection {
     on("gap", (data) => this.skip(data as Gap));
     on("reactions", (data) => this.listener.event("reactions", data));
     on("viewers", (data) => this.listener.event("viewers", data));
+    on("removed", (data) => this.listener.event("removed", data));
+    on("end", (data) => {
+      this.close();
+      this.listener.event("end", data);
+    });
     this.cancel = this.around.later(OPEN_WITHIN_MS, mine(() => this.lost()));
   }
 

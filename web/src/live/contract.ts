@@ -54,6 +54,14 @@ export type Problem = ProblemDocument;
 export type Privacy = Stream["privacy"];
 export type VideoState = Stream["video"];
 
+/** What can be played of a stream that has ended. */
+export interface Recording {
+  recording_id: string;
+  hls_url: string;
+  mp4_url: string | null;
+  duration_s: number;
+}
+
 export interface PostedComment extends CommentItem {
   status: string;
 }

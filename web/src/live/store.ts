@@ -6,8 +6,9 @@ import * as api from "./api";
 import { ApiError } from "./api";
 import { dropped, EMPTY, posted, refused, sending, take, type CommentList } from "./comments";
 import { Connection, type ConnectionState, type Source, type Surroundings } from "./connection";
-import type { Item, ReactionType, Stream, VideoState } from "./contract";
+import type { Item, ReactionType, Recording, Stream, VideoState } from "./contract";
 import { newKey } from "./keys";
+import { Replay, type Screen } from "./replay";
 import { Sample, type Share } from "./sample";
 
 export interface Notice {
@@ -21,6 +22,9 @@ interface Watching {
   missing: boolean;
   video: VideoState;
   ended: boolean;
+  /** What can be played of it; `replaying` while it is. */
+  recording: Recording | null;
+  replaying: boolean;
   list: CommentList;
   viewers: number | null;
   approximate: boolean;
@@ -40,6 +44,8 @@ const START: Watching = {
   missing: false,
   video: "waiting",
   ended: false,
+  recording: null,
+  replaying: false,
   list: EMPTY,
   viewers: null,
   approximate: false,
@@ -133,6 +139,8 @@ const debug = () => ({
 async function load(id: string): Promise<void> {
   try {
     const stream = await api.stream(id);
+    // Before anything shows: the end of a past stream is not for those who are about to watch it.
+    const recording = stream.status === "ended" ? await offer(id) : null;
     if (id !== streamId) return;
     set({
       stream,
@@ -142,10 +150,55 @@ async function load(id: string): Promise<void> {
       ...told,
       totals: { ...stream.reactions, ...told.totals },
     });
+    if (recording !== null) playRecording();
   } catch (error) {
     if (error instanceof ApiError && error.problem.status === 404) set({ missing: true });
     else setTimeout(() => id === streamId && void load(id), 2_000);
   }
+}
+
+/** Find what was recorded of a stream; without a recording its chat is there to read. */
+async function offer(id: string): Promise<Recording | null> {
+  try {
+    const recording = await api.recording(id);
+    if (id === streamId) set({ recording });
+    return recording;
+  } catch {
+    return null;
+  }
+}
+
+/** Play the recording, and the chat along with it. */
+export function playRecording(): void {
+  connection?.close();
+  connection = null;
+  set({ replaying: true, list: EMPTY, sampled: null, viewers: null, connection: "connecting" });
+}
+
+/** Replay the chat by what is on `screen`, until the returned function is called. */
+export function replay(id: string, screen: Screen): () => void {
+  const chat = new Replay(api.replay(id), screen, browser, {
+    show: (items) => set((now) => ({ list: take(now.list, items), seq: items.at(-1)?.seq ?? now.seq })),
+    clear: () => set({ list: EMPTY }),
+    hide: (item) =>
+      set((now) =>
+        item.type === "removed" && now.list.shown.every((each) => each.comment_id !== item.comment_id)
+          ? {}
+          : { list: take(now.list, [item]) },
+      ),
+    state: (state, retryAt) => set({ connection: state, retryAt }),
+  });
+  let frame = requestAnimationFrame(function tick() {
+    chat.tick();
+    frame = requestAnimationFrame(tick);
+  });
+  const online = () => chat.hurry();
+  addEventListener("online", online);
+  return () => {
+    cancelAnimationFrame(frame);
+    removeEventListener("online", online);
+    chat.close();
+  };
 }
 
 function heed(item: Item, backfill: boolean): void {
@@ -157,6 +210,9 @@ function heed(item: Item, backfill: boolean): void {
       break;
     case "ended":
       tell({ video: "ended", ended: true });
+      break;
+    case "recording":
+      void offer(streamId);
       break;
     case "settings":
       set((now) => ({

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
+import { EMPTY } from "../live/comments";
 import { useWatching } from "../live/store";
 import { Comment, PendingComment } from "./Comment";
 import { Composer } from "./Composer";
@@ -10,10 +11,11 @@ const NEAR = 60;
 
 /** The audience: comments in order, the box to post, and how the connection is. */
 export function Chat() {
-  const shown = useWatching((now) => now.list.shown);
+  const shown = useWatching((now) => (now.stream === null ? EMPTY.shown : now.list.shown));
   const pending = useWatching((now) => now.list.pending);
   const notice = useWatching((now) => now.notice);
   const sampled = useWatching((now) => now.sampled);
+  const replaying = useWatching((now) => now.replaying);
   const scroller = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
   const [unread, setUnread] = useState(0);
@@ -47,7 +49,9 @@ export function Chat() {
       </div>
       <div className="chat-body">
         <div className="chat-scroll" ref={scroller} onScroll={scrolled} tabIndex={0} role="log" aria-live="off">
-          {shown.length === 0 && pending.length === 0 && <p className="muted hush">Nobody has said anything yet. Be the first.</p>}
+          {shown.length === 0 && pending.length === 0 && (
+            <p className="muted hush">{replaying ? "Nobody had said anything yet." : "Nobody has said anything yet. Be the first."}</p>
+          )}
           <ol>
             {shown.map((comment) => (
               <Comment key={comment.key} comment={comment} parent={parentOf(shown, comment.parent_comment_id)} />

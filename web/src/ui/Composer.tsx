@@ -8,6 +8,7 @@ const LONGEST = 500;
 /** The box to post. The name is asked for once, when it is first needed. */
 export function Composer() {
   const ended = useWatching((now) => now.ended);
+  const replaying = useWatching((now) => now.replaying);
   const replyTo = useWatching((now) => now.replyTo);
   const [text, setText] = useState("");
   const [naming, setNaming] = useState(false);
@@ -15,6 +16,7 @@ export function Composer() {
   const [problem, setProblem] = useState("");
   const box = useRef<HTMLTextAreaElement>(null);
   const length = [...text.trim()].length;
+  if (replaying) return <p className="composer muted">This is a recording: its comments play along with it.</p>;
   if (ended) return <p className="composer muted">Comments are closed: the stream has ended.</p>;
   const submit = () => {
     if (length === 0 || length > LONGEST) return;

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 
 import { playback } from "../live/api";
 import { attach } from "../live/player";
-import { landed, useWatching } from "../live/store";
+import { landed, playRecording, useWatching } from "../live/store";
 
 const SYMBOL: Record<string, string> = { like: "👍", love: "❤️", haha: "😂", wow: "😮", sad: "😢", angry: "😠" };
 
@@ -15,6 +15,7 @@ export function Video({ id }: { id: string }) {
   const state = useWatching((now) => now.video);
   const privacy = useWatching((now) => now.stream?.privacy ?? "public");
   const bursts = useWatching((now) => now.bursts);
+  const recording = useWatching((now) => now.recording);
   const [muted, setMuted] = useState(true);
   const [playing, setPlaying] = useState(false);
   const shown = state === "live" || state === "interrupted" || state === "ended";
@@ -42,6 +43,11 @@ export function Video({ id }: { id: string }) {
         </button>
       )}
       <Over state={state} playing={playing} />
+      {recording && (
+        <button className="primary offer" data-testid="watch-recording" onClick={playRecording}>
+          Watch the recording
+        </button>
+      )}
       <div className="bursts" aria-hidden="true">
         {bursts.map((burst) => (
           <span

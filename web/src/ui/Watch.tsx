@@ -8,6 +8,7 @@ import { Circle, Self } from "./Circle";
 import { Header } from "./Header";
 import { Ingest } from "./Ingest";
 import { Reactions } from "./Reactions";
+import { Recorded } from "./Recorded";
 import { Video } from "./Video";
 
 /** One stream: video on the left, its audience on the right; below each other on a phone. */
@@ -17,6 +18,8 @@ export function Watch({ id, go }: { id: string; go: Go }) {
   const missing = useWatching((now) => now.missing);
   const viewers = useWatching((now) => now.viewers);
   const approximate = useWatching((now) => now.approximate);
+  const recording = useWatching((now) => now.recording);
+  const replaying = useWatching((now) => now.replaying);
   useEffect(() => {
     document.title = stream ? `${stream.title} · Ovation` : "Ovation";
   }, [stream]);
@@ -40,7 +43,7 @@ export function Watch({ id, go }: { id: string; go: Go }) {
       <Header go={go} />
       <main className="watch">
         <section className="stage" aria-label="Video">
-          <Video id={id} />
+          {recording && replaying ? <Recorded id={id} recording={recording} /> : <Video id={id} />}
           <div className="about">
             <div>
               <h1>{stream?.title ?? " "}</h1>
