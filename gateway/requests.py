@@ -58,6 +58,11 @@ async def stream(request: Request, who: Principal | None) -> StreamRecord:
     return record
 
 
+def media_url(request: Request, record: StreamRecord, who: Principal | None, path: str) -> str:  # noqa: ARG001 - for *who*
+    """The address of a file of the stream's video or recording, for *who*, who may watch."""
+    return f"{base_url(request)}/hls/{record.stream_id}/{path}"
+
+
 def limit(request: Request, default: int = 50) -> int:
     """`limit`, 1-200.
 

@@ -23,7 +23,7 @@ from schemas.api import (
     Watch,
 )
 from schemas.items import REACTIONS, StreamSettings
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
+from schemas.records import POSTER, RECORDING_HLS, Broadcaster, StreamRecord, key_digest, new_stream_key
 from schemas.streamid import is_stream_id, new_stream_id
 from schemas.subjects import shard_of
 from schemas.times import parse_rfc3339, rfc3339
@@ -103,7 +103,7 @@ async def end(request: Request) -> Response:
             ended_at=rfc3339(record.ended_at or now),
             total_viewers=max(arrivals, deps.viewer_count(record.stream_id)),
             total_comments=total,
-            recording_url=None,
+            recording_url=requests.media_url(request, record, who, RECORDING_HLS) if record.recording else None,
         )
     )
 
@@ -238,7 +238,7 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None = 
         ended_at=_time(record.ended_at),
         scheduled_for=_time(record.scheduled_for),
         stream_url=_hls_url(request, record),
-        thumbnail_url=None,
+        thumbnail_url=requests.media_url(request, record, who, POSTER) if record.poster else None,
         # The banned words stay with those who set them.
         settings=s if moderates else structs.replace(s, banned_words=[]),
         last_seq=await deps.history.tail(record),

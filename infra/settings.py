@@ -214,6 +214,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     origin_url: str = ""
     # Seconds without a publisher after which the viewers are told that the video is interrupted.
     media_interrupt_s: Annotated[float, Meta(ge=0, le=FINITE)] = 1.0
+    # Whether what is broadcast is recorded.
+    recording: bool = True
+    # Days a recording is kept after it became ready; 0: for ever.
+    recording_retention_days: Annotated[float, Meta(ge=0, le=FINITE)] = 30.0
+    # Bytes of recorded video that may wait in the data directory while OVATION_MEDIA_URL is away; past it recordings have gaps.
+    recording_spool_bytes: Count = 8 * 1024**3
     # RTMP connections one media worker takes.
     max_publishers: Count = 200
     # RTMP connections from one address (of IPv6: one /64); 0 for any number, as behind a proxy for TCP.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from infra.clock import SystemClock
 from infra.errors import BadSettings
+from infra.jetstream.claims import WorkClaims
 from infra.jetstream.connection import Connection
 from infra.jetstream.feed import Feed
 from infra.jetstream.kv import Bucket
@@ -67,7 +68,8 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
     feed = Feed(connection)
     leases = Bucket(LEASES, connection, publisher, reader)
     origin = (settings.origin_url or lifecycle.ops.url).rstrip("/")
-    ownership = StreamLeases(leases, feed, connection.clock, f"media-{os.getpid()}@{socket.gethostname()}", origin)
+    worker = f"media-{os.getpid()}@{socket.gethostname()}"
+    ownership = StreamLeases(leases, feed, connection.clock, worker, origin)
     try:
         await run_media(
             settings,
@@ -76,6 +78,7 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
             lambda: _condition(lifecycle, "media", ""),
             ownership=ownership,
             home=open_home(settings),
+            claims=WorkClaims(leases, connection.clock, worker),
             serve=lambda origin: lifecycle.ops.mount(PREFIX, origin.answer),
         )
     except OSError as error:

@@ -20,6 +20,7 @@ from workers.media.ladder import Budget
 from workers.media.ownership import Lease
 from workers.media.publication import SOURCE, Publication
 from workers.media.publisher import Publisher
+from workers.media.recording.recorder import Recorder
 from workers.media.report import Report
 
 
@@ -41,7 +42,15 @@ class Broadcast:
     """Used from the event loop only. `take` never blocks: a slow disk or ffmpeg costs its rendition, not reading."""
 
     def __init__(
-        self, *, folder: Path, report: Report, clock: Clock, budget: Budget, terms: Terms, forsaken: Callable[[], None]
+        self,
+        *,
+        folder: Path,
+        report: Report,
+        clock: Clock,
+        budget: Budget,
+        terms: Terms,
+        forsaken: Callable[[], None],
+        recorder: Recorder | None = None,
     ) -> None:
         """*forsaken* is called when no publisher came back within the grace period."""
         self.ended = False
@@ -49,7 +58,7 @@ class Broadcast:
         self.generation: Generation | None = None
         self.lease: Lease | None = None
         self.filing = Filing(lambda: self.lease is not None and self.lease.held, self._unwritable)
-        self.publication = Publication(folder, clock, self.filing, terms.part_ms)
+        self.publication = Publication(folder, clock, self.filing, terms.part_ms, recorder)
         self._report = report
         self._clock = clock
         self._budget = budget
