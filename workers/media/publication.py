@@ -125,7 +125,7 @@ class Publication:
         self.pace.settle()
         self._discontinuity += 1
         playlists = [rendition.playlist for rendition in self._renditions.values()] + list(self._found.values())
-        return self._discontinuity, max((playlist.following for playlist in playlists), default=self._following)
+        return self._discontinuity, max([self._following, *(playlist.following for playlist in playlists)])
 
     def end_ms(self) -> int:
         """Wall time up to which there are segments."""

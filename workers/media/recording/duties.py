@@ -23,8 +23,8 @@ from workers.media.recording.recordings import Recordings
 from workers.media.streams import BroadcastRegistry, StreamChanged
 
 TICK_S = 1.0
-#: A worker that has nothing of a stream itself leaves it for so long to those who may.
-OTHERS_S = 30.0
+#: A worker that has nothing of a stream itself leaves it for so long to those who may; they claim it within a second.
+OTHERS_S = 5.0
 #: Streams that ended longer ago and have no recording are not looked at again: a listing for each, at every start.
 UNFINISHED_MS = 7 * 24 * 3600 * 1000
 #: Failures of one recording before it is given up until the next start; an outage of the home counts for nothing.
@@ -99,7 +99,9 @@ class Duties:
         # What a crash had left comes home after others finished without it.
         late = stream_id in self._recordings.salvaged
         if change.recorded_ms is not None and not late:
-            self._due.pop(stream_id, None)
+            # Whoever still has something of it does it again.
+            if not here:
+                self._due.pop(stream_id, None)
             return
         recent = self._clock.now_ms() - (change.ended_ms or 0) < min(UNFINISHED_MS, self._retention_ms or UNFINISHED_MS)
         if stream_id not in self._running and (here or late or (change.shown and recent)):
@@ -109,15 +111,24 @@ class Duties:
         """Work for ever."""
         while True:
             await asyncio.sleep(TICK_S)
-            now = self._clock.monotonic()
-            for stream_id in [each for each, due in self._due.items() if due.at <= now and each not in self._running]:
-                self._start(stream_id, self._finish(stream_id, self._due[stream_id]))
-            for stream_id in list(self._deleted)[:1]:
-                await self._quietly(self._delete(stream_id), stream_id)
-            await self._tidy()
-            if now - self._swept >= SWEEP_S:
-                self._swept = now
-                await self.sweep()
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Do what is due."""
+        now = self._clock.monotonic()
+        for stream_id in [each for each, due in self._due.items() if due.at <= now and each not in self._running]:
+            self._start(stream_id, self._finish(stream_id, self._due[stream_id]))
+        for stream_id in list(self._deleted)[:1]:
+            await self._quietly(self._delete(stream_id), stream_id)
+        await self._tidy()
+        if now - self._swept >= SWEEP_S:
+            self._swept = now
+            await self._sweep()
+
+    async def finished(self) -> None:
+        """Wait until no recording is being finished."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
 
     async def stop(self) -> None:
         """Leave what is being done to others, or to the next start."""
@@ -180,7 +191,7 @@ class Duties:
         """A recording can be played."""
         self._log.info("recording ready", stream_id=stream_id, duration_ms=recorded.duration_ms, mp4=recorded.mp4)
 
-    async def sweep(self) -> None:
+    async def _sweep(self) -> None:
         """Let go of the recordings that were kept long enough."""
         if not self._retention_ms:
             return
