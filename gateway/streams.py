@@ -23,7 +23,7 @@ from schemas.api import (
     Watch,
 )
 from schemas.items import REACTIONS, StreamSettings
-from schemas.records import POSTER, RECORDING_HLS, Broadcaster, StreamRecord, key_digest, new_stream_key
+from schemas.records import POSTER, RECORDING_HLS, Broadcaster, StreamRecord, hls_path, key_digest, new_stream_key
 from schemas.streamid import is_stream_id, new_stream_id
 from schemas.subjects import shard_of
 from schemas.times import parse_rfc3339, rfc3339
@@ -246,7 +246,7 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None = 
 
 
 def _hls_url(request: Request, record: StreamRecord) -> str:
-    return f"{requests.base_url(request)}/hls/{record.stream_id}/master.m3u8"
+    return f"{requests.base_url(request)}/hls/{record.stream_id}/{hls_path(record)}"
 
 
 def _time(ms: int | None) -> str | None:

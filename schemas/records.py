@@ -74,6 +74,11 @@ class StreamRecord(Struct, frozen=True, kw_only=True):
     change: Change = ""
 
 
+def hls_path(record: StreamRecord) -> str:
+    """Where a stream's multivariant playlist is, below the stream's own address: the recording's as soon as there is one."""
+    return RECORDING_HLS if record.recording is not None else "master.m3u8"
+
+
 def recording_url(stream_id: str, path: str) -> str:
     """The address of a part of the recording, relative to the gateway's own."""
     return f"/hls/{stream_id}/{path}"
