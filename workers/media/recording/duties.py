@@ -234,7 +234,10 @@ class Duties:
         now_ms = self._clock.now_ms()
         for stream_id in [each for each, at in self._spent.items() if at <= now_ms]:
             del self._spent[stream_id]
-            await asyncio.to_thread(_clear, self._live / stream_id)
+            try:
+                await asyncio.to_thread(_clear, self._live / stream_id)
+            except OSError as error:
+                self._log.warning("live files could not be removed", stream_id=stream_id, error=str(error))
 
     async def _quietly(self, work: "Awaitable[None]", stream_id: str) -> None:
         try:
