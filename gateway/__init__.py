@@ -16,6 +16,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     sessions.py     guests and tickets
     directory.py    the stream records this gateway knows
     streams.py      the stream calls
+    recordings.py   where a finished recording is
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
     standing.py     how far a person is trusted: which limit is theirs

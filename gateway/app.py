@@ -72,7 +72,18 @@ class Deps:
 
 def routes() -> list[Route]:
     """The route table."""
-    from gateway import comments, follows, invitations, openapi, pages, posting, reactions, sessions, streams  # noqa: PLC0415 - they know Deps
+    from gateway import (  # noqa: PLC0415 - they know Deps
+        comments,
+        follows,
+        invitations,
+        openapi,
+        pages,
+        posting,
+        reactions,
+        recordings,
+        sessions,
+        streams,
+    )
     from gateway.hls import route as hls  # noqa: PLC0415 - as above
 
     stream = f"{API}/streams/{{stream_id}}"
@@ -87,6 +98,7 @@ def routes() -> list[Route]:
         Route(f"{stream}/start", streams.go_live, methods=["POST"]),
         Route(f"{stream}/end", streams.end, methods=["POST"]),
         Route(f"{stream}/watch", streams.watch, methods=["GET"]),
+        Route(f"{stream}/recording", recordings.get, methods=["GET"]),
         Route(f"{stream}/key", streams.rotate_key, methods=["POST"]),
         Route(f"{stream}/ticket", sessions.ticket, methods=["POST"]),
         Route(f"{stream}/invitations", invitations.page, methods=["GET"]),

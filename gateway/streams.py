@@ -24,7 +24,7 @@ from schemas.api import (
     Watch,
 )
 from schemas.items import REACTIONS, StreamSettings
-from schemas.records import LIVE_HLS, Broadcaster, StreamRecord, key_digest, new_stream_key
+from schemas.records import POSTER, RECORDING_HLS, Broadcaster, StreamRecord, hls_path, key_digest, new_stream_key
 from schemas.streamid import is_stream_id, new_stream_id
 from schemas.subjects import shard_of
 from schemas.times import parse_rfc3339, rfc3339
@@ -103,7 +103,7 @@ async def end(request: Request) -> Response:
             ended_at=rfc3339(record.ended_at or now),
             total_viewers=max(arrivals, deps.viewer_count(record.stream_id)),
             total_comments=total,
-            recording_url=None,
+            recording_url=requests.media_url(request, record, who, RECORDING_HLS) if record.recording else None,
         )
     )
 
@@ -147,7 +147,7 @@ async def watch(request: Request) -> Response:
     """`GET /streams/{id}/watch`."""
     who = requests.principal(request)
     record = await requests.stream(request, who)
-    hls_url, ends_at = requests.media(request, record, who, LIVE_HLS)
+    hls_url, ends_at = requests.media(request, record, who, hls_path(record))
     return requests.answer(
         Watch(
             stream_id=record.stream_id,
@@ -259,8 +259,8 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None) -
         started_at=_time(record.started_at),
         ended_at=_time(record.ended_at),
         scheduled_for=_time(record.scheduled_for),
-        stream_url=requests.media_url(request, record, who, LIVE_HLS),
-        thumbnail_url=None,
+        stream_url=requests.media_url(request, record, who, hls_path(record)),
+        thumbnail_url=requests.media_url(request, record, who, POSTER) if record.poster else None,
         # The banned words stay with those who set them.
         settings=s if moderates else structs.replace(s, banned_words=[]),
         last_seq=await deps.history.tail(record),

@@ -6,6 +6,7 @@ replay or ovation.
     settings.py    OVATION_* variables into one frozen struct; unknown and bad ones stop the start
     policy.py      what a large stream's viewers get, as settings are written
     codecs.py      codecs that encoders may send, likewise
+    heights.py     heights of renditions, likewise
     networks.py    networks of trusted machines, as settings are written
     ports.py       listening, and who holds a port, said before anything starts
     clock.py       time as a dependency: the system's, and one that tests move by hand

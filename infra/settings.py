@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from infra.codecs import Codecs
 from infra.errors import BadSettings
+from infra.heights import Heights
 from infra.networks import Networks
 from infra.policy import Policy, Row, Weights
 
@@ -41,30 +42,6 @@ class Limit(Struct, frozen=True):
             msg = f"expected count/seconds such as 5/30, got {text!r}"
             raise ValueError(msg)
         return cls(int(count), int(seconds))
-
-
-class Heights(Struct, frozen=True):
-    """Heights of pictures in lines, written as `480,360`; `0` for none."""
-
-    heights: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> "Heights":
-        """Read one.
-
-        Raises:
-            ValueError: a part of *text* is no height from 64 to 2160.
-        """
-        words = [word.strip() for word in text.split(",")]
-        if words == ["0"]:
-            return cls(())
-        if not all(word.isascii() and word.isdecimal() and 64 <= int(word) <= 2160 for word in words):
-            msg = f"expected heights such as 480,360 (64 to 2160 lines), or 0 for none, got {text!r}"
-            raise ValueError(msg)
-        return cls(tuple(int(word) for word in words))
-
-    def __str__(self) -> str:
-        return ",".join(str(height) for height in self.heights) or "0"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -228,6 +205,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     origin_url: str = ""
     # Seconds without a publisher after which the viewers are told that the video is interrupted.
     media_interrupt_s: Annotated[float, Meta(ge=0, le=FINITE)] = 1.0
+    # Whether what is broadcast is recorded.
+    recording: bool = True
+    # Days a recording is kept after it became ready; 0: for ever.
+    recording_retention_days: Annotated[float, Meta(ge=0, le=FINITE)] = 30.0
+    # Bytes of recorded video that may wait in the data directory while OVATION_MEDIA_URL is away; past it recordings have gaps.
+    recording_spool_bytes: Count = 8 * 1024**3
     # RTMP connections one media worker takes.
     max_publishers: Count = 200
     # RTMP connections from one address (of IPv6: one /64); 0 for any number, as behind a proxy for TCP.

@@ -126,6 +126,21 @@ class Watch(Struct, kw_only=True):
     video: Video
 
 
+class FinishedRecording(Struct, kw_only=True):
+    """A recording that can be played.
+
+    `mp4_url` is null where the encoder changed its format during the broadcast. `size_bytes` are the MP4's;
+    without one, those of the best rendition.
+    """
+
+    recording_id: str
+    hls_url: str
+    mp4_url: str | None
+    duration_s: float
+    size_bytes: int
+    created_at: Time
+
+
 class SettingsChange(Struct, kw_only=True):
     """Settings to change; what is left out stays."""
 

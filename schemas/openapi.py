@@ -70,6 +70,13 @@ OPERATIONS = (
               problems=(*_WRITE, "STREAM_ENDED"), signed_in=True),
     Operation(method="post", path=f"{_STREAM}/end", summary="End a stream", answers={200: api.EndedStream},
               problems=_WRITE, signed_in=True),
+    Operation(
+        method="get",
+        path=f"{_STREAM}/recording",
+        summary="Where the recording is; 404 until it is ready",
+        answers={200: api.FinishedRecording},
+        problems=_READ,
+    ),
     Operation(method="get", path=f"{_STREAM}/watch", summary="Where the video is", answers={200: api.Watch},
               problems=_READ),
     Operation(method="post", path=f"{_STREAM}/key", summary="Rotate the stream key", answers={200: api.NewKey},

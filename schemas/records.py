@@ -25,6 +25,8 @@ LIVE_HLS = "master.m3u8"
 #: Where a recording's multivariant playlist and its MP4 are, below the stream's own address and in the home of objects.
 RECORDING_HLS = "recording/master.m3u8"
 RECORDING_MP4 = "recording/recording.mp4"
+#: Where a stream's newest picture is, and its last one once it has ended.
+POSTER = "poster.jpg"
 
 
 class Broadcaster(Struct, frozen=True, kw_only=True):
@@ -36,12 +38,16 @@ class Broadcaster(Struct, frozen=True, kw_only=True):
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """A recording that can be played: `duration_ms` of media, `size_bytes` of its MP4, `created_at` when it became ready."""
+    """A recording that can be played: `duration_ms` of media, `created_at` when it became ready.
+
+    `size_bytes` are those of its MP4, or where it has none (`mp4`) of its best rendition's segments.
+    """
 
     recording_id: str
     duration_ms: int
     size_bytes: int
     created_at: int
+    mp4: bool = True
 
 
 class StreamRecord(Struct, frozen=True, kw_only=True):
@@ -64,8 +70,15 @@ class StreamRecord(Struct, frozen=True, kw_only=True):
     scheduled_for: int | None = None
     #: `None` until the recording is ready, and again once it is no longer kept.
     recording: Recorded | None = None
+    #: Whether there is a picture of it: `poster.jpg` below the stream's own address.
+    poster: bool = False
     #: What the last write changed: names the item that tells viewers, "" when none does.
     change: Change = ""
+
+
+def hls_path(record: StreamRecord) -> str:
+    """Where a stream's multivariant playlist is, below the stream's own address: the recording's as soon as there is one."""
+    return RECORDING_HLS if record.recording is not None else "master.m3u8"
 
 
 def recording_url(stream_id: str, path: str) -> str:
@@ -120,7 +133,7 @@ def announcement(record: StreamRecord, revision: int) -> Item | None:
             return Recording(
                 recording_id=record.recording.recording_id,
                 hls_url=recording_url(record.stream_id, RECORDING_HLS),
-                mp4_url=recording_url(record.stream_id, RECORDING_MP4),
+                mp4_url=recording_url(record.stream_id, RECORDING_MP4) if record.recording.mp4 else None,
                 duration_s=record.recording.duration_ms / 1000,
             )
         case _:

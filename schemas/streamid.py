@@ -13,6 +13,11 @@ def new_stream_id(now_ms: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def made_ms(stream_id: str) -> int:
+    """When *stream_id* was made."""
+    return int(stream_id[:8] + stream_id[9:13], 16)
+
+
 def is_stream_id(text: str) -> bool:
     """Tell whether *text* is a lower-case UUIDv7: the only form that may become part of a subject or a path."""
     return STREAM_ID.fullmatch(text) is not None

@@ -15,8 +15,11 @@ import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no type
 import uvloop
 
 from infra.errors import Unavailable
-from infra.settings import Heights, Settings
+from infra.heights import Heights
+from infra.objects.contract import ObjectStore
+from infra.settings import Settings
 from infra.telemetry.ops import OpsServer, Readiness
+from schemas.records import Recorded
 from tests.waits import eventually
 from workers.media.ingest import run
 from workers.media.journal import Journal
@@ -48,6 +51,8 @@ class MemoryRegistry:
         self.keys = {STREAM: KEY}
         self.ended: set[str] = set()
         self.states: list[tuple[VideoState, tuple[str, ...]]] = []
+        self.recordings: list[tuple[str, Recorded | None]] = []
+        self.pictures: set[str] = set()
         self.away = False
         self._changes: asyncio.Queue[StreamChanged] = asyncio.Queue()
 
@@ -86,6 +91,17 @@ class MemoryRegistry:
             raise Unavailable(msg)
         assert stream_id in self.keys
         self.states.append((state, tuple(qualities)))
+
+    async def recorded(self, stream_id: str, recorded: Recorded | None) -> None:
+        """Keep what was told."""
+        if self.away:
+            msg = "the registry is away"
+            raise Unavailable(msg)
+        self.recordings.append((stream_id, recorded))
+
+    async def pictured(self, stream_id: str) -> None:
+        """Keep what was told."""
+        self.pictures.add(stream_id)
 
     async def live(self) -> Sequence[str]:
         """The stream, when it was last told to be live."""
@@ -191,9 +207,13 @@ def _parent(pid: int) -> int:
 
 @contextlib.asynccontextmanager
 async def studio(
-    root: Path, registry: MemoryRegistry | None = None, journal: Journal | None = None, **settings: object
+    root: Path,
+    registry: MemoryRegistry | None = None,
+    journal: Journal | None = None,
+    home: ObjectStore | None = None,
+    **settings: object,
 ) -> AsyncIterator[Studio]:
-    """Run the media worker on a free port with its files under *root*; it drains at the end."""
+    """Run the media worker on a free port with its files under *root*; it records to *home* if given, and drains at the end."""
     port = free_port()
     chosen = Settings(rtmp_port=port, media_url=f"file://{root}", **settings)  # type: ignore[arg-type]  # tests name them right
     stopping, ready = asyncio.Event(), asyncio.Event()
@@ -201,7 +221,7 @@ async def studio(
     await ops.start()
     made = Studio(root, port, registry or MemoryRegistry(), ops.url)
     serving = lambda origin: ops.mount(PREFIX, origin.answer)  # noqa: E731 - one line of wiring
-    worker = asyncio.create_task(run(chosen, made.registry, stopping, ready.set, journal=journal, serve=serving))
+    worker = asyncio.create_task(run(chosen, made.registry, stopping, ready.set, journal=journal, serve=serving, home=home))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([worker, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from infra.clock import SystemClock
 from infra.errors import BadSettings
+from infra.jetstream.claims import WorkClaims
 from infra.jetstream.connection import Connection
 from infra.jetstream.feed import Feed
 from infra.jetstream.kv import Bucket
@@ -80,6 +81,7 @@ async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connectio
             ownership=ownership,
             home=open_home(settings),
             journal=ledger,
+            claims=WorkClaims(leases, connection.clock, worker),
             serve=lambda origin: lifecycle.ops.mount(PREFIX, origin.answer),
         )
     except OSError as error:

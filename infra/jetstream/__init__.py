@@ -18,6 +18,7 @@ Refuses to create a log with settings of its own: configuration lives in the fil
     grants.py       follows and invitations: who may watch what is not for everyone
     leases.py       a number held alone while it is renewed; comment ids stamped under one
     streamleases.py which media worker owns which stream
+    claims.py       work that one process at a time does
     limits.py       a log that is an exact sliding window
     counters.py     counter logs, each counter split into parts
     tally.py        what is known of a stream's counters, and their sums

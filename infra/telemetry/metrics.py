@@ -130,6 +130,25 @@ MEDIA_DROPS = _counter(
     "What those queues lost, by sink: files (writes given up), ffmpeg (killed with a full queue), events (given up)",
     "sink",
 )
+SPOOL_BYTES = _gauge("ovation_recording_spool_bytes", "Bytes of recorded segments that wait in the spool for their home")
+RECORDING_LAG = _gauge("ovation_recording_lag_seconds", "Age of the oldest recorded segment that waits for its home")
+RECORDED = _counter("ovation_recorded_segments", "Segments recorded")
+RECORDING_LOST = _counter(
+    "ovation_recording_gaps",
+    "Gaps in recordings, by reason: queue (the disk is too slow), disk (it is full or broken), spool (its limit is reached)",
+    "reason",
+)
+FINISHING = Histogram(
+    "ovation_recording_finish_seconds",
+    "Duration of making a finished recording: playlists, MP4 and pictures",
+    registry=REGISTRY,
+    buckets=(1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0),
+)
+FINISHING_FAILED = _counter(
+    "ovation_recording_failures",
+    "Failures around finished recordings, by what failed: mp4, pictures, poster, home, given_up",
+    "what",
+)
 
 
 def exposition() -> bytes:

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from infra.errors import Unavailable
+from infra.heights import Heights
 from infra.jetstream.streamleases import StreamLeases
-from infra.settings import Heights, Settings
+from infra.settings import Settings
 from schemas import subjects
 from schemas.media import EncoderWarned, Event, IngestStarted, IngestStopped, RenditionReady, TranscoderRestarted
 from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key

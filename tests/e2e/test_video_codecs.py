@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.codecs import Codecs
-from infra.settings import Heights
+from infra.heights import Heights
 from tests import hls_rules
 from tests.dialogues import Said, tags
 from tests.encoders import AAC, FFMPEG, KEY, NO_RUNGS, PICTURE, TONE, Studio, packets, studio

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.settings import Heights
+from infra.heights import Heights
 from tests import hls_rules
 from tests.encoders import AAC, H264, NO_RUNGS, TONE, Studio, picture_and_tone, studio
 from tests.waits import eventually

@@ -253,6 +253,15 @@ export interface EndedStream {
   recording_url: string | null;
 }
 
+export interface FinishedRecording {
+  recording_id: string;
+  hls_url: string;
+  mp4_url: string | null;
+  duration_s: number;
+  size_bytes: number;
+  created_at: string;
+}
+
 export interface Watch {
   stream_id: string;
   hls_url: string;

@@ -41,6 +41,7 @@ lower renditions the same way. All parts go through one `Run` into the stream's 
     master.py       the multivariant playlist
     filing.py       files are written in order
     shelf.py        one quality's folder
+    recording/      what is broadcast stays: spool, home, finished recordings, posters
     origin.py       what gateways ask for
     ownership.py    one worker owns a stream (the contract)
 """

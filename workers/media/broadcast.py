@@ -26,6 +26,7 @@ from workers.media.ladder import Budget, rungs
 from workers.media.ownership import Lease
 from workers.media.publication import SOURCE, Publication
 from workers.media.publisher import LOST, Leaving, Publisher
+from workers.media.recording.recorder import Recorder
 from workers.media.report import Report
 
 #: Script tags that are read of one encoder: the first has its name, and reading one takes up to a millisecond.
@@ -59,6 +60,7 @@ class Broadcast:
         budget: Budget,
         terms: Terms,
         forsaken: Callable[[], None],
+        recorder: Recorder | None = None,
     ) -> None:
         """*forsaken* is called when no publisher came back within the grace period."""
         self.ended = False
@@ -66,7 +68,7 @@ class Broadcast:
         self.generation: Generation | None = None
         self.lease: Lease | None = None
         self.filing = Filing(lambda: self.owned, self._unwritable)
-        self.publication = Publication(folder, clock, self.filing, terms.part_ms)
+        self.publication = Publication(folder, clock, self.filing, terms.part_ms, recorder)
         self.chronicle = Chronicle(journal, folder.name, clock, self._where)
         self._report = report
         self._clock = clock

@@ -2,14 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
 from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.telemetry import logs
-from schemas.streamid import is_stream_id
+from schemas.streamid import is_stream_id, made_ms
 from workers.media.broadcast import Broadcast, Terms
 from workers.media.filing import Filing
 from workers.media.journal import Journal
@@ -17,6 +17,7 @@ from workers.media.ladder import Budget
 from workers.media.ownership import Ownership
 from workers.media.publication import Publication
 from workers.media.publisher import Publisher
+from workers.media.recording.recordings import Recordings, Standing
 from workers.media.report import Report
 from workers.media.streams import BroadcastRegistry, KeyRefused, StreamChanged
 
@@ -40,7 +41,10 @@ class Broadcasts:
         clock: Clock,
         budget: Budget,
         terms: Terms,
+        recordings: Recordings | None = None,
+        told: Callable[[StreamChanged], None] = lambda _: None,
     ) -> None:
+        """*recordings*: where what is broadcast stays, if it does; *told* is told of every change of a record, too."""
         self._registry = registry
         self._ownership = ownership
         self._journal = journal
@@ -48,6 +52,8 @@ class Broadcasts:
         self._clock = clock
         self._budget = budget
         self._terms = terms
+        self._recordings = recordings
+        self._told = told
         self._broadcasts: dict[str, Broadcast] = {}
         self._keys: dict[str, str] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
@@ -80,6 +86,9 @@ class Broadcasts:
             self._lost(stream_id, known)
             self._keys[stream_id] = found.key_sha256
         if stream_id not in self._broadcasts:
+            recorder = None
+            if self._recordings is not None:
+                recorder = self._recordings.recorder(stream_id, lambda: broadcast.lease is not None and broadcast.lease.held)
             broadcast = Broadcast(
                 folder=self._folder / stream_id,
                 report=Report(self._registry, stream_id, lambda: broadcast.tells),
@@ -88,6 +97,7 @@ class Broadcasts:
                 budget=self._budget,
                 terms=self._terms,
                 forsaken=lambda: self._forsake(stream_id, broadcast),
+                recorder=recorder,
             )
             self._broadcasts[stream_id] = broadcast
             self._opening[stream_id] = asyncio.create_task(self._open(stream_id, broadcast))
@@ -109,6 +119,26 @@ class Broadcasts:
         """Own the stream first: what an earlier owner wrote is complete then."""
         broadcast.lease = await self._ownership.take(stream_id, lambda: self._lost(stream_id, broadcast))
         await broadcast.publication.open()
+        await self._succeed(stream_id, broadcast.publication)
+
+    async def _succeed(self, stream_id: str, publication: Publication) -> None:
+        """Another worker, with a folder of its own, may have made the last of this stream.
+
+        Its newest segments may not be at home yet. A stream has fewer than ten segments a second, so that numbers counted in
+        tenths of a second since it was made lie above all that anybody has seen of it.
+        """
+        if self._recordings is None:
+            return
+        try:
+            standing = await self._recordings.standing(stream_id)
+        except Unavailable as error:
+            self._log.warning("nobody can tell how far the stream has come", stream_id=stream_id, error=str(error))
+            if publication.generation:
+                return
+            standing = Standing(1, 0, 0)
+        if standing is not None and standing.generation > publication.generation:
+            tenths = (self._clock.now_ms() - made_ms(stream_id)) // 100
+            publication.succeed(standing.generation, max(standing.following + 1, tenths), standing.longest_ms)
 
     def _lost(self, stream_id: str, broadcast: Broadcast) -> None:
         self._log.warning("another worker has the stream", stream_id=stream_id)
@@ -163,6 +193,7 @@ class Broadcasts:
 
     def _changed(self, change: StreamChanged) -> None:
         """Act at once; what takes time goes on by itself, one after the other for one stream."""
+        self._told(change)
         stream_id = change.stream_id
         broadcast = self._broadcasts.get(stream_id)
         if change.ended or change.deleted:
@@ -210,5 +241,7 @@ class Broadcasts:
 
     def _forget(self, stream_id: str) -> None:
         self._broadcasts.pop(stream_id, None)
+        if self._recordings is not None:
+            self._recordings.leave(stream_id)
         self._opening.pop(stream_id, None)
         self._keys.pop(stream_id, None)

@@ -129,7 +129,7 @@ class Chronicle:
         """It is back."""
         self._tell(TranscoderRestarted, away_ms=round((self._clock.monotonic() - self._died) * 1000))
 
-    def recorded(self, recording: Recorded, *, mp4: bool = True) -> None:
+    def recorded(self, recording: Recorded) -> None:
         """The recording can be played."""
         self._tell(
             RecordingReady,
@@ -137,12 +137,12 @@ class Chronicle:
             duration_ms=recording.duration_ms,
             size_bytes=recording.size_bytes,
             hls_url=recording_url(self._stream_id, RECORDING_HLS),
-            mp4_url=recording_url(self._stream_id, RECORDING_MP4) if mp4 else None,
+            mp4_url=recording_url(self._stream_id, RECORDING_MP4) if recording.mp4 else None,
         )
 
-    def unrecorded(self, recording_id: str, text: str, *, again: bool) -> None:
-        """A recording, or a part of it, could not be made or kept; *again*: it is tried again."""
-        self._tell(RecordingFailed, recording_id=recording_id, text=text[:MAX_TEXT], again=again)
+    def unrecorded(self, text: str, *, again: bool) -> None:
+        """The recording could not be made or kept; *again*: it is tried again soon."""
+        self._tell(RecordingFailed, recording_id=self._stream_id, text=text[:MAX_TEXT], again=again)
 
     def _describe(self, **changed: object) -> None:
         if self._ingest is not None:

@@ -89,7 +89,7 @@ class Ffmpeg:
                 stdout=DEVNULL,
                 stderr=PIPE,
                 pass_fds=tuple(descriptors),
-                preexec_fn=_leash(os.getpid(), niceness),
+                preexec_fn=leash(os.getpid(), niceness),
             )
         except OSError as error:
             msg = f"cannot run {command[0]}: {error}; install it or set OVATION_FFMPEG"
@@ -176,7 +176,7 @@ class Ffmpeg:
             self._words.extend(line[:300] for line in data.decode("utf-8", "replace").splitlines() if line)
 
 
-def _leash(parent: int, niceness: int) -> Callable[[], None]:
+def leash(parent: int, niceness: int) -> Callable[[], None]:
     """What the child does before ffmpeg runs: the kernel kills it when we die, however we die."""
 
     def before() -> None:

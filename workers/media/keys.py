@@ -4,7 +4,7 @@ A key names its stream (`<stream id>_<secret>`): one read finds the record, whic
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
@@ -12,7 +12,7 @@ from infra.clock import Clock
 from infra.errors import Conflict, Missing, Unavailable
 from infra.jetstream.feed import Feed
 from infra.jetstream.streams import StreamRecords
-from schemas.records import StreamRecord, key_matches, stream_of_key
+from schemas.records import Recorded, StreamRecord, key_matches, stream_of_key
 from schemas.streamid import is_stream_id
 from workers.media.streams import Authorised, KeyRefused, StreamChanged, VideoState
 
@@ -77,6 +77,26 @@ class Keys:
         def decide(record: StreamRecord) -> StreamRecord | None:
             return _showing(record, state, qualities)
 
+        await self._change(stream_id, decide)
+
+    async def recorded(self, stream_id: str, recorded: Recorded | None) -> None:
+        """Write into an ended stream's record what can be played of it; the same a second time is no change."""
+
+        def decide(record: StreamRecord) -> StreamRecord | None:
+            before = record.recording
+            if record.status != "ended" or before == recorded:
+                return None
+            if before is not None and recorded is not None and before.duration_ms == recorded.duration_ms:
+                return None
+            return _with(record, recording=recorded, poster=record.poster or recorded is not None, change="recording")
+
+        await self._change(stream_id, decide)
+
+    async def pictured(self, stream_id: str) -> None:
+        """Write into the record that there is a poster."""
+        await self._change(stream_id, lambda record: None if record.poster else _with(record, poster=True, change=""))
+
+    async def _change(self, stream_id: str, decide: Callable[[StreamRecord], StreamRecord | None]) -> None:
         try:
             await self._records.change(stream_id, decide)
         except Missing:
@@ -120,7 +140,14 @@ class Keys:
         else:
             shows = record.status == "live" and record.video == "live"
             (self._live.add if shows else self._live.discard)(stream_id)
-            self._changes[stream_id] = StreamChanged(stream_id, record.key_sha256, ended=record.status == "ended")
+            self._changes[stream_id] = StreamChanged(
+                stream_id,
+                record.key_sha256,
+                ended=record.status == "ended",
+                shown=bool(record.qualities),
+                ended_ms=record.ended_at,
+                recorded_ms=record.recording.created_at if record.recording is not None else None,
+            )
         self._changed.set()
 
 

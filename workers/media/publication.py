@@ -20,6 +20,8 @@ from workers.media.filing import Filing
 from workers.media.m3u8 import Live
 from workers.media.master import Variant
 from workers.media.playlist import Entry, Playlist
+from workers.media.recording.names import Segment
+from workers.media.recording.recorder import Recorder
 from workers.media.rendition import Rendition
 from workers.media.shelf import Shelf, init_uri, segment_uri, write
 
@@ -28,6 +30,8 @@ MASTER = "master.m3u8"
 SOURCE = "source"
 #: EXTINF may exceed the target duration by less than half a second: it is compared rounded (4.4.3.1).
 _ROUNDS_DOWN_MS = 499
+#: What is recorded lies beside the renditions where the home is the same folder.
+RECORDING = "recording"
 _FILES = re.compile(r"init-[0-9]{1,15}\.mp4|segment-[0-9]{1,15}-[0-9]{1,15}\.m4s")
 #: An encoder that returns later than this finds its old pictures taken out of the window.
 STALE_MS = 30_000
@@ -38,7 +42,7 @@ PARTS_PER_GENERATION = 1_000_000
 class Publication:
     """The folder of one stream, and what of it is in memory."""
 
-    def __init__(self, folder: Path, clock: Clock, filing: Filing, part_ms: int) -> None:
+    def __init__(self, folder: Path, clock: Clock, filing: Filing, part_ms: int, recorder: Recorder | None = None) -> None:
         """*part_ms*: what a part is meant to last."""
         self.folder = folder
         self.target: int | None = None
@@ -47,6 +51,8 @@ class Publication:
         self.filing = filing
         self._held = False
         self._clock = clock
+        self._recorder = recorder
+        self._following = 0
         self._discontinuity = -1
         self._fresh = 0
         self._shelves: dict[str, Shelf] = {}
@@ -64,7 +70,7 @@ class Publication:
         await asyncio.to_thread(self._open)
 
     def _open(self) -> None:
-        for folder in sorted(self.folder.glob("*/")):
+        for folder in sorted(path for path in self.folder.glob("*/") if path.name != RECORDING):
             shelf = self._shelf(folder.name)
             playlist = shelf.open()
             self.generation = max(self.generation, shelf.generation)
@@ -87,6 +93,19 @@ class Publication:
                 playlist.append(lost, independent=True)
                 last = lost
 
+    def succeed(self, generation: int, following: int, longest_ms: int) -> None:
+        """Others made more of this stream than the folder tells: *generation* was their newest.
+
+        What comes now is numbered from *following* on, and the folder's playlists are nobody's any more. A generation is never
+        less than the discontinuities before it, so that it serves for their number.
+        """
+        self._found = {}
+        self.generation = max(self.generation, generation)
+        self._discontinuity = max(self._discontinuity, generation)
+        self._following = following
+        if longest_ms:
+            self.target = math.floor(longest_ms / 1000 + 0.5)
+
     def _shelf(self, name: str) -> Shelf:
         if name not in self._shelves:
             self._shelves[name] = Shelf(self.folder / name, self._clock.monotonic)
@@ -108,7 +127,7 @@ class Publication:
         self.pace.settle()
         self._discontinuity += 1
         playlists = [rendition.playlist for rendition in self._renditions.values()] + list(self._found.values())
-        return self._discontinuity, max((playlist.following for playlist in playlists), default=0)
+        return self._discontinuity, max([self._following, *(playlist.following for playlist in playlists)])
 
     def end_ms(self) -> int:
         """Wall time up to which there are segments."""
@@ -130,6 +149,8 @@ class Publication:
         data, shelf = setup.initialisation(), self._shelf(name)
         self.rendition(name, generation).describe(init_uri(generation), data)
         self.filing.put(lambda: shelf.write_init(generation, data))
+        if self._recorder is not None:
+            self._recorder.describe(name, generation, data)
 
     def rendition(self, name: str, generation: int) -> Rendition:
         """The rendition *name*, made with its first generation where it is new."""
@@ -161,6 +182,9 @@ class Publication:
             rendition.open(uri, date_ms, discontinuity, independent=part.independent)
             self._pictures[name] = 0
         rendition.add(part)
+        if self._recorder is not None:
+            segment = Segment(msn=msn, generation=generation, discontinuity=discontinuity, date_ms=date_ms)
+            self._recorder.take(name, segment, part)
         self._pictures[name] += part.pictures
         if part.closes:
             self._complete(rendition)
@@ -199,6 +223,8 @@ class Publication:
         if rendition is None or source is None or rendition is source or not rendition.playlist.entries:
             return
         first, filled = source.playlist.sequence, False
+        if self._recorder is not None and rendition.playlist.opened is not None and rendition.playlist.following - 1 < msn:
+            self._recorder.drop(name)
         while (number := rendition.playlist.following - (rendition.playlist.opened is not None)) < msn:
             like = source.playlist.entries[max(0, min(number - first, len(source.playlist.entries) - 1))]
             rendition.fill(like)
@@ -248,6 +274,12 @@ class Publication:
         """What people call the renditions *names*, highest first, each once."""
         known = [self._variants[name] for name in names if name in self._variants]
         return list(dict.fromkeys(each.quality for each in sorted(known, key=lambda each: each.height, reverse=True)))
+
+    def picture(self) -> tuple[bytes, bytes] | None:
+        """A newest picture, of the smallest rendition: its initialisation segment, and the part that it begins."""
+        listed = [each for each in self._renditions.values() if each.listed and self._variants[each.name].height]
+        smallest = min(listed, key=lambda each: self._variants[each.name].height, default=None)
+        return smallest.picture() if smallest is not None else None
 
     def keep_only(self, names: Collection[str]) -> None:
         """Withdraw every rendition that is not one of *names*."""

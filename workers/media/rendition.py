@@ -135,6 +135,14 @@ class Rendition:
             return None
         return b"".join(pieces)
 
+    def picture(self) -> tuple[bytes, bytes] | None:
+        """The newest complete segment that is held: its initialisation segment, and its first part."""
+        for entry in reversed(self.playlist.entries):
+            pieces = self._segments.get(entry.uri)
+            if entry.complete and not entry.gap and pieces and entry.map_uri in self._inits:
+                return self._inits[entry.map_uri], pieces[0]
+        return None
+
     def report(self) -> Report | None:
         """Where this rendition is, for the others' playlists."""
         at = self.playlist.position()

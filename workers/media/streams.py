@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from schemas.records import Recorded
+
 VideoState = Literal["live", "interrupted", "ended"]
 
 
@@ -18,12 +20,18 @@ class Authorised(NamedTuple):
 
 
 class StreamChanged(NamedTuple):
-    """A stream's record as it is now. *deleted* streams lose their files as well."""
+    """A stream's record as it is now. *deleted* streams lose their files as well.
+
+    *shown*: its video could be seen at some time. *recorded_ms* is when its recording became ready; `None` where there is none.
+    """
 
     stream_id: str
     key_sha256: str
     ended: bool
     deleted: bool = False
+    shown: bool = False
+    ended_ms: int | None = None
+    recorded_ms: int | None = None
 
 
 class BroadcastRegistry(Protocol):
@@ -41,6 +49,22 @@ class BroadcastRegistry(Protocol):
         """Write the video's state and its qualities (highest first: `["720p", "360p"]`) into the stream's record.
 
         Idempotent. Does nothing for a stream that has ended or is gone.
+
+        Raises:
+            infra.errors.Unavailable: it could not be written; the same call may be made again.
+        """
+
+    async def recorded(self, stream_id: str, recorded: Recorded | None) -> None:
+        """Write into an ended stream's record that its recording can be played, or (`None`) is kept no longer.
+
+        Idempotent: viewers are told once. Does nothing for a stream that is gone.
+
+        Raises:
+            infra.errors.Unavailable: it could not be written; the same call may be made again.
+        """
+
+    async def pictured(self, stream_id: str) -> None:
+        """Write into the stream's record that there is a poster. Idempotent; does nothing for a stream that is gone.
 
         Raises:
             infra.errors.Unavailable: it could not be written; the same call may be made again.

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.codecs import Codecs
-from infra.settings import Heights, Settings
+from infra.heights import Heights
+from infra.settings import Settings
 from workers.media.broadcast import Terms
 from workers.media.command import transcode
 from workers.media.flv import AV1, AVC, HEVC, Preamble, Tag
