@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from infra import heights
 from infra.errors import BadSettings
 from infra.networks import Networks
 from infra.policy import Policy, Row, Weights
@@ -22,6 +23,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 FINITE = 1e9
 Seconds = Annotated[float, Meta(gt=0, le=FINITE)]
 Count = Annotated[int, Meta(ge=1)]
+Heights = heights.Heights
 #: How far a person is trusted with a stream's attention; each standing has a limit of its own.
 Standing = Literal["trusted", "normal", "new"]
 
@@ -40,30 +42,6 @@ class Limit(Struct, frozen=True):
             msg = f"expected count/seconds such as 5/30, got {text!r}"
             raise ValueError(msg)
         return cls(int(count), int(seconds))
-
-
-class Heights(Struct, frozen=True):
-    """Heights of pictures in lines, written as `480,360`; `0` for none."""
-
-    heights: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> "Heights":
-        """Read one.
-
-        Raises:
-            ValueError: a part of *text* is no height from 64 to 2160.
-        """
-        words = [word.strip() for word in text.split(",")]
-        if words == ["0"]:
-            return cls(())
-        if not all(word.isascii() and word.isdecimal() and 64 <= int(word) <= 2160 for word in words):
-            msg = f"expected heights such as 480,360 (64 to 2160 lines), or 0 for none, got {text!r}"
-            raise ValueError(msg)
-        return cls(tuple(int(word) for word in words))
-
-    def __str__(self) -> str:
-        return ",".join(str(height) for height in self.heights) or "0"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -95,8 +73,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".ovation")
     # How many gateway processes `ovation up` runs on the one HTTP port.
     gateways: Annotated[int, Meta(ge=1, le=64)] = 1
-    # The store: sqlite:///path. Empty: a file in the data directory.
+    # The store: sqlite:///path, or scylla://host1,host2/keyspace for a cluster of ScyllaDB or Cassandra. Empty: a file in the
+    # data directory.
     store_url: str = ""
+    # Hosts of that cluster, comma separated, in place of those of OVATION_STORE_URL.
+    scylla_contact_points: str = ""
+    # Who logs in to the cluster. Empty: nobody has to.
+    store_user: str = ""
+    # That user's password.
+    store_password: str = ""
+    # Whether the cluster is reached by TLS; a file of one of the next three settings means so too.
+    store_tls: bool = False
+    # A PEM file with the authority that signed the cluster's certificates. Empty: those this machine trusts.
+    store_ca_file: str = ""
+    # A PEM file with our own certificate, where the cluster asks for one.
+    store_certificate_file: str = ""
+    # A PEM file with its key. Empty: the key is in the certificate's file.
+    store_key_file: str = ""
+    # Days for which a cluster keeps what was archived; 0 for ever. A file of SQLite keeps everything.
+    store_ttl_days: Annotated[int, Meta(ge=0, le=3650)] = 30
     # Bytes of video and playlists a gateway keeps in memory for its viewers, all streams together.
     hls_cache_bytes: Annotated[int, Meta(ge=1024**2)] = 256 * 1024**2
     # Where HLS files go: file:///path. Empty: a folder in the data directory.
@@ -233,12 +228,20 @@ class Settings(Struct, frozen=True, kw_only=True):
             case "normal":
                 return normal
 
+    @property
+    def store_is_cluster(self) -> bool:
+        """Whether OVATION_STORE_URL names a cluster rather than a file."""
+        return self.store_url.startswith("scylla://")
+
     def store_path(self) -> Path:
         """The SQLite file.
 
         Raises:
             BadSettings: OVATION_STORE_URL is of no kind this version has.
         """
+        if self.store_url and not self.store_url.startswith("sqlite://"):
+            msg = f"{PREFIX}STORE_URL={self.store_url!r}: expected sqlite:///path or scylla://host1,host2/keyspace"
+            raise BadSettings(msg)
         return self._path("store_url", self.store_url, "sqlite", self.data_dir / "store" / "ovation.sqlite")
 
     def media_path(self) -> Path:

@@ -132,18 +132,14 @@ def token(
 
 @app.command()
 def migrate() -> None:
-    """Bring the store to this version's schema.
+    """Bring the store to this version's schema; on a cluster once, before its processes start.
 
-    Example: ovation migrate
+    Example: OVATION_STORE_URL=scylla://host1,host2/ovation ovation migrate
     """
-    from infra.sqlite import Database  # noqa: PLC0415 - heavy
+    from infra import storage  # noqa: PLC0415 - heavy
 
-    async def opened() -> None:
-        database = await Database.open(settings_module.load().store_path())
-        await database.close()
-
-    asyncio.run(opened())
-    sys.stdout.write(f"{settings_module.load().store_path()} is at this version's schema\n")
+    migrated = asyncio.run(storage.migrate(settings_module.load()))
+    sys.stdout.write(f"{migrated} is at this version's schema\n")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What is missing on this machine, and what to do about it."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -7,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra import ports
+from infra import ports, storage
 from infra import settings as settings_module
-from infra.errors import BadSettings
+from infra.errors import BadSettings, OvationError
 from infra.settings import Settings
 from ovation import status
 from ovation.programs import NATS_SERVER, bundled_ffmpeg
@@ -43,6 +44,7 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     yield "nats-server", _program(str(NATS_SERVER), "--version"), "run ./just setup"
     yield "ffmpeg", _ffmpeg(settings), "run ./just setup, or set OVATION_FFMPEG"
     yield "pages", "" if PAGES.is_file() else "not built", "run ./just web"
+    yield f"store {storage.named(settings)}", _store(settings), "see docs/operating.md, The store on a cluster"
     yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
     ours = status.pids(settings.data_dir)
     for variable, host, port in (
@@ -73,6 +75,21 @@ def _ffmpeg(settings: Settings) -> str:
         return _program(bundled_ffmpeg(), "-version")
     except RuntimeError as error:
         return str(error)
+
+
+def _store(settings: Settings) -> str:
+    if not settings.store_is_cluster:
+        # The file is made by whoever needs it first.
+        return ""
+    try:
+        asyncio.run(_opened(settings))
+    except OvationError as error:
+        return str(error)
+    return ""
+
+
+async def _opened(settings: Settings) -> None:
+    await (await storage.open_storage(settings)).close()
 
 
 def _disk(path: Path) -> str:

@@ -63,7 +63,11 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
         ("guests", "perhaps", "OVATION_GUESTS='perhaps'"),
         ("replicas", "2", "OVATION_REPLICAS='2'"),
         ("drain_s", "-1", "OVATION_DRAIN_S='-1'"),
-        ("store_url", "redis://here", "OVATION_STORE_URL='redis://here': expected sqlite:///path"),
+        (
+            "store_url",
+            "redis://here",
+            "OVATION_STORE_URL='redis://here': expected sqlite:///path or scylla://host1,host2/keyspace",
+        ),
         ("media_url", "s3://bucket", "OVATION_MEDIA_URL='s3://bucket': expected file:///path"),
         ("jwt_secret", "short", "OVATION_JWT_SECRET"),
         ("jwt_public_key_file", "/nowhere.pem", "OVATION_JWT_PUBLIC_KEY_FILE"),
