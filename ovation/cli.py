@@ -143,6 +143,25 @@ def migrate() -> None:
 
 
 @app.command()
+def verify(stream_id: Annotated[str, typer.Argument(help="The stream's id.")]) -> None:
+    """Compare a stream's live log with the store, row by row; ends with 1 when they differ.
+
+    Example: OVATION_NATS_URL=nats://127.0.0.1:4222 ovation verify 018bcfe5-6800-7bb6-bc13-d949c5118ce2
+    """
+    from ovation import verify as command  # noqa: PLC0415 - heavy
+
+    async def lines() -> int:
+        told = 0
+        async for line in command.run(_with_nats(settings_module.load()), stream_id):
+            sys.stdout.write(f"{line}\n")
+            told += 1
+        return told
+
+    # The last line is no difference: it says what was compared.
+    sys.exit(1 if asyncio.run(lines()) > 1 else 0)
+
+
+@app.command()
 def doctor() -> None:
     """Say what is missing on this machine and what to do about it.
 
