@@ -11,6 +11,7 @@ bug.py       what such a bug is
 bugs.py      which bugs, where, and the test that has to catch each
 ingestbugs.py those in taking broadcasts in
 mediabugs.py those of the packaging of video
+storebugs.py those of the stores on a cluster
     hlsbugs.py   those between viewers and the media worker
 cassandra.py Apache Cassandra for the tests of the CQL store, into a cache outside the checkout
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing

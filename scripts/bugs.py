@@ -4,6 +4,7 @@ from scripts.bug import Bug
 from scripts.hlsbugs import HLS_BUGS
 from scripts.ingestbugs import INGEST
 from scripts.mediabugs import MEDIA_BUGS
+from scripts.storebugs import STORE_BUGS
 
 BUGS = [
     Bug(
@@ -324,4 +325,5 @@ BUGS = [
     ),
     *MEDIA_BUGS,
     *HLS_BUGS,
+    *STORE_BUGS,
 ]
