@@ -53,7 +53,7 @@ STORE_BUGS = [
         "infra/scylla/walk.py",
         "inside = self.after < first and last < self.before",
         "inside = True",
-        f"{_CONTRACT}::TestScyllaComments::test_ranges_have_open_and_closed_ends",
+        f"{_CONTRACT}::TestScyllaComments::test_ten_thousand_comments_page_by_cursor",
     ),
     Bug(
         "unverified-verdict",

@@ -25,6 +25,8 @@ class PagesContract:
             seen += [item.seq for item in page]
             after = page[-1].seq
         assert seen == list(range(2, 20_001, 2))
+        passed = await store.comments(S, after=500, before=END, descending=False, limit=2, offset=600)
+        assert [item.seq for item in passed] == [1702, 1704]
         assert await store.total(S) == 10_000
 
     async def test_pages_hold_while_comments_are_written(self, backend: Backend, store: CommentStore) -> None:

@@ -140,6 +140,8 @@ async def test_readers_that_leave_hold_no_slots(backend: ScyllaBackend) -> None:
     """Twice as many as there are slots ask and leave at once; those that come later are answered."""
     store = await backend.open()
     await store.write([logged(comment(1), 1)], {})
+    # So that those who leave are beyond the preparing of their question.
+    assert await store.total(S) == 1
     for _ in range(2):
         asking = [asyncio.create_task(store.total(S)) for _ in range(2 * IN_FLIGHT)]
         await asyncio.sleep(0)
