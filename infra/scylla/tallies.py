@@ -28,14 +28,18 @@ USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
 BLOCKS = f"SELECT block, {_COLUMNS} FROM {{ks}}.tallies WHERE stream_id = ? AND bucket = ?"  # noqa: S608 - our own constant
 
 
+#: The times of no comment at all.
+NO_LOW_MS, NO_HIGH_MS = 2**62, -(2**62)
+
+
 class Tally(Struct, frozen=True):
     """Comments of one block or bucket, those that are shown, its highest item, and the times of its comments."""
 
     comments: int = 0
     shown: int = 0
     high_seq: int = 0
-    low_ms: int = 2**62
-    high_ms: int = -(2**62)
+    low_ms: int = NO_LOW_MS
+    high_ms: int = NO_HIGH_MS
 
     @classmethod
     def of(cls, row: Found) -> Self:
@@ -102,19 +106,17 @@ class Tallies:
 
 
 def _counted(rows: Iterable[Found]) -> Tally:
-    total = Tally()
+    # Plain numbers: a block is up to 512 rows, and two of them are counted with every batch.
+    comments = shown = high_seq = 0
+    low_ms, high_ms = NO_LOW_MS, NO_HIGH_MS
     for row in rows:
-        if row.at_ms is None:
+        seq, at_ms, comment_id, decided = row.seq, row.at_ms, row.comment_id, row.decided
+        if at_ms is None:
             # A decision whose comment has not arrived.
             continue
-        said = bool(row.comment_id)
-        total = total.plus(
-            Tally(
-                int(said),
-                int(said and verdict(row.comment_id, row.decided) is None),
-                row.seq,
-                row.at_ms if said else total.low_ms,
-                row.at_ms if said else total.high_ms,
-            )
-        )
-    return total
+        high_seq = max(high_seq, seq)
+        if comment_id:
+            comments += 1
+            shown += not decided or verdict(comment_id, decided) is None
+            low_ms, high_ms = min(low_ms, at_ms), max(high_ms, at_ms)
+    return Tally(comments, shown, high_seq, low_ms, high_ms)
