@@ -25,7 +25,7 @@ ovation *args: setup
 
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
-test: setup chromium proxies _gstreamer check web
+test: setup _cassandra_meanwhile chromium proxies _gstreamer check web
     # The page alone, since it says how soon a person sees a comment; the rest, which mostly waits, two files at a time.
     pytest tests/e2e/test_page.py && pytest -n 2 --dist loadfile --ignore=tests/e2e/test_page.py
 
@@ -44,7 +44,7 @@ unit *args: setup
 
 [group("check")]
 [doc("tests against a real nats-server, SQLite and FFmpeg")]
-integration *args: setup proxies
+integration *args: setup proxies _cassandra
     pytest tests/contract tests/integration "$@"
 
 [group("check")]
@@ -85,6 +85,13 @@ chromium:
 [doc("unpack nginx and HAProxy for the tests behind them where they are missing")]
 proxies:
     @sh scripts/proxies.sh
+
+_cassandra:
+    @python -m scripts.cassandra
+
+# Half a minute of waiting for a registry, which the checks need not wait for; a test that needs it does.
+_cassandra_meanwhile:
+    @nohup python -m scripts.cassandra </dev/null >.venv/cassandra.log 2>&1 &
 
 _gstreamer:
     @sh scripts/gstreamer.sh

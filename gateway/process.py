@@ -1,4 +1,4 @@
-"""The composition root of `ovation gateway`: settings in, a running gateway out. The only place that names a store."""
+"""The composition root of `ovation gateway`: settings in, a running gateway out."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from infra.jetstream.connection import Connection
 from infra.lifecycle import Lifecycle
 from infra.objects.home import open_folder, open_home
 from infra.settings import Settings
-from infra.sqlite import Database, SqliteComments, SqliteStreams
+from infra.storage import open_storage
 from infra.telemetry import logs
 
 log = logs.get(__name__)
@@ -35,7 +35,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
     Raises:
         BadSettings: a setting, a port or a key is wrong.
         StoreTooNew: the store was written by a newer version.
-        Unavailable: the broker did not answer for 30 s.
+        Unavailable: the broker did not answer for 30 s, or the store cannot be opened.
     """
     settings = descriptors.fitted(settings)
     clock = SystemClock()
@@ -44,10 +44,9 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
     listening = _listen(settings, listen_fd)
     lifecycle.readiness.expect("nats", "connecting")
     lifecycle.readiness.expect("streams", "reading the stream records")
-    database = await Database.open(settings.store_path())
+    storage = await open_storage(settings)
     connection = await Connection(settings.nats_url, f"gateway-{secrets.token_hex(6)}", clock).open()
-    comments, streams = SqliteComments(database), SqliteStreams(database)
-    parts = Parts(settings, clock, authenticator, connection, comments, streams, live, home)
+    parts = Parts(settings, clock, authenticator, connection, storage.comments, storage.streams, live, home)
     try:
         for start in parts.starts():
             await _patiently(start, lifecycle)
@@ -58,7 +57,7 @@ async def run(settings: Settings, lifecycle: Lifecycle, listen_fd: int | None = 
     finally:
         await parts.stop()
         await connection.close()
-        await database.close()
+        await storage.close()
 
 
 def _tune_interpreter() -> None:

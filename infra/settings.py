@@ -6,7 +6,7 @@ Every field is one variable: `http_port` is `OVATION_HTTP_PORT`. The comment abo
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from infra.codecs import Codecs
 from infra.errors import BadSettings
 from infra.heights import Heights
+from infra.limit import Limit
 from infra.networks import Networks
 from infra.policy import Policy, Row, Weights
 
@@ -26,22 +27,6 @@ Seconds = Annotated[float, Meta(gt=0, le=FINITE)]
 Count = Annotated[int, Meta(ge=1)]
 #: How far a person is trusted with a stream's attention; each standing has a limit of its own.
 Standing = Literal["trusted", "normal", "new"]
-
-
-class Limit(Struct, frozen=True):
-    """*count* in any window of *seconds*; written `5/30`."""
-
-    count: int
-    seconds: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `count/seconds`, both positive whole numbers."""
-        count, slash, seconds = text.partition("/")
-        if not (slash and count.isdecimal() and seconds.isdecimal() and int(count) and int(seconds)):
-            msg = f"expected count/seconds such as 5/30, got {text!r}"
-            raise ValueError(msg)
-        return cls(int(count), int(seconds))
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -73,8 +58,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".ovation")
     # How many gateway processes `ovation up` runs on the one HTTP port.
     gateways: Annotated[int, Meta(ge=1, le=64)] = 1
-    # The store: sqlite:///path. Empty: a file in the data directory.
+    # The store: sqlite:///path, or scylla://host1,host2/keyspace for a cluster of ScyllaDB or Cassandra. Empty: a file in the
+    # data directory.
     store_url: str = ""
+    # Hosts of that cluster, comma separated, in place of those of OVATION_STORE_URL.
+    scylla_contact_points: str = ""
+    # Who logs in to the cluster. Empty: nobody has to.
+    store_user: str = ""
+    # That user's password.
+    store_password: str = ""
+    # Whether the cluster is reached by TLS; a file of one of the next three settings means so too.
+    store_tls: bool = False
+    # A PEM file with the authority that signed the cluster's certificates. Empty: those this machine trusts.
+    store_ca_file: str = ""
+    # A PEM file with our own certificate, where the cluster asks for one.
+    store_certificate_file: str = ""
+    # A PEM file with its key. Empty: the key is in the certificate's file.
+    store_key_file: str = ""
+    # Days for which a cluster keeps what was archived; 0 for ever. A file of SQLite keeps everything.
+    store_ttl_days: Annotated[int, Meta(ge=0, le=3650)] = 30
     # Bytes of video and playlists a gateway keeps in memory for its viewers, all streams together.
     hls_cache_bytes: Annotated[int, Meta(ge=1024**2)] = 256 * 1024**2
     # Where recordings and pictures are kept: file:///path or s3://bucket/prefix. Empty: a folder in the data directory. The
@@ -241,12 +243,20 @@ class Settings(Struct, frozen=True, kw_only=True):
             case "normal":
                 return normal
 
+    @property
+    def store_is_cluster(self) -> bool:
+        """Whether OVATION_STORE_URL names a cluster rather than a file."""
+        return self.store_url.startswith("scylla://")
+
     def store_path(self) -> Path:
         """The SQLite file.
 
         Raises:
             BadSettings: OVATION_STORE_URL is of no kind this version has.
         """
+        if self.store_url and not self.store_url.startswith("sqlite://"):
+            msg = f"{PREFIX}STORE_URL={self.store_url!r}: expected sqlite:///path or scylla://host1,host2/keyspace"
+            raise BadSettings(msg)
         return self._path("store_url", self.store_url, "sqlite", self.data_dir / "store" / "ovation.sqlite")
 
     def media_path(self) -> Path:

@@ -17,4 +17,5 @@ Refuses to do any process's work itself: it starts the same `ovation gateway` an
     doctor.py       what is missing on this machine
     token.py        tokens minted by hand
     topology.py     the files of nats/, compared and applied
+    verify.py       a live log, compared with the store
 """

@@ -132,18 +132,33 @@ def token(
 
 @app.command()
 def migrate() -> None:
-    """Bring the store to this version's schema.
+    """Bring the store to this version's schema; on a cluster once, before its processes start.
 
-    Example: ovation migrate
+    Example: OVATION_STORE_URL=scylla://host1,host2/ovation ovation migrate
     """
-    from infra.sqlite import Database  # noqa: PLC0415 - heavy
+    from infra import storage  # noqa: PLC0415 - heavy
 
-    async def opened() -> None:
-        database = await Database.open(settings_module.load().store_path())
-        await database.close()
+    migrated = asyncio.run(storage.migrate(settings_module.load()))
+    sys.stdout.write(f"{migrated} is at this version's schema\n")
 
-    asyncio.run(opened())
-    sys.stdout.write(f"{settings_module.load().store_path()} is at this version's schema\n")
+
+@app.command()
+def verify(stream_id: Annotated[str, typer.Argument(help="The stream's id.")]) -> None:
+    """Compare a stream's live log with the store, row by row; ends with 1 when they differ.
+
+    Example: OVATION_NATS_URL=nats://127.0.0.1:4222 ovation verify 018bcfe5-6800-7bb6-bc13-d949c5118ce2
+    """
+    from ovation import verify as command  # noqa: PLC0415 - heavy
+
+    async def lines() -> int:
+        told = 0
+        async for line in command.run(_with_nats(settings_module.load()), stream_id):
+            sys.stdout.write(f"{line}\n")
+            told += 1
+        return told
+
+    # The last line is no difference: it says what was compared.
+    sys.exit(1 if asyncio.run(lines()) > 1 else 0)
 
 
 @app.command()

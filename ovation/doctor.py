@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra import ports
+from infra import ports, storage
 from infra import settings as settings_module
 from infra.errors import BadSettings, OvationError
 from infra.objects.home import open_home
@@ -50,6 +50,7 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     # Somebody may have written keys into it.
     where = "OVATION_MEDIA_URL" if "@" in settings.media_url else settings.media_url or settings.data_dir / "media"
     yield f"recordings in {where}", asyncio.run(_home(settings)), step
+    yield f"store {storage.named(settings)}", _store(settings), "see docs/operating.md, The store on a cluster"
     yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
     ours = status.pids(settings.data_dir)
     for variable, host, port in (
@@ -94,6 +95,21 @@ async def _home(settings: Settings) -> str:
     except OvationError as error:
         return str(error)
     return ""
+
+
+def _store(settings: Settings) -> str:
+    if not settings.store_is_cluster:
+        # The file is made by whoever needs it first.
+        return ""
+    try:
+        asyncio.run(_opened(settings))
+    except OvationError as error:
+        return str(error)
+    return ""
+
+
+async def _opened(settings: Settings) -> None:
+    await (await storage.open_storage(settings)).close()
 
 
 def _disk(path: Path) -> str:

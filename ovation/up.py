@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.auth import Authenticator
-from infra import ports
+from infra import ports, storage
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
@@ -151,6 +151,8 @@ class Up:
             nats.start()
             await nats.ready.wait()
         await self._apply_topology()
+        # Nobody else does it for a cluster; a file is migrated by whoever opens it, and this is as good a moment.
+        await storage.migrate(self._settings)
         s = self._settings
         programs = [
             self._program("worker archive"),
@@ -277,7 +279,7 @@ def _decided(settings: Settings, data: DataDir) -> Settings:
         rtmp_port=settings.rtmp_port or ports.free(),
         jwt_secret=settings.jwt_secret or data.secret(),
     )
-    decided.store_path()
+    storage.check(decided)
     open_home(decided)
     if decided.rtmps_certificate_file:
         Certificate.read(decided.rtmps_certificate_file, decided.rtmps_key_file, SystemClock())

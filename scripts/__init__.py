@@ -11,8 +11,10 @@ bug.py       what such a bug is
 bugs.py      which bugs, where, and the test that has to catch each
 ingestbugs.py those in taking broadcasts in
 mediabugs.py those of the packaging of video
+storebugs.py those of the stores on a cluster
     hlsbugs.py   those between viewers and the media worker
 privacybugs.py those about who may watch
+cassandra.py Apache Cassandra for the tests of the CQL store, into a cache outside the checkout
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 proxies.sh   nginx and HAProxy for the tests behind them, likewise, unpacked into .venv
 gstreamer.sh GStreamer for the tests of encoders, likewise

@@ -5,6 +5,7 @@ from scripts.hlsbugs import HLS_BUGS
 from scripts.ingestbugs import INGEST
 from scripts.mediabugs import MEDIA_BUGS
 from scripts.privacybugs import PRIVACY_BUGS
+from scripts.storebugs import STORE_BUGS
 
 BUGS = [
     Bug(
@@ -326,4 +327,5 @@ BUGS = [
     *MEDIA_BUGS,
     *HLS_BUGS,
     *PRIVACY_BUGS,
+    *STORE_BUGS,
 ]

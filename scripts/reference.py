@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra import settings
+from infra.limit import Limit
 from infra.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +68,7 @@ def meaning(lines: list[str], at: int) -> str:
 
 def shown(default: object) -> str:
     """A default as somebody would write it in the environment."""
-    if isinstance(default, settings.Limit):
+    if isinstance(default, Limit):
         return f"`{default.count}/{default.seconds}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -1,15 +1,21 @@
 """What every test can ask for, and the header that says what this run runs against."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from tests.backends import nats, programs, s3
+from tests.backends import cassandra, nats, programs, s3
+from tests.backends.cassandra import CqlServer
 from tests.backends.nats import NatsElsewhere, NatsServer
 from tests.backends.s3 import S3Elsewhere, WeedServer
+
+if TYPE_CHECKING:
+    from infra.scylla import Address
 
 # Nothing is timed here: a machine that is busy with something else would fail an example that passes a moment later.
 settings.register_profile("ovation", deadline=None)
@@ -34,7 +40,7 @@ def pytest_report_header() -> list[str]:
         objects = f"{s3.version()} as a process, from the wheel"
     return [
         f"broker:   {what}",
-        f"store:    SQLite {sqlite3.sqlite_version}",
+        f"store:    SQLite {sqlite3.sqlite_version}; {cassandra.described()}",
         f"objects:  {objects}",
         f"ffmpeg:   {programs.described(programs.ffmpeg(), '-version')}",
         f"gstreamer: {programs.described(programs.gstreamer(), '--version', missing='none: a test of encoders will fail')}",
@@ -79,6 +85,39 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer |
 def own_s3_server(tmp_path: Path) -> Iterator[WeedServer]:
     """An S3 service for this test alone, to stop and kill."""
     yield from _weed(tmp_path / "s3")
+
+
+@pytest.fixture(scope="session")
+def cql_server(tmp_path_factory: pytest.TempPathFactory) -> CqlServer:
+    """The CQL server that this run's tests share, each worker in a keyspace of its own; without one the test fails."""
+    return cassandra.server(_of_the_run(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def keyspace(cql_server: CqlServer) -> Iterator["Address"]:
+    """A keyspace with this version's tables, for this worker alone; a test empties it before it begins."""
+    # The driver takes a fifth of a second, which most runs need not wait.
+    from tests.contract import scylla_backend  # noqa: PLC0415
+
+    address = scylla_backend.fresh_keyspace(cql_server)
+    yield address
+    if cassandra.elsewhere() is not None:
+        scylla_backend.drop(address)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the CQL server while other tests run, if any of those selected needs it."""
+    if session.config.option.collectonly:
+        return
+    if any("cql_server" in getattr(item, "fixturenames", ()) for item in session.items):
+        factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001 - where pytest keeps it
+        cassandra.begin(_of_the_run(factory))
+
+
+def _of_the_run(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share, and no other run."""
+    base = factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cql"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The composition root of `ovation worker NAME`: settings in, a running worker out. Names the concrete store."""
+"""The composition root of `ovation worker NAME`: settings in, a running worker out."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.lifecycle import Lifecycle
 from infra.objects.home import open_home
 from infra.settings import Settings
-from infra.sqlite import Database, SqliteComments, SqliteStreams
+from infra.storage import open_storage
 from workers.archive.run import run as run_archive
 from workers.media.ingest import run as run_media
 from workers.media.keys import Keys
@@ -48,19 +48,19 @@ async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connect
     def trouble(cause: str) -> None:
         _condition(lifecycle, "archive", cause)
 
-    database = await Database.open(settings.store_path())
+    storage = await open_storage(settings)
     try:
         await run_archive(
             settings=settings,
             connection=connection,
-            comments=SqliteComments(database),
-            streams=SqliteStreams(database),
+            comments=storage.comments,
+            streams=storage.streams,
             clock=connection.clock,
             stopping=lifecycle.stopping,
             trouble=trouble,
         )
     finally:
-        await database.close()
+        await storage.close()
 
 
 async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connection) -> None:

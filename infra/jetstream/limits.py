@@ -12,7 +12,7 @@ from infra.errors import LimitReached, Unavailable
 from infra.jetstream.publisher import Publisher, SubjectFull
 from infra.jetstream.reader import Reader
 from infra.jetstream.topology import LIMIT_MARGIN_MS
-from infra.settings import Limit
+from infra.limit import Limit
 from schemas import subjects
 
 #: Tokens that earlier tries left behind, one after the other; a limit has fewer.

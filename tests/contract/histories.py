@@ -18,6 +18,11 @@ LOG = "LIVE_0"
 END = 2**53
 
 
+def numbered(number: int) -> str:
+    """One of many streams: a fresh store for each would cost a database on a server half a second."""
+    return f"{S[:-4]}{number:04x}"
+
+
 class Backend(Protocol):
     """Where an implementation keeps its data, and how to hurt it."""
 
@@ -25,7 +30,11 @@ class Backend(Protocol):
         """One more, independent handle on the same data."""
 
     async def kill_while_writing(self, items: Sequence[LoggedItem], through: int) -> None:
-        """Let another process write *items* and kill -9 it before its commit."""
+        """Let another process write *items* and kill -9 it in the middle."""
+
+
+class Disk(Protocol):
+    """What a store's data lies on, for stores that see its end."""
 
     async def fill(self) -> None:
         """Take all the room there is."""
@@ -65,7 +74,7 @@ async def fill(store: CommentStore, comments: int) -> None:
         await store.write([*mine, *(logged(comment(n), 2 * n - 1, stream_id=OTHER) for n in numbers)], {})
 
 
-async def fill_disk(backend: Backend, store: CommentStore) -> int:
+async def fill_disk(backend: Disk, store: CommentStore) -> int:
     """Write until the disk is full; how many comments were acknowledged."""
     await store.write([logged(comment(1), 1)], {LOG: 1})
     await backend.fill()

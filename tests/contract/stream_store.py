@@ -2,8 +2,6 @@
 
 import itertools
 
-import pytest
-
 from infra.stores import StreamStore
 from schemas.items import StreamSettings
 from schemas.records import Broadcaster, Status, StreamRecord
@@ -34,17 +32,18 @@ class StreamStoreContract:
         assert await streams.get(record(1).stream_id) == record(1)
         assert await streams.get(record(2).stream_id) is None
 
-    @pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))))
-    async def test_the_highest_revision_holds(self, streams: StreamStore, order: tuple[int, ...]) -> None:
+    async def test_the_highest_revision_holds(self, streams: StreamStore) -> None:
         """In whatever order and however often they come."""
-        for revision in (*order, *order):
-            await streams.put(record(1, f"title {revision}", "ended" if revision == 3 else "live"), revision)
-        found = await streams.get(record(1).stream_id)
+        orders = list(itertools.permutations((1, 2, 3)))
+        for number, order in enumerate(orders):
+            for revision in (*order, *order):
+                await streams.put(record(number, f"title {revision}", "ended" if revision == 3 else "live"), revision)
+            found = await streams.get(record(number).stream_id)
 
-        assert found is not None
-        assert found.title == "title 3"
+            assert found is not None
+            assert found.title == "title 3", order
         assert await streams.page(status="live", before=None, limit=10) == []
-        assert len(await streams.page(status="ended", before=None, limit=10)) == 1
+        assert len(await streams.page(status="ended", before=None, limit=10)) == len(orders)
 
     async def test_pages_are_newest_first(self, streams: StreamStore) -> None:
         """By status or all of them, each once, by cursor."""

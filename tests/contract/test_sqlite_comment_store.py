@@ -13,6 +13,8 @@ import pytest
 from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore, LoggedItem
 from tests.contract.comment_store import CommentStoreContract
+from tests.contract.histories import END, LOG, S, answers, fill_disk, logged
+from tests.factories import comment, removed
 
 
 class SqliteBackend:
@@ -65,3 +67,25 @@ class TestSqliteComments(CommentStoreContract):
         backend = SqliteBackend(tmp_path / "store" / "ovation.sqlite")
         yield backend
         await backend.close()
+
+    async def test_a_killed_writer_leaves_all_or_nothing(self, backend: SqliteBackend) -> None:
+        """Beyond the contract: a kill -9 inside the transaction leaves nothing of it, the watermark included."""
+        store = await backend.open()
+        await store.write([logged(comment(1), 1)], {LOG: 1})
+        before = await answers(store)
+        await backend.kill_while_writing([logged(comment(n), n) for n in range(2, 400)] + [logged(removed(1), 400)], 400)
+
+        assert await answers(store) == before
+        assert await store.archived_through(LOG) == 1
+
+    async def test_a_full_disk_is_told_and_loses_nothing(self, backend: SqliteBackend) -> None:
+        """`Unavailable` says that the disk is full; reads go on; nothing is half-written; with room it goes on."""
+        store = await backend.open()
+        stored = await fill_disk(backend, store)
+        assert await store.total(S) == stored
+        assert await store.archived_through(LOG) == stored
+        assert len(await store.range(S, 0, END, 100_000)) == stored
+
+        await backend.free()
+        await store.write([logged(comment(n), n) for n in range(stored + 1, stored + 11)], {LOG: stored + 10})
+        assert await store.total(S) == stored + 10

@@ -10,7 +10,8 @@ from infra.errors import LimitReached, Unavailable
 from infra.jetstream.connection import Connection
 from infra.jetstream.feed import FeedMessage
 from infra.jetstream.publisher import Full
-from infra.settings import Limit, load
+from infra.limit import Limit
+from infra.settings import load
 from schemas import subjects
 from tests.backends.nats import NatsServer
 from tests.broker import broker, fresh_stream

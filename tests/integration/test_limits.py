@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from infra.errors import Unavailable
-from infra.settings import Limit
+from infra.limit import Limit
 from schemas import codec, subjects
 from schemas.items import Comment
 from tests.backends.nats import NatsServer

@@ -14,7 +14,7 @@ from gateway.removals import Removals
 from infra.clock import HandClock
 from infra.errors import LimitReached, Unavailable
 from infra.jetstream.reader import LogMessage
-from infra.settings import Limit
+from infra.limit import Limit
 from infra.sqlite import Database, SqliteComments
 from schemas import codec, subjects
 from schemas.records import Broadcaster, StreamRecord

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from infra.clock import HandClock
-from infra.settings import Limit
+from infra.limit import Limit
 from infra.telemetry import metrics
 from tests.dialogues import AAC_HEADER, AVC_HEADER, keyframe, picture, sound
 from tests.rtmp import CONNECT, HELLO, Publisher, chunk, command

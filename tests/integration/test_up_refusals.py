@@ -63,7 +63,11 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
         ("guests", "perhaps", "OVATION_GUESTS='perhaps'"),
         ("replicas", "2", "OVATION_REPLICAS='2'"),
         ("drain_s", "-1", "OVATION_DRAIN_S='-1'"),
-        ("store_url", "redis://here", "OVATION_STORE_URL='redis://here': expected sqlite:///path"),
+        (
+            "store_url",
+            "redis://here",
+            "OVATION_STORE_URL='redis://here': expected sqlite:///path or scylla://host1,host2/keyspace",
+        ),
         ("media_url", "ftp://here", "OVATION_MEDIA_URL='ftp://here': expected file:///path or s3://bucket/prefix"),
         ("media_url", "s3://Bad_Bucket", "OVATION_MEDIA_URL: expected s3://bucket/prefix"),
         ("s3_addressing", "sideways", "OVATION_S3_ADDRESSING='sideways'"),

@@ -9,7 +9,8 @@ from gateway.auth import Authenticator, Principal
 from gateway.problems import Problem
 from gateway.standing import standing
 from infra.clock import HandClock
-from infra.settings import Limit, Settings, Standing, load
+from infra.limit import Limit
+from infra.settings import Settings, Standing, load
 
 SECRET = secrets.token_hex(32)
 HOUR_MS = 3_600_000

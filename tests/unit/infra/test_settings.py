@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import BadSettings
-from infra.settings import Limit, load
+from infra.limit import Limit
+from infra.settings import load
 
 
 def test_defaults_and_values() -> None:

@@ -1,6 +1,7 @@
 """The reference pages are written from the code."""
 
-from infra.settings import PREFIX, Limit, Settings
+from infra.limit import Limit
+from infra.settings import PREFIX, Settings
 from scripts.reference import rows, shown
 
 

@@ -4,7 +4,7 @@ import math
 import secrets
 
 from infra.clock import Clock
-from infra.settings import Limit
+from infra.limit import Limit
 from workers.media.rtmp.peers import party
 
 #: Counters, over which addresses are spread by a secret hash. A table of addresses would have to forget some when it is

@@ -4,7 +4,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from infra.settings import Limit, Settings
+from infra.limit import Limit
+from infra.settings import Settings
 from workers.media.flv import AV1, AVC, HEVC
 from workers.media.rtmp.codecs import ALL
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.clock import HandClock
-from infra.settings import Limit
+from infra.limit import Limit
 from workers.media.rtmp.guesses import SLOTS, Guesses
 from workers.media.rtmp.peers import Peers, party
 

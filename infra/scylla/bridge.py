@@ -1,0 +1,67 @@
+"""The driver's answers, brought to the event loop: many with one wake-up, no thread per request.
+
+The driver calls back on its own thread. A request holds its slot until then, also when whoever asked has left: the driver
+cannot take a request back, and a cluster that hangs would otherwise be sent ever more.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from typing import Any
+
+from cassandra.cluster import Session
+from cassandra.query import Statement
+
+#: Requests under way per process. Two cores saturate at some 30; the rest covers a cluster's latency.
+IN_FLIGHT = 128
+
+
+class Bridge:
+    """Between one driver session and one event loop."""
+
+    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop, in_flight: int = IN_FLIGHT) -> None:
+        self._session = session
+        self._loop = loop
+        self._slots = asyncio.Semaphore(in_flight)
+        self._done: deque[tuple[asyncio.Future[list[Any]], list[Any], BaseException | None]] = deque()
+        self._lock = threading.Lock()
+        self._armed = False
+
+    async def execute(self, statement: Statement, profile: object) -> list[Any]:
+        """Run one statement; the rows of its first page.
+
+        Raises the driver's own errors.
+        """
+        await self._slots.acquire()
+        answer: asyncio.Future[list[Any]] = self._loop.create_future()
+        try:
+            sent = self._session.execute_async(statement, execution_profile=profile)
+        except BaseException:
+            self._slots.release()
+            raise
+        sent.add_callbacks(lambda rows: self._push(answer, rows, None), lambda error: self._push(answer, [], error))
+        return await answer
+
+    def _push(self, answer: asyncio.Future[list[Any]], rows: list[Any] | None, error: BaseException | None) -> None:
+        with self._lock:
+            self._done.append((answer, rows or [], error))
+            if self._armed:
+                return
+            self._armed = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            # The loop is closed; nobody waits.
+            return
+
+    def _drain(self) -> None:
+        with self._lock:
+            done, self._done, self._armed = self._done, deque(), False
+        for answer, rows, error in done:
+            self._slots.release()
+            if answer.done():
+                continue
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(rows)

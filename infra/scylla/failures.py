@@ -1,0 +1,36 @@
+"""The driver's errors, translated. All of them may be tried again: every write is idempotent, and our statements are fixed.
+
+A refusal that no retry mends, a missing table for instance, is `Unavailable` as well: an archive that took it for a poison
+message would dead-letter comments because somebody has dropped a keyspace. Its words name the cause until it is mended.
+"""
+
+from cassandra import AuthenticationFailed, DriverException, OperationTimedOut, RequestValidationException
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionBusy, ConnectionException
+
+from infra.errors import Unavailable
+
+#: What the driver raises: its own, and the answers of servers that it passes on as they are.
+DRIVER = (DriverException, NoHostAvailable, ConnectionException, ConnectionBusy, OSError)
+REFUSED_RETRY_S = 5
+
+
+def is_drivers(error: BaseException) -> bool:
+    """Whether *error* comes from the driver or from the cluster, and not from a mistake of ours in calling it."""
+    return isinstance(error, DRIVER) or type(error).__module__.startswith("cassandra.")
+
+
+def unavailable(where: object, error: BaseException) -> Unavailable:
+    """What *error* means to whoever asked."""
+    if isinstance(error, NoHostAvailable) and error.errors:
+        # One of the hosts' own words says more than that none of them served.
+        inner = next((each for each in error.errors.values() if is_drivers(each)), error)
+        if inner is not error:
+            return unavailable(where, inner)
+    if isinstance(error, AuthenticationFailed):
+        return Unavailable(f"the store {where} refuses OVATION_STORE_USER and its password", REFUSED_RETRY_S)
+    if isinstance(error, RequestValidationException):
+        return Unavailable(f"the store {where} refuses: {error}; does it have this version's schema?", REFUSED_RETRY_S)
+    if isinstance(error, OperationTimedOut):
+        return Unavailable(f"the store {where} did not answer in time")
+    return Unavailable(f"the store {where} is away: {type(error).__name__}: {error}")

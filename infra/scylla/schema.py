@@ -1,0 +1,55 @@
+"""The tables. `MIGRATIONS[n]` brings a keyspace from version n to n + 1; what was released is never edited.
+
+Only what ScyllaDB and Cassandra both take: no counters, no materialized views, no secondary indexes.
+
+A partition of `items` is 65,536 seqs of one stream (`places.BUCKET`): at most 23 MB of comments, however fast they come, and a
+cursor alone names it. `buckets` names those that hold anything, so that a quiet stream's pages skip the others.
+`decided` is what was decided on a comment, each decision under its own seq: columns that only ever gain
+entries need no order. An entry names its comment too, since a log that lost its last second may give a seq again.
+
+`lookups` finds comments by id, key, parent and author: one table, since rows that share a partition share a write.
+A row made at its event's time keeps that time as its write time, so that time windows of compaction hold what they say.
+"""
+
+_WINDOWS = (
+    "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': '1'}"
+)
+_COUNTED = "comments bigint, shown bigint, high_seq bigint, low_ms bigint, high_ms bigint"
+
+#: What the migrations themselves need: which were applied, and the lock under which they are.
+BOOTSTRAP = (
+    "CREATE TABLE IF NOT EXISTS {ks}.migrations (name text, version int, applied_at bigint, PRIMARY KEY (name, version))",
+    "CREATE TABLE IF NOT EXISTS {ks}.locks (name text PRIMARY KEY, owner text)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"""CREATE TABLE IF NOT EXISTS {{ks}}.items (
+            stream_id text, bucket bigint, seq bigint, at_ms bigint, payload blob, msg_id text, comment_id text,
+            decided map<bigint, text>, PRIMARY KEY ((stream_id, bucket), seq)
+        ) WITH CLUSTERING ORDER BY (seq DESC) AND {_WINDOWS}""",
+        f"""CREATE TABLE IF NOT EXISTS {{ks}}.lookups (
+            stream_id text, part int, key text, seq bigint, comment_id text, PRIMARY KEY ((stream_id, part), key, seq)
+        ) WITH {_WINDOWS}""",
+        """CREATE TABLE IF NOT EXISTS {ks}.decisions (
+            stream_id text, comment_id text, seq bigint, kind text, at_us bigint, PRIMARY KEY (stream_id, comment_id, seq)
+        )""",
+        """CREATE TABLE IF NOT EXISTS {ks}.purges (
+            stream_id text, user_id text, seq bigint, at_us bigint, PRIMARY KEY (stream_id, user_id, seq)
+        )""",
+        f"""CREATE TABLE IF NOT EXISTS {{ks}}.tallies (
+            stream_id text, bucket bigint, block bigint, {_COUNTED}, PRIMARY KEY ((stream_id, bucket), block)
+        )""",
+        f"""CREATE TABLE IF NOT EXISTS {{ks}}.buckets (
+            stream_id text, bucket bigint, {_COUNTED}, PRIMARY KEY (stream_id, bucket)
+        ) WITH CLUSTERING ORDER BY (bucket DESC)""",
+        "CREATE TABLE IF NOT EXISTS {ks}.archived (log text PRIMARY KEY, through bigint)",
+        "CREATE TABLE IF NOT EXISTS {ks}.streams (stream_id text PRIMARY KEY, revision bigint, record blob)",
+        """CREATE TABLE IF NOT EXISTS {ks}.streams_by_status (
+            status text, month int, stream_id text, record blob, PRIMARY KEY ((status, month), stream_id)
+        ) WITH CLUSTERING ORDER BY (stream_id DESC)""",
+        """CREATE TABLE IF NOT EXISTS {ks}.stream_months (
+            name text, month int, PRIMARY KEY (name, month)
+        ) WITH CLUSTERING ORDER BY (month DESC)""",
+    ),
+)

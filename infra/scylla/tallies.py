@@ -1,0 +1,122 @@
+"""What was counted of a stream: per block of 512 seqs, and per bucket the sum of its blocks.
+
+Counters would count a redelivery twice. So nothing is added up: after a write its blocks are counted from their rows. Every
+count is written with the moment at which counting began, and the later one stands. Of two archives that write the same block
+at once, the later count saw both their rows; that takes clocks that agree better than the two writes overlap,
+and where they do not, the next write to the block mends it.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Self
+
+from msgspec import Struct
+
+from infra.scylla import places
+from infra.scylla.database import Database, Found, Row
+from infra.scylla.facts import verdict
+
+_ROWS = """SELECT seq, at_ms, comment_id, decided FROM {ks}.items
+WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
+_COLUMNS = "comments, shown, high_seq, low_ms, high_ms"
+_TALLY = f"""INSERT INTO {{ks}}.tallies (stream_id, bucket, block, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
+_BUCKET = f"""INSERT INTO {{ks}}.buckets (stream_id, bucket, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
+USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
+#: A bucket has no more blocks than one page holds rows.
+BLOCKS = f"SELECT block, {_COLUMNS} FROM {{ks}}.tallies WHERE stream_id = ? AND bucket = ?"  # noqa: S608 - our own constant
+
+
+#: The times of no comment at all.
+NO_LOW_MS, NO_HIGH_MS = 2**62, -(2**62)
+
+
+class Tally(Struct, frozen=True):
+    """Comments of one block or bucket, those that are shown, its highest item, and the times of its comments."""
+
+    comments: int = 0
+    shown: int = 0
+    high_seq: int = 0
+    low_ms: int = NO_LOW_MS
+    high_ms: int = NO_HIGH_MS
+
+    @classmethod
+    def of(cls, row: Found) -> Self:
+        """Read one."""
+        return cls(row.comments, row.shown, row.high_seq, row.low_ms, row.high_ms)
+
+    def plus(self, other: "Tally") -> "Tally":
+        """Both together."""
+        return Tally(
+            self.comments + other.comments,
+            self.shown + other.shown,
+            max(self.high_seq, other.high_seq),
+            min(self.low_ms, other.low_ms),
+            max(self.high_ms, other.high_ms),
+        )
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """As they are written."""
+        return (self.comments, self.shown, self.high_seq, self.low_ms, self.high_ms)
+
+
+class Tallies:
+    """Counts through one handle."""
+
+    def __init__(self, database: Database) -> None:
+        """*database*: whose items are counted."""
+        self._database = database
+        self._last = 0
+
+    async def count(self, blocks: Iterable[tuple[str, int]]) -> None:
+        """Count *blocks* (stream and number) anew, then the buckets they are in.
+
+        Raises:
+            Unavailable: count again.
+        """
+        wanted = sorted(set(blocks))
+        statement = await self._database.prepare(_TALLY)
+
+        async def block(stream_id: str, number: int) -> Row:
+            began = self._now_us()
+            first = number * places.BLOCK
+            place = (stream_id, places.bucket_of(first))
+            rows = await self._database.read(_ROWS, *place, first, first + places.BLOCK)
+            values = (*place, number, *_counted(rows).values, began, self._database.address.ttl_s)
+            return Row(statement, place, values)
+
+        await self._database.put(await asyncio.gather(*(block(*each) for each in wanted)))
+        buckets = sorted({(stream_id, places.bucket_of(number * places.BLOCK)) for stream_id, number in wanted})
+        await self._database.put(await asyncio.gather(*(self._bucket(*each) for each in buckets)))
+
+    async def _bucket(self, stream_id: str, number: int) -> Row:
+        began = self._now_us()
+        total = Tally()
+        for row in await self._database.read(BLOCKS, stream_id, number):
+            total = total.plus(Tally.of(row))
+        values = (stream_id, number, *total.values, began, self._database.address.ttl_s)
+        return Row(await self._database.prepare(_BUCKET), (stream_id,), values)
+
+    def _now_us(self) -> int:
+        # Never twice the same: at equal times CQL lets the larger value stand.
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        return self._last
+
+
+def _counted(rows: Iterable[Found]) -> Tally:
+    # Plain numbers: a block is up to 512 rows, and two of them are counted with every batch.
+    comments = shown = high_seq = 0
+    low_ms, high_ms = NO_LOW_MS, NO_HIGH_MS
+    for row in rows:
+        seq, at_ms, comment_id, decided = row.seq, row.at_ms, row.comment_id, row.decided
+        if at_ms is None:
+            # A decision whose comment has not arrived.
+            continue
+        high_seq = max(high_seq, seq)
+        if comment_id:
+            comments += 1
+            shown += not decided or verdict(comment_id, decided) is None
+            low_ms, high_ms = min(low_ms, at_ms), max(high_ms, at_ms)
+    return Tally(comments, shown, high_seq, low_ms, high_ms)

@@ -1,0 +1,66 @@
+"""Deliberate mistakes in the stores on a cluster, and in what compares them with a log."""
+
+from scripts.bug import Bug
+
+_CONTRACT = "tests/contract/test_scylla_comment_store.py"
+_BEYOND = "tests/integration/test_scylla.py"
+
+STORE_BUGS = [
+    Bug(
+        "unseen-decision",
+        "a comment does not look for what was decided on it before it came: it is shown",
+        "infra/scylla/batch.py",
+        "        if not by_id and not by_user:\n            return []",
+        "        if by_id or by_user:\n            return []",
+        f"{_CONTRACT}::TestScyllaComments::test_a_comment_after_its_removal_stays_removed",
+    ),
+    Bug(
+        "early-mark",
+        "the watermark is written before the items: who dies in between has lost them",
+        "infra/scylla/comments.py",
+        "        if items:\n            await self._batches.write(items)\n        if archived_through:",
+        "        if archived_through and items:\n            await self.write([], archived_through)\n"
+        "        if items:\n            await self._batches.write(items)\n        if archived_through:",
+        f"{_BEYOND}::test_a_writer_killed_anywhere_leaves_its_batch_to_the_next",
+    ),
+    Bug(
+        "older-stands",
+        "of two items that a log gave the same seq the older one stands",
+        "infra/scylla/facts.py",
+        "return item.at_ms * 1000 + item.seq % 1000",
+        "return 4_000_000_000_000_000 - item.at_ms * 1000",
+        f"{_CONTRACT}::TestScyllaComments::test_a_replaced_message_replaces_its_row",
+    ),
+    Bug(
+        "removed-counted",
+        "what is removed is counted as shown",
+        "infra/scylla/tallies.py",
+        "shown += not decided or verdict(comment_id, decided) is None",
+        "shown += 1",
+        f"{_BEYOND}::test_two_writers_of_one_stream_count_it_exactly",
+    ),
+    Bug(
+        "kept-slot",
+        "a reader that leaves keeps its slot: in the end nobody is answered",
+        "infra/scylla/bridge.py",
+        "            self._slots.release()\n            if answer.done():\n                continue",
+        "            if answer.done():\n                continue\n            self._slots.release()",
+        f"{_BEYOND}::test_readers_that_leave_hold_no_slots",
+    ),
+    Bug(
+        "skipped-block",
+        "a block of which only a part is wanted is passed over whole by an offset",
+        "infra/scylla/walk.py",
+        "inside = self.after < first and last < self.before",
+        "inside = True",
+        f"{_CONTRACT}::TestScyllaComments::test_ten_thousand_comments_page_by_cursor",
+    ),
+    Bug(
+        "unverified-verdict",
+        "verify does not look at what was decided",
+        "ovation/verify.py",
+        "if reason != row.removed:",
+        "if False:",
+        "tests/integration/test_verify.py",
+    ),
+]

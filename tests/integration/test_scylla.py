@@ -1,0 +1,215 @@
+"""What the stores on a cluster promise beyond the contract: replays to the byte, kills anywhere, a cluster that goes away."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from infra.errors import StoreTooNew, Unavailable
+from infra.scylla import Address, Database, ScyllaComments, migrate
+from infra.scylla.bridge import IN_FLIGHT
+from infra.scylla.database import cluster_of
+from tests.backends.cassandra import CqlServer
+from tests.contract.histories import LOG, OTHER, S, answers, logged, random_item, replayed
+from tests.contract.scylla_backend import ScyllaBackend, address_of, drop, empty
+from tests.factories import comment, removed
+from tests.faults import FaultProxy
+from tests.waits import eventually
+
+#: Every column, with the time it was written at where that is the event's own.
+DUMPS = (
+    "SELECT stream_id, bucket, seq, at_ms, payload, msg_id, comment_id, decided, writetime(payload) AS written FROM {ks}.items",
+    "SELECT stream_id, part, key, seq, comment_id, writetime(comment_id) AS written FROM {ks}.lookups",
+    "SELECT stream_id, comment_id, seq, kind, at_us, writetime(kind) AS written FROM {ks}.decisions",
+    "SELECT stream_id, user_id, seq, at_us, writetime(at_us) AS written FROM {ks}.purges",
+    "SELECT stream_id, bucket, block, comments, shown, high_seq, low_ms, high_ms FROM {ks}.tallies",
+    "SELECT stream_id, bucket, comments, shown, high_seq, low_ms, high_ms FROM {ks}.buckets",
+)
+
+
+@pytest.fixture
+async def backend(keyspace: Address, tmp_path: Path) -> AsyncIterator[ScyllaBackend]:
+    """A keyspace without rows."""
+    await asyncio.to_thread(empty, keyspace)
+    backend = ScyllaBackend(keyspace, tmp_path)
+    yield backend
+    await backend.close()
+
+
+async def dump(database: Database) -> list[list[str]]:
+    """All rows of all tables, to the byte."""
+    return [sorted(map(repr, await database.read(statement))) for statement in DUMPS]
+
+
+async def test_a_log_replayed_three_times_gives_the_same_bytes(backend: ScyllaBackend) -> None:
+    """In random order, in random batches: every column of every row, and the time it counts as written at."""
+    chance = random.Random(6)
+    history = [logged(random_item(chance, seq), seq, key=f"k{seq}") for seq in range(1, 301)]
+    store = await backend.open()
+    await store.write(history, {LOG: 300})
+    first = await dump(backend.databases[0])
+    assert sum(map(len, first)) > 1000
+    for _ in range(3):
+        chance.shuffle(history)
+        for start in range(0, 300, 37):
+            await store.write(history[start : start + 37], {})
+
+    assert await dump(backend.databases[0]) == first
+
+
+@pytest.mark.parametrize("after", [0, 12, 130])
+async def test_a_writer_killed_anywhere_leaves_its_batch_to_the_next(backend: ScyllaBackend, after: int) -> None:
+    """Before its first statement, among the lookups, among the rows: written again, it is as if nothing had happened."""
+    chance = random.Random(after)
+    history = [logged(random_item(chance, seq), seq, key=f"k{seq}") for seq in range(1, 201)]
+    store = await backend.open()
+    await store.write(history[:20], {LOG: 20})
+    await backend.kill_while_writing(history[20:], 200, after)
+
+    assert await store.archived_through(LOG) == 20
+    await store.write(history[20:], {LOG: 200})
+    found = await store.comments(S, after=0, before=2**53, descending=False, limit=500)
+    assert [(item.seq, item.removed) for item in found] == replayed(history)
+    assert await store.total(S) == sum(reason is None for _, reason in replayed(history))
+
+
+async def test_two_writers_of_one_stream_count_it_exactly(backend: ScyllaBackend) -> None:
+    """Archives that share a log: their batches interleave within one block, with removals of each other's comments."""
+    one, two = await backend.open(), await backend.open()
+    for start in range(0, 400, 20):
+        numbers = range(start + 1, start + 21)
+        mine = [logged(comment(n), n) for n in numbers if n % 2]
+        theirs = [logged(comment(n), n) for n in numbers if n % 2 == 0]
+        theirs += [logged(removed(n), 1000 + n) for n in numbers if n % 5 == 0 and n % 2]
+        await asyncio.gather(one.write(mine, {}), two.write(theirs, {}))
+        shown = len([n for n in range(1, start + 21) if n % 5 or n % 2 == 0])
+        assert await one.total(S) == shown
+
+
+async def test_a_cluster_that_goes_away_is_told_and_comes_back(backend: ScyllaBackend) -> None:
+    """`Unavailable`, soon, for reads and writes; once the cluster answers again the same write is taken, nothing is lost."""
+    async with FaultProxy.before(backend.address.port) as proxy:
+        backend.address = msgspec.structs.replace(backend.address, port=proxy.port)
+        store = await backend.open()
+        await store.write([logged(comment(1), 1)], {LOG: 1})
+        proxy.cut()
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="is away"):
+            await store.write([logged(comment(2), 2)], {LOG: 2})
+        with pytest.raises(Unavailable):
+            await store.total(S)
+        assert time.monotonic() - began < 10
+        proxy.heal()
+
+        async def written() -> bool:
+            try:
+                await store.write([logged(comment(2), 2)], {LOG: 2})
+            except Unavailable:
+                return False
+            return True
+
+        await eventually(written, timeout=20)
+        assert (await store.total(S), await store.archived_through(LOG)) == (2, 2)
+
+
+async def test_a_cluster_that_hangs_is_told(backend: ScyllaBackend) -> None:
+    """Nothing answers and nothing is refused: a read ends as `Unavailable` after its 3 s, and when it thaws all goes on."""
+    async with FaultProxy.before(backend.address.port) as proxy:
+        backend.address = msgspec.structs.replace(backend.address, port=proxy.port)
+        store = await backend.open()
+        await store.write([logged(comment(1), 1)], {LOG: 1})
+        proxy.hush()
+        with pytest.raises(Unavailable):
+            await store.total(S)
+        proxy.heal()
+
+        async def answered() -> bool:
+            try:
+                return await store.total(S) == 1
+            except Unavailable:
+                return False
+
+        await eventually(answered, timeout=20)
+
+
+async def test_readers_that_leave_hold_no_slots(backend: ScyllaBackend) -> None:
+    """Twice as many as there are slots ask and leave at once; those that come later are answered."""
+    store = await backend.open()
+    await store.write([logged(comment(1), 1)], {})
+    # So that those who leave are beyond the preparing of their question.
+    assert await store.total(S) == 1
+    for _ in range(2):
+        asking = [asyncio.create_task(store.total(S)) for _ in range(2 * IN_FLIGHT)]
+        await asyncio.sleep(0)
+        for each in asking:
+            each.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    assert await asyncio.gather(*(store.total(S) for _ in range(2 * IN_FLIGHT))) == [1] * 2 * IN_FLIGHT
+
+
+async def test_what_is_archived_ends_when_told(backend: ScyllaBackend) -> None:
+    """Rows live as long as the setting says, decisions twice as long, and for ever without one."""
+    for days in (1, 0):
+        backend.address = msgspec.structs.replace(backend.address, ttl_s=days * 86_400)
+        store = await backend.open()
+        stream_id = (S, OTHER)[days]
+        items = [logged(comment(1), 1, stream_id=stream_id), logged(removed(1), 2, stream_id=stream_id)]
+        await store.write(items, {})
+    database = backend.databases[0]
+    rows = await database.read("SELECT stream_id, seq, ttl(payload) AS left FROM {ks}.items")
+    decisions = await database.read("SELECT stream_id, ttl(kind) AS left FROM {ks}.decisions")
+
+    assert {(row.stream_id, row.left is not None and 86_000 < row.left <= 86_400) for row in rows} == {
+        (S, False),
+        (OTHER, True),
+    }
+    assert {row.stream_id: row.left and row.left > 2 * 86_000 for row in decisions} == {S: None, OTHER: True}
+
+
+async def test_migrations_are_applied_once(cql_server: CqlServer) -> None:
+    """Four at once on a keyspace that is not there: one creates it all, the others find it done; a process finds its tables."""
+    address = address_of(cql_server, f"migrated_{time.time_ns()}")
+    with pytest.raises(Unavailable, match="run `ovation migrate`"):
+        await Database.open(address)
+    plain = msgspec.structs.replace(address, create_keyspace=False)
+    with pytest.raises(Unavailable, match="CREATE KEYSPACE"):
+        await migrate(plain)
+    try:
+        assert sum(await asyncio.gather(*(migrate(address) for _ in range(4)))) == 1
+        database = await Database.open(plain)
+        assert await ScyllaComments(database).total(S) == 0
+        await database.close()
+        await asyncio.to_thread(_set_version, address, 99)
+        with pytest.raises(StoreTooNew, match="has format 99"):
+            await Database.open(address)
+        with pytest.raises(StoreTooNew):
+            await migrate(address)
+    finally:
+        await asyncio.to_thread(drop, address)
+
+
+def _set_version(address: Address, version: int) -> None:
+    cluster = cluster_of(address)
+    try:
+        statement = f"INSERT INTO {address.keyspace}.migrations (name, version) VALUES ('store', %s)"  # noqa: S608 - a name of ours
+        cluster.connect().execute(statement, (version,))
+    finally:
+        cluster.shutdown()
+
+
+async def test_a_store_reads_while_it_is_written_by_another(backend: ScyllaBackend) -> None:
+    """Readers see whole rows and, once a write was acknowledged, all of it: never a comment without what was decided on it."""
+    writer, reader = await backend.open(), await backend.open()
+    await writer.write([logged(removed(n), 1000 + n) for n in range(1, 101)], {})
+    writing = asyncio.create_task(writer.write([logged(comment(n), n) for n in range(1, 101)], {}))
+    while not writing.done():
+        for item in await reader.range(S, 0, 500, 500):
+            assert item.removed == "moderator"
+    await writing
+    assert await answers(reader) == await answers(writer)
+    assert len(await reader.removed(S)) == 100
