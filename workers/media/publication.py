@@ -85,11 +85,14 @@ class Publication:
     def _abandon(self) -> None:
         """The segment that an earlier process had begun and players saw parts of is lost: no other takes its number."""
         following = max(playlist.following for playlist in self._found.values())
+        now_ms = self._clock.now_ms()
         for playlist in self._found.values():
             last = playlist.entries[-1] if playlist.entries else None
             while last is not None and playlist.following <= following:
                 uri = f"lost-{playlist.following}.m4s"
-                lost = Entry(uri, playlist.target * 1000, last.end_ms, last.discontinuity, last.map_uri, gap=True, parts=[])
+                # No longer than until now: what comes next is dated after it, and would be dated too late.
+                lasts_ms = max(1, min(playlist.target * 1000, now_ms - last.end_ms))
+                lost = Entry(uri, lasts_ms, last.end_ms, last.discontinuity, last.map_uri, gap=True, parts=[])
                 playlist.append(lost, independent=True)
                 last = lost
 

@@ -47,7 +47,8 @@ class Run:
         self._held: list[tuple[str, Part]] = []
         self._base: int | None = None
         self._discontinuity = 0
-        self._starts: dict[int, int] = {}
+        #: Segment -> where it starts on the encoder's clock, and its date, which all renditions share.
+        self._starts: dict[int, tuple[int, int]] = {}
         self._seen_ms = 0
         self._closed_ms = 0
         self._segment_ms = 0
@@ -61,7 +62,7 @@ class Run:
         return self._base is not None
 
     def date_ms(self, media_ms: int) -> int:
-        """The EXT-X-PROGRAM-DATE-TIME of *media_ms*, on the encoder's clock; fixed once it is shown."""
+        """The EXT-X-PROGRAM-DATE-TIME of *media_ms*, on the encoder's clock."""
         return self._timeline.date_ms(media_ms)
 
     def take(self, name: str, part: Part) -> None:
@@ -106,14 +107,18 @@ class Run:
     def _show(self, name: str, part: Part, base: int) -> None:
         msn = base + part.segment
         if name == SOURCE and part.opens:
-            self._starts[part.segment] = part.start_ms
+            before = self._starts.get(part.segment - 1)
+            if before is not None:
+                self._timeline.follow(part.start_ms - before[0])
+            self._starts[part.segment] = part.start_ms, self._timeline.date_ms(part.start_ms)
             self._starts.pop(part.segment - _DATES, None)
-        start_ms = self._starts.get(part.segment)
-        if start_ms is None:
+        if part.segment not in self._starts:
             return
+        start_ms, date_ms = self._starts[part.segment]
         # Behind an open group of pictures a transcoded segment begins later than the passthrough's, by whole pictures.
         apart = part.opens and abs(part.start_ms - start_ms) > NEAR_MS
-        date_ms = self._timeline.date_ms(part.start_ms if apart else start_ms)
+        if apart:
+            date_ms += round(part.start_ms - start_ms)
         complete = self._publication.add(name, self.number, msn, part, date_ms, self._discontinuity)
         if name == SOURCE:
             self.reached_ms = round(part.start_ms + part.duration_ms)

@@ -1,10 +1,12 @@
 """Where generations begin, from nothing but tags and their times."""
 
+from itertools import pairwise
+
 import pytest
 
 from workers.media.feed import SOUND_ALONE_MS, Feed, Move
 from workers.media.flv import AUDIO, SCRIPT, VIDEO, Preamble, Tag, Unsupported
-from workers.media.timeline import BACKWARDS_MS, Timeline
+from workers.media.timeline import BACKWARDS_MS, DOWN, STILL_MS, Timeline
 
 SPS = b"\x17\0\0\0\0avcC"
 ASC = b"\xaf\0\x11\x90"
@@ -153,6 +155,37 @@ def test_the_date_is_the_earliest_arrival_and_then_stands() -> None:
     timeline.observe(300, 300, 1_000_301, leads=True)
     timeline.freeze(0, 9_999_999)
     assert timeline.date_ms(1000) == 1_001_020
+
+
+def test_a_date_that_was_too_late_comes_back_slowly() -> None:
+    """A first picture that came late, or had to wait for what was shown before: 3 ms a second, never a jump."""
+    timeline = Timeline()
+    timeline.observe(0, 0, 1_000_000, leads=True)
+    timeline.freeze(0, 1_000_400)
+    dates = []
+    for second in range(600):
+        timeline.observe(second * 1000, second * 1000, 1_000_000 + second * 1000, leads=True)
+        timeline.follow(1000)
+        dates.append(timeline.date_ms(second * 1000) - second * 1000)
+    assert dates[0] == 1_000_397
+    assert min(two - one for one, two in pairwise(dates)) == -DOWN
+    assert abs(dates[-1] - 1_000_000) <= STILL_MS
+
+
+def test_an_encoder_whose_clock_goes_slow() -> None:
+    """100 ppm: within 30 ms after three hours; what a full line delays for a minute moves nothing that is seen."""
+    timeline = Timeline()
+    error, worst = 0, 0
+    for second in range(3 * 3600):
+        stamp = round(second * 1000 * (1 - 1e-4))
+        queued = 3000 if 5000 <= second < 5060 else 0
+        timeline.observe(stamp, stamp, 1_000_000 + second * 1000 + queued, leads=True)
+        if not second:
+            timeline.freeze(0, 0)
+        timeline.follow(1000)
+        error = timeline.date_ms(stamp) - (1_000_000 + second * 1000)
+        worst = max(worst, abs(error))
+    assert worst <= 30
 
 
 def test_reordered_pictures_do_not_move_the_date() -> None:
