@@ -290,11 +290,11 @@ async def encoder() -> AsyncIterator[tuple[Port, Publisher]]:
             [(9, AVC_HEADER, 0), (9, keyframe(50), 0), *((9, picture(50), 40 * n) for n in range(260))],
             "keyframe interval to 1 s",
         ),
-        ([(9, b"\x90hvc1cfg", 0)], "HEVC"),
+        ([(9, b"\x90vp09cfg", 0)], "VP9"),
         ([(9, b"\x96\x00avc1", 0)], "one video track"),
         ([(8, b"\x90Opuscfg", 0)], "Opus"),
     ],
-    ids=["bit-rate", "messages", "keyframes", "hevc", "multitrack", "opus"],
+    ids=["bit-rate", "messages", "keyframes", "vp9", "multitrack", "opus"],
 )
 async def test_what_is_not_taken_is_told(
     encoder: tuple[Port, Publisher], media: list[tuple[int, bytes, int]], words: str

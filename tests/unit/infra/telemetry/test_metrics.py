@@ -20,7 +20,7 @@ def test_nothing_is_labelled_by_what_has_no_end() -> None:
     labels = {label.strip() for row in metrics.table().splitlines()[2:] for label in row.split("|")[3].split(",")} - {""}
 
     known = {"source", "reason", "method", "status", "outcome", "code", "log", "consumer", "type", "transport"}
-    assert labels == known | {"kind", "about", "rendition", "sink", "operation", "result"}
+    assert labels == known | {"kind", "about", "rendition", "sink", "operation", "result", "what"}
 
 
 def test_the_exposition_is_prometheus_text() -> None:
