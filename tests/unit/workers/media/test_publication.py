@@ -14,7 +14,7 @@ from workers.media.filing import MOST, Filing
 from workers.media.playlist import WINDOW
 from workers.media.publication import SOURCE, Publication
 from workers.media.run import FIRST_MS, SETTLE_MS, Run
-from workers.media.timeline import Timeline
+from workers.media.timeline import DOWN, Timeline
 
 SETUP = Setup(Picture(b"\1record", "avc1.42c01e", 640, 360), Sound(b"\x11\x90", "mp4a.40.2", 48_000, 2, 1024))
 RUNG = "144p"
@@ -226,6 +226,11 @@ async def test_a_later_process_goes_on(show: Show) -> None:
     found = await later.read()
     assert [each.uri for each in found.segments[3:]] == ["segment-1-3.m4s", "lost-4.m4s", "segment-2-5.m4s", "segment-2-6.m4s"]
     assert [each.gap for each in found.segments[3:]] == [False, True, False, False]
+    # What began later than it was seen comes back, a little with every segment.
+    one, two = (each.date for each in found.segments[-2:])
+    assert one is not None
+    assert two is not None
+    assert two - one == pytest.approx(1 - DOWN / 1000)
     assert all((show.folder / SOURCE / name).read_bytes() == raw for name, raw in before.items())
     assert not {line for line in later.text().splitlines() if b"part-" in line} & set(spent.splitlines())
 
