@@ -37,6 +37,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     ingest.py         many encoders at 4 Mbit/s, over RTMP and RTMPS
     ingest_server.py  the RTMP port whose broadcasts lead nowhere
     broadcast.py      a live broadcast: gateway, media worker, an encoder that burns in the clock
+    alignment.py      a recording's chat against the clock in its pictures
     glass.py          `python -m bench.glass`: from glass to glass in Chromium's players
     adaptive.py       a line that narrows and widens: three qualities, and the player between them
     outage.py         an encoder that is killed and returns, as players see it

@@ -1,21 +1,19 @@
-"""A show with its chat: two takes with the encoder away in between, taped from outside, and the page that plays it back."""
+"""A show with its chat: two takes with the encoder away in between, its recording, and the page that plays it back."""
 
-import asyncio
 import contextlib
 import itertools
-import json
+import re
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
-import httpx
 from playwright.async_api import Browser, Page, Route
 
 from schemas.times import parse_rfc3339
 from tests import alignment, glass
 from tests.processes import Client
 from tests.ups import Up, running
-from tests.vod import Tape, shifted
 from tests.waits import eventually
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--autoplay-policy=no-user-gesture-required", "--no-first-run"]
@@ -26,10 +24,8 @@ QUIET_S = 1.2
 class Show:
     """A stream of two takes with the encoder away in between, and what was said, by comment id."""
 
-    def __init__(self, up: Up, ada: Client, stream_id: str, tape: Tape) -> None:
-        self.up, self.ada, self.stream_id, self.tape = up, ada, stream_id, tape
-        #: Whether the gateway itself has the recording; else the tape stands in for it.
-        self.recorded = False
+    def __init__(self, up: Up, ada: Client, stream_id: str) -> None:
+        self.up, self.ada, self.stream_id = up, ada, stream_id
         #: When the log took each comment.
         self.said: dict[str, int] = {}
         self.numbers = itertools.count(1)
@@ -70,9 +66,7 @@ async def performed(folder: Path, takes: tuple[float, float]) -> AsyncIterator[S
         stream = await ada.start("A past show")
         stream_id = stream["stream_id"]
         rtmp = f"rtmp://127.0.0.1:{up.ports['rtmp_port']}/live/{stream['stream_key']}"
-        show = Show(up, ada, stream_id, Tape(f"{up.url}/hls/{stream_id}/master.m3u8"))
-        over = asyncio.Event()
-        recording = asyncio.create_task(show.tape.record(over))
+        show = Show(up, ada, stream_id)
         async with glass.source(rtmp):
             await show.video("live")
             await show.talk(takes[0])
@@ -85,12 +79,8 @@ async def performed(folder: Path, takes: tuple[float, float]) -> AsyncIterator[S
             await passed(0.5)
             await show.talk(takes[1])
             await passed(QUIET_S)
-        over.set()
-        await recording
         assert (await ada.http.post(f"/streams/{stream_id}/end")).status_code == 200
-        if "/streams/{stream_id}/recording" in (await ada.http.get("/openapi.json")).json()["paths"]:
-            await eventually(show.is_recorded, timeout=60)
-            show.recorded = True
+        await eventually(show.is_recorded, timeout=60)
         yield show
 
 
@@ -103,37 +93,22 @@ async def passed(seconds: float) -> None:
 async def opened(browser: Browser, show: Show, shift_ms: int = 0) -> Page:
     """The watch page with the recording, whose moments are moved by *shift_ms*."""
     page = await browser.new_page()
-    base = f"/hls/{show.stream_id}/recording"
 
-    if show.recorded:
+    async def moved(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, body=shifted(await answer.text(), shift_ms))
 
-        async def moved(route: Route) -> None:
-            answer = await route.fetch()
-            await route.fulfill(response=answer, body=shifted(await answer.text(), shift_ms))
-
-        await page.route("**/recording/*/index.m3u8", moved)
-    else:
-        await _play_tape(page, show, base, shift_ms)
+    await page.route("**/recording/*/index.m3u8", moved)
     await page.add_init_script(f"addEventListener('DOMContentLoaded', {alignment.WATCH})")
     await page.goto(f"{show.up.url}/watch/{show.stream_id}")
     return page
 
 
-async def _play_tape(page: Page, show: Show, base: str, shift_ms: int) -> None:
-    async def recording(route: Route) -> None:
-        told = {"recording_id": "r", "hls_url": f"{base}/master.m3u8", "mp4_url": f"{base}/recording.mp4", "duration_s": 10}
-        await route.fulfill(body=json.dumps(told), content_type="application/json")
+def shifted(playlist: str, shift_ms: int) -> str:
+    """The playlist with every moment moved."""
 
-    async def files(route: Route) -> None:
-        name = httpx.URL(route.request.url).path.rpartition("/")[2]
-        if name == "master.m3u8":
-            await route.fulfill(body="#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2000000\nindex.m3u8\n")
-        elif name == "index.m3u8":
-            await route.fulfill(body=show.tape.playlist(shift_ms))
-        elif name in show.tape.files:
-            await route.fulfill(body=show.tape.files[name])
-        else:
-            await route.fulfill(status=404)
+    def move(found: re.Match[str]) -> str:
+        moved = datetime.fromisoformat(found[1]) + timedelta(milliseconds=shift_ms)
+        return "#EXT-X-PROGRAM-DATE-TIME:" + moved.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    await page.route(f"**/api/v1/streams/{show.stream_id}/recording", recording)
-    await page.route(f"**{base}/**", files)
+    return re.sub(r"#EXT-X-PROGRAM-DATE-TIME:(\S+)", move, playlist)

@@ -146,7 +146,7 @@ def test_pictures_shown_later_than_they_are_sent() -> None:
 
 
 def test_the_date_is_the_earliest_arrival_and_then_stands() -> None:
-    """Jitter only ever delays: the least difference is the truth. Once published it never moves."""
+    """Jitter only ever delays: the least difference is the truth. Once published no picture moves it at once."""
     timeline = Timeline()
     for at, arrived in [(0, 1_000_500), (100, 1_000_120), (200, 1_000_400)]:
         timeline.observe(at, at, arrived, leads=True)
