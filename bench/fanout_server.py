@@ -27,9 +27,9 @@ from gateway.fanout.protocol import protocol_with
 from gateway.granted import Granted
 from gateway.removals import Removals
 from infra.clock import SystemClock
+from infra.environment import load
 from infra.jetstream.reader import LogMessage, LogState
 from infra.lifecycle import Lifecycle
-from infra.settings import load
 from infra.telemetry import logs
 from schemas.records import Broadcaster, StreamRecord
 from schemas.streamid import new_stream_id

@@ -3,7 +3,8 @@
 Owns connections, stores, telemetry and settings. Refuses to know any process: nothing here imports gateway, workers,
 replay or ovation.
 
-    settings.py    OVATION_* variables into one frozen struct; unknown and bad ones stop the start
+    settings.py    every setting, its type and default, in one frozen struct
+    environment.py OVATION_* variables into it; unknown and bad ones stop the start
     policy.py      what a large stream's viewers get, as settings are written
     codecs.py      codecs that encoders may send, likewise
     heights.py     heights of renditions, likewise

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from infra import settings as settings_module
+from infra import environment
 from infra.errors import BadSettings, OvationError, StoreTooNew
+from infra.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +52,7 @@ def up(
     """
     from ovation import up as command  # noqa: PLC0415 - heavy
 
-    sys.exit(command.run(settings_module.load(), demo=demo, verbose=verbose))
+    sys.exit(command.run(environment.load(), demo=demo, verbose=verbose))
 
 
 @app.command()
@@ -63,7 +64,7 @@ def gateway(ready_fd: ReadyFd = None, listen_fd: ListenFd = None) -> None:
     from gateway import process  # noqa: PLC0415 - heavy
     from infra.lifecycle import run_process  # noqa: PLC0415 - heavy
 
-    loaded = _with_nats(settings_module.load())
+    loaded = _with_nats(environment.load())
     sys.exit(run_process("gateway", loaded, lambda life: process.run(loaded, life, listen_fd), ready_fd))
 
 
@@ -83,7 +84,7 @@ def worker(
         why = "is not in this version" if name in NOT_HERE else "is no worker"
         msg = f"worker {name} {why}; there are: {', '.join(process.WORKERS)}"
         raise BadSettings(msg)
-    loaded = _with_nats(settings_module.load())
+    loaded = _with_nats(environment.load())
     sys.exit(run_process(f"worker {name}", loaded, lambda life: process.run(name, loaded, life), ready_fd))
 
 
@@ -96,7 +97,7 @@ def demo(ready_fd: ReadyFd = None) -> None:
     from infra.lifecycle import run_process  # noqa: PLC0415 - heavy
     from ovation import demo as command  # noqa: PLC0415 - heavy
 
-    loaded = settings_module.load()
+    loaded = environment.load()
     sys.exit(run_process("demo", loaded, lambda life: command.run(loaded, life), ready_fd))
 
 
@@ -110,7 +111,7 @@ def status(
     """
     from ovation import status as command  # noqa: PLC0415 - heavy
 
-    rows = command.read(settings_module.load().data_dir)
+    rows = command.read(environment.load().data_dir)
     sys.stdout.write(json.dumps(rows) + "\n" if as_json else command.table(rows))
 
 
@@ -127,7 +128,7 @@ def token(
     """
     from ovation import token as command  # noqa: PLC0415 - heavy
 
-    sys.stdout.write(command.mint(settings_module.load(), sub, name, roles, hours) + "\n")
+    sys.stdout.write(command.mint(environment.load(), sub, name, roles, hours) + "\n")
 
 
 @app.command()
@@ -138,7 +139,7 @@ def migrate() -> None:
     """
     from infra import storage  # noqa: PLC0415 - heavy
 
-    migrated = asyncio.run(storage.migrate(settings_module.load()))
+    migrated = asyncio.run(storage.migrate(environment.load()))
     sys.stdout.write(f"{migrated} is at this version's schema\n")
 
 
@@ -152,7 +153,7 @@ def verify(stream_id: Annotated[str, typer.Argument(help="The stream's id.")]) -
 
     async def lines() -> int:
         told = 0
-        async for line in command.run(_with_nats(settings_module.load()), stream_id):
+        async for line in command.run(_with_nats(environment.load()), stream_id):
             sys.stdout.write(f"{line}\n")
             told += 1
         return told
@@ -180,7 +181,7 @@ def topology_diff() -> None:
     """
     from ovation import topology  # noqa: PLC0415 - heavy
 
-    differences = asyncio.run(topology.diff(_with_nats(settings_module.load())))
+    differences = asyncio.run(topology.diff(_with_nats(environment.load())))
     sys.stdout.write("".join(f"{each}\n" for each in differences) or "nothing differs\n")
     sys.exit(1 if differences else 0)
 
@@ -193,11 +194,11 @@ def topology_apply() -> None:
     """
     from ovation import topology  # noqa: PLC0415 - heavy
 
-    done = asyncio.run(topology.apply(_with_nats(settings_module.load())))
+    done = asyncio.run(topology.apply(_with_nats(environment.load())))
     sys.stdout.write("".join(f"{each}\n" for each in done) or "nothing to do\n")
 
 
-def _with_nats(loaded: settings_module.Settings) -> settings_module.Settings:
+def _with_nats(loaded: Settings) -> Settings:
     """The settings with a NATS address: the one named, or the one `ovation up` starts on this machine."""
     import msgspec  # noqa: PLC0415 - keeps --help light
 

@@ -9,8 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra import ports, storage
-from infra import settings as settings_module
+from infra import environment, ports, storage
 from infra.errors import BadSettings, OvationError
 from infra.objects.home import open_home
 from infra.settings import Settings
@@ -38,7 +37,7 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield f"Python {version}", "" if sys.version_info >= (3, 11) else "3.11 is needed", "install Python 3.11 or newer"
     try:
-        settings = settings_module.load()
+        settings = environment.load()
     except BadSettings as error:
         yield "settings", str(error), "correct the variable; docs/settings.md lists all of them"
         return

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from infra.clock import Clock, SystemClock
+from infra.environment import load
 from infra.jetstream.connection import Connection
 from infra.jetstream.counters import Counters
 from infra.jetstream.feed import Feed
@@ -16,7 +17,7 @@ from infra.jetstream.publisher import Publisher
 from infra.jetstream.reader import Reader
 from infra.jetstream.streams import StreamRecords
 from infra.jetstream.topology import Topology, wait_ready, wanted
-from infra.settings import Settings, load
+from infra.settings import Settings
 from schemas.streamid import new_stream_id
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from infra.settings import load
+from infra.environment import load
 from tests.backends.nats import NatsServer
 from tests.broker import broker
 from tests.listener import close_all

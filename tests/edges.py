@@ -11,8 +11,8 @@ from gateway.edge.protocol import Edge, EdgeProtocol
 from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import doorway_with
+from infra.environment import load
 from infra.lifecycle import Lifecycle
-from infra.settings import load
 from infra.telemetry import metrics
 
 

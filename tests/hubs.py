@@ -14,7 +14,8 @@ from gateway.fanout.hub import Hub
 from gateway.fanout.sampling import cohort_of
 from gateway.fanout.viewer import Viewer as Served
 from gateway.history import History
-from infra.settings import Settings, load
+from infra.environment import load
+from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments
 from schemas import codec, subjects
 from schemas.items import Item

@@ -21,8 +21,9 @@ from gateway.replay.admission import ReplayAdmission
 from gateway.replay.replays import Replays
 from gateway.replay.viewer import ReplayViewer
 from infra.clock import HandClock
+from infra.environment import load
 from infra.jetstream.grants import FOLLOWS, INVITATIONS, Grants
-from infra.settings import Settings, load
+from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments, SqliteStreams
 from infra.stores import LoggedItem
 from schemas import codec, subjects

@@ -18,8 +18,8 @@ from gateway.fanout.seat import Seat
 from gateway.fanout.sockets import Sockets
 from gateway.granted import Granted
 from infra.clock import Clock
+from infra.environment import load
 from infra.jetstream.grants import FOLLOWS, INVITATIONS, Grants
-from infra.settings import load
 from tests.factories import comment
 from tests.hubs import Gateway, gateway
 from tests.socketviewer import SocketViewer

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import load
 from infra.jetstream.pull import Pull
-from infra.settings import load
 from infra.stores import LoggedItem
 from schemas import subjects
 from schemas.items import Purged

@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 
 from gateway.fanout.viewer import Viewer as Served
+from infra.environment import load
 from infra.jetstream.publisher import PubAck
-from infra.settings import load
 from infra.telemetry import metrics
 from schemas import codec, subjects
 from schemas.items import User

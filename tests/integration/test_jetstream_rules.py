@@ -6,12 +6,12 @@ import uuid
 import pytest
 
 from infra.clock import SystemClock
+from infra.environment import load
 from infra.errors import LimitReached, Unavailable
 from infra.jetstream.connection import Connection
 from infra.jetstream.feed import FeedMessage
 from infra.jetstream.publisher import Full
 from infra.limit import Limit
-from infra.settings import load
 from schemas import subjects
 from tests.backends.nats import NatsServer
 from tests.broker import broker, fresh_stream

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.auth import Principal
-from infra.settings import load
+from infra.environment import load
 from tests.backends.nats import NatsServer
 from tests.factories import comment
 from tests.replaying import SECRET, stage

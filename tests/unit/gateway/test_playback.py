@@ -6,8 +6,8 @@ import pytest
 from gateway.auth import Principal
 from gateway.playback import Holder, Playback, split, unsigned
 from infra.clock import HandClock
+from infra.environment import load
 from infra.errors import BadSettings
-from infra.settings import load
 from schemas import subjects
 
 STREAM, OTHER = "0190aaaa-0000-7000-8000-000000000001", "0190aaaa-0000-7000-8000-000000000002"

@@ -9,8 +9,9 @@ from gateway.auth import Authenticator, Principal
 from gateway.problems import Problem
 from gateway.standing import standing
 from infra.clock import HandClock
+from infra.environment import load
 from infra.limit import Limit
-from infra.settings import Settings, Standing, load
+from infra.settings import Settings, Standing
 
 SECRET = secrets.token_hex(32)
 HOUR_MS = 3_600_000

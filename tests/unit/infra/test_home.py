@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import load
 from infra.errors import BadSettings
 from infra.objects.home import open_home
-from infra.settings import load
 
 SECRET = "hush-hush"
 KEYS = {"OVATION_S3_ACCESS_KEY_ID": "key", "OVATION_S3_SECRET_ACCESS_KEY": SECRET}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import load
 from infra.errors import BadSettings
 from infra.limit import Limit
-from infra.settings import load
 
 
 def test_defaults_and_values() -> None:

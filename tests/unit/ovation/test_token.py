@@ -2,8 +2,8 @@
 
 import pytest
 
+from infra.environment import load
 from infra.errors import BadSettings
-from infra.settings import load
 from ovation.token import mint
 
 SETTINGS = load({"OVATION_JWT_SECRET": "s" * 64})

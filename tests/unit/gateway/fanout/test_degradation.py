@@ -2,7 +2,7 @@
 
 from gateway.fanout.degradation import Degradation
 from infra.clock import HandClock
-from infra.settings import load
+from infra.environment import load
 
 TABLE = {"OVATION_POLICY": "0:0:1000:1:0,100:100:500:1:20,1000:250:100:0.5:20", "OVATION_SAMPLE_FROM": "100"}
 

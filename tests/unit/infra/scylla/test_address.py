@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import load
 from infra.errors import BadSettings
 from infra.scylla.address import Address
-from infra.settings import load
 
 
 def address(url: str, **more: str) -> Address:
