@@ -27,7 +27,7 @@ ovation *args: setup
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
 test: setup _cassandra_meanwhile chromium proxies _gstreamer check web
     # The page alone, since it says how soon a person sees a comment; the rest, which mostly waits, two files at a time.
-    pytest tests/e2e/test_page.py && pytest -n 2 --dist loadfile --ignore=tests/e2e/test_page.py
+    pytest tests/e2e/test_page.py && pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_page.py
 
 [group("check")]
 [doc("format, lint, types, import rules; no test")]
