@@ -9,6 +9,7 @@ amount to is judged when they are read. Only totals are derived, by counting ane
 
     address.py     where the cluster is and how to speak to it, from the settings
     failures.py    the driver's errors, translated into ours
+    refusals.py    why the cluster lets us not in, and the setting to change
     bridge.py      the driver's answers, brought to the event loop many at a time
     database.py    the connection: reads, writes, and batches of one partition each
     schema.py      the tables, as numbered migrations

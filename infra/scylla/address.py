@@ -80,8 +80,9 @@ class Address(Struct, frozen=True, kw_only=True):
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None)
-            # Nodes are found by address, which their certificates seldom name; the authority is what is checked.
-            context.check_hostname = False
+            # Nodes are found by address, which their certificates seldom name: an authority of one's own vouches for all it
+            # signed. Where everybody's authorities are trusted, only the name tells the cluster from a stranger.
+            context.check_hostname = not self.ca_file
             if self.certificate_file:
                 context.load_cert_chain(Path(self.certificate_file), self.key_file or None)
         except (OSError, ssl.SSLError) as error:

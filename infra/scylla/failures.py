@@ -4,11 +4,12 @@ A refusal that no retry mends, a missing table for instance, is `Unavailable` as
 message would dead-letter comments because somebody has dropped a keyspace. Its words name the cause until it is mended.
 """
 
-from cassandra import AuthenticationFailed, DriverException, OperationTimedOut, RequestValidationException
+from cassandra import DriverException, OperationTimedOut, RequestValidationException
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionBusy, ConnectionException
 
 from infra.errors import Unavailable
+from infra.scylla.refusals import refusal
 
 #: What the driver raises: its own, and the answers of servers that it passes on as they are.
 DRIVER = (DriverException, NoHostAvailable, ConnectionException, ConnectionBusy, OSError)
@@ -27,8 +28,8 @@ def unavailable(where: object, error: BaseException) -> Unavailable:
         inner = next((each for each in error.errors.values() if is_drivers(each)), error)
         if inner is not error:
             return unavailable(where, inner)
-    if isinstance(error, AuthenticationFailed):
-        return Unavailable(f"the store {where} refuses OVATION_STORE_USER and its password", REFUSED_RETRY_S)
+    if refused := refusal(error, tls=getattr(where, "tls", False)):
+        return Unavailable(f"the store {where} {refused}", REFUSED_RETRY_S)
     if isinstance(error, RequestValidationException):
         return Unavailable(f"the store {where} refuses: {error}; does it have this version's schema?", REFUSED_RETRY_S)
     if isinstance(error, OperationTimedOut):
