@@ -27,10 +27,11 @@ from tests.contract.histories import (
     restored,
 )
 from tests.contract.pages import PagesContract
+from tests.contract.replays import ReplaysContract
 from tests.factories import NOON_MS, comment, removed
 
 
-class CommentStoreContract(PagesContract):
+class CommentStoreContract(PagesContract, ReplaysContract):
     """Every implementation passes all of these."""
 
     @pytest.fixture

@@ -29,8 +29,17 @@ class Backend(Protocol):
     async def open(self) -> CommentStore:
         """One more, independent handle on the same data."""
 
+    async def anew(self) -> CommentStore:
+        """A handle on an empty store; `rows` are its."""
+
+    async def rows(self) -> dict[str, list[str]]:
+        """All rows of all tables, to the byte."""
+
     async def kill_while_writing(self, items: Sequence[LoggedItem], through: int) -> None:
         """Let another process write *items* and kill -9 it in the middle."""
+
+    async def kill_after_writing(self, items: Sequence[LoggedItem], through: int) -> None:
+        """Let another process write all of *items* and kill -9 it before it tells anybody."""
 
 
 class Disk(Protocol):

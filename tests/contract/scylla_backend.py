@@ -12,21 +12,11 @@ import msgspec
 
 from infra.scylla import Address, Database, ScyllaComments, migrate
 from infra.scylla.database import cluster_of
+from infra.scylla.schema import MIGRATIONS
 from infra.stores import CommentStore, LoggedItem
 from tests.backends.cassandra import CqlServer
-
-TABLES = (
-    "items",
-    "lookups",
-    "decisions",
-    "purges",
-    "tallies",
-    "buckets",
-    "archived",
-    "streams",
-    "streams_by_status",
-    "stream_months",
-)
+from tests.contract import rows
+from tests.contract.rows import Rows
 
 
 def address_of(server: CqlServer, keyspace: str) -> Address:
@@ -37,7 +27,7 @@ def address_of(server: CqlServer, keyspace: str) -> Address:
 def fresh_keyspace(server: CqlServer) -> Address:
     """A keyspace of its own with this version's tables; takes seconds."""
     address = address_of(server, f"test_{uuid.uuid4().hex}")
-    assert asyncio.run(migrate(address)) == 1
+    assert asyncio.run(migrate(address)) == len(MIGRATIONS)
     return address
 
 
@@ -46,7 +36,9 @@ def empty(address: Address) -> None:
     cluster = cluster_of(address)
     try:
         session = cluster.connect()
-        for each in [session.execute_async(f"TRUNCATE {address.keyspace}.{table}", timeout=30) for table in TABLES]:
+        named = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (address.keyspace,))
+        ours = {row.table_name for row in named} - set(rows.NOT_OURS)
+        for each in [session.execute_async(f"TRUNCATE {address.keyspace}.{table}", timeout=30) for table in ours]:
             each.result()
     finally:
         cluster.shutdown()
@@ -74,8 +66,24 @@ class ScyllaBackend:
         self.databases.append(await Database.open(self.address))
         return ScyllaComments(self.databases[-1])
 
+    async def anew(self) -> CommentStore:
+        """A handle on the keyspace, emptied."""
+        await asyncio.to_thread(empty, self.address)
+        return await self.open()
+
+    async def rows(self) -> Rows:
+        """All rows of all tables."""
+        return await asyncio.to_thread(rows.of_keyspace, self.address)
+
     async def kill_while_writing(self, items: Sequence[LoggedItem], through: int, after: int = 3) -> None:
         """Run `killed_scylla_writer.py`, which stops after so many batches, and kill it there."""
+        await self._kill(b"in the middle", items, through, after)
+
+    async def kill_after_writing(self, items: Sequence[LoggedItem], through: int) -> None:
+        """Run it until all is written, and kill it there."""
+        await self._kill(b"all of it is written", items, through, 10**9)
+
+    async def _kill(self, where: bytes, items: Sequence[LoggedItem], through: int, after: int) -> None:
         handed = self.folder / "killed.items"
         handed.write_bytes(msgspec.json.encode([self.address, list(items), through, after]))
         command = ("-m", "tests.contract.killed_scylla_writer", str(handed))
@@ -83,7 +91,7 @@ class ScyllaBackend:
             sys.executable, *command, stdout=asyncio.subprocess.PIPE, env={**os.environ}
         )
         assert writer.stdout is not None
-        assert await writer.stdout.readline() == b"in the middle\n"
+        assert await writer.stdout.readline() == where + b"\n"
         writer.kill()
         assert await writer.wait() == -signal.SIGKILL
 

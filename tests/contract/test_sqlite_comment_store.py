@@ -12,8 +12,10 @@ import pytest
 
 from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore, LoggedItem
+from tests.contract import rows
 from tests.contract.comment_store import CommentStoreContract
 from tests.contract.histories import END, LOG, S, answers, fill_disk, logged
+from tests.contract.rows import Rows
 from tests.factories import comment, removed
 
 
@@ -29,14 +31,30 @@ class SqliteBackend:
         self.databases.append(await Database.open(self.path))
         return SqliteComments(self.databases[-1])
 
+    async def anew(self) -> CommentStore:
+        """A handle on another file."""
+        self.path = self.path.with_stem(f"{self.path.stem}-new")
+        return await self.open()
+
+    async def rows(self) -> Rows:
+        """All rows of all tables."""
+        return await asyncio.to_thread(rows.of_file, self.path)
+
     async def kill_while_writing(self, items: Sequence[LoggedItem], through: int) -> None:
         """Run `killed_writer.py`, which stops inside its transaction, and kill it there."""
+        await self._kill("before", items, through)
+
+    async def kill_after_writing(self, items: Sequence[LoggedItem], through: int) -> None:
+        """Run it until it has committed, and kill it there."""
+        await self._kill("after", items, through)
+
+    async def _kill(self, when: str, items: Sequence[LoggedItem], through: int) -> None:
         handed = self.path.with_suffix(".items")
         handed.write_bytes(msgspec.json.encode([list(items), through]))
-        command = ("-m", "tests.contract.killed_writer", str(self.path), str(handed))
+        command = ("-m", "tests.contract.killed_writer", str(self.path), str(handed), when)
         writer = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
         assert writer.stdout is not None
-        assert await writer.stdout.readline() == b"before commit\n"
+        assert await writer.stdout.readline() == f"{when} commit\n".encode()
         writer.kill()
         assert await writer.wait() == -signal.SIGKILL
 
