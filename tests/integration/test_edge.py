@@ -182,7 +182,8 @@ async def test_a_connection_is_kept_for_the_next_request_and_not_for_ever(monkey
         line = await e.open()
         for _ in range(2):
             assert (await line.say(GET).answer())[0] == 200
-            await asyncio.sleep(0.7)
+            pause = loop.time() + 0.7
+            await eventually(lambda until=pause: loop.time() > until)  # type: ignore[misc]  # mypy cannot infer it
         assert (await line.say(GET).answer())[0] == 200
         began = loop.time()
         assert await line.rest() == b""
