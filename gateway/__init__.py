@@ -7,6 +7,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     parts.py        a gateway's parts, put together
     app.py          the ASGI application: the route table and nothing else
     auth.py         credentials into principals: tokens, cookies, tickets
+    signed.py       tokens of the shared secret, without PyJWT's price
     access.py       may this viewer watch, may this person change
     granted.py      who follows whom and who is invited, as far as this gateway knows: bounded, kept in step
     playback.py     playback URLs of streams that are not public: signed, in the path

@@ -67,6 +67,7 @@ class Exchange:
         self._declares_too_much = declares_too_much(asked.header(b"content-length"))
         self._turn = False
         self._answering = False
+        self._task: asyncio.Task[None]
 
     @property
     def message_event(self) -> "Exchange":
@@ -89,25 +90,28 @@ class Exchange:
         else:
             self._asked.body = bytes(self.body)
         self._answering = True
+        self._task = self._protocol.loop.create_task(self._serve())
         # uvicorn waits for these when it shuts down.
-        tasks = self._protocol.tasks
-        task = self._protocol.loop.create_task(self._serve())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        self._protocol.tasks.add(self._task)
 
     async def _serve(self) -> None:
-        protocol, transport = self._protocol, self._protocol.transport
+        protocol = self._protocol
         try:
             answered = await self._way.answer(self._asked)
             if protocol.flow.write_paused and not self.disconnected:
                 await protocol.flow.drain()
         except asyncio.CancelledError:
             # The drain period is over.
-            transport.close()
+            protocol.transport.close()
             raise
+        finally:
+            protocol.tasks.discard(self._task)
         self.response_complete = True
-        if self.disconnected:
-            return
+        if not self.disconnected:
+            self._respond(answered)
+
+    def _respond(self, answered: Answered) -> None:
+        protocol, transport = self._protocol, self._protocol.transport
         close = b"" if self.keep_alive else b"connection: close\r\n"
         transport.write(
             b"%bcontent-length: %d\r\n%b%b\r\n%b"

@@ -50,8 +50,10 @@ async def post(
         Unavailable: nobody knows; posting again with the same key is safe.
     """
     try:
-        record = await deps.directory.get(stream_id)
-        await deps.access.require_watch(who, record)
+        # Each coroutine that waits costs at every wait, so those that rarely do are not begun in vain.
+        record = deps.directory.known(stream_id) or await deps.directory.get(stream_id)
+        if not deps.access.decided(who, record):
+            await deps.access.require_watch(who, record)
         _check(key)
         status, comment = await _create(deps, who, record, key, await read())
     except LimitReached as error:
@@ -73,7 +75,12 @@ async def _create(
     if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
         return 200, await _repeated(deps, record, stored, said, wanted.parent_comment_id)
     try:
-        parent = await _allowed(deps, who, record, said, wanted.parent_comment_id, msg_id)
+        _check_open(record)
+        if record.settings.followers_only:
+            await deps.access.require_follower(who, record)
+        _check_words(record, said)
+        parent = await _parent(deps, record, wanted.parent_comment_id) if wanted.parent_comment_id is not None else None
+        await _spend(deps, who, record, said, msg_id)
     except (LimitReached, Problem):
         # The log may know the key already: then it was allowed when it was said, whatever has changed since.
         if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:
@@ -82,27 +89,26 @@ async def _create(
     return await _publish(deps, who, record, said, parent, msg_id)
 
 
-async def _allowed(
-    deps: Deps, who: Principal, record: StreamRecord, said: str, parent_comment_id: str | None, msg_id: str
-) -> str | None:
-    """Check what may have changed since a first try, and spend the limits; the thread's root, if it is a reply.
+def _check_open(record: StreamRecord) -> None:
+    """Refuse what is said before or after the stream.
 
     Raises:
-        Problem: the stream is not live, only followers may comment, a word is banned, or the parent is gone.
-        LimitReached: says for how long.
-        Unavailable: nobody can say who follows.
+        Problem: CONFLICT, or STREAM_ENDED.
     """
     if record.status == "ended":
         raise Problem("STREAM_ENDED", "The stream has ended; comments are closed.")
     if record.status != "live":
         raise Problem("CONFLICT", "The stream has not started yet.")
-    if record.settings.followers_only:
-        await deps.access.require_follower(who, record)
+
+
+def _check_words(record: StreamRecord, said: str) -> None:
+    """Refuse what the stream's creator does.
+
+    Raises:
+        Problem: CONTENT_VIOLATION.
+    """
     if (word := text.banned_word(said, record.settings.banned_words)) is not None:
         raise Problem("CONTENT_VIOLATION", f"This stream does not allow {word!r}.", field="text")
-    parent = await _parent(deps, record, parent_comment_id)
-    await _spend(deps, who, record, said, msg_id)
-    return parent
 
 
 async def _publish(
@@ -175,14 +181,12 @@ async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str, paren
     return posted(record.stream_id, comment, seq, at_ms, removed=removed)
 
 
-async def _parent(deps: Deps, record: StreamRecord, parent_comment_id: str | None) -> str | None:
+async def _parent(deps: Deps, record: StreamRecord, parent_comment_id: str) -> str:
     """The root of the thread a reply belongs to: threads are one level deep.
 
     Raises:
         Problem: VALIDATION, for a parent that is missing, removed or elsewhere.
     """
-    if parent_comment_id is None:
-        return None
     parent = await _visible(deps, record, parent_comment_id)
     root = parent.parent_comment_id
     if root is not None:

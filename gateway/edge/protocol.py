@@ -94,6 +94,8 @@ class EdgeProtocol(HttpToolsProtocol):
     head: int | None = 0
     #: What was refused while whole requests before it were still being answered.
     refusal: Problem | None = None
+    #: Since when nothing is asked, after an answer. uvicorn sets a timer for each answer, which costs more than its bytes.
+    idle_since: float | None = None
     #: Bytes of a body that came after its answer.
     unwanted: int = 0
 
@@ -114,6 +116,7 @@ class EdgeProtocol(HttpToolsProtocol):
             data = self._after_header(self.early + data)
             if not data:
                 return
+        self.idle_since = None
         if self.since is None:
             self.since = self.loop.time()
         if self.head is not None:
@@ -198,11 +201,14 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def late(self, now: float) -> bool:
         """Whether it was waited for long enough."""
-        return self.since is not None and now - self.since > self.edge.settings.request_head_s
+        if self.since is not None:
+            return now - self.since > self.edge.settings.request_head_s
+        return self.idle_since is not None and now - self.idle_since > self.timeout_keep_alive
 
     def end_late(self) -> None:
-        """Close it: a request that comes a byte at a time would hold its place for ever."""
-        metrics.REFUSED.labels("slow").inc()
+        """Close it: a request that comes a byte at a time would hold its place for ever, and so would one that never comes."""
+        if self.since is not None:
+            metrics.REFUSED.labels("slow").inc()
         self.transport.close()
 
     @property
@@ -211,8 +217,7 @@ class EdgeProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _answered_just_now(self) -> bool:
-        idle_since = self.timeout_keep_alive_task
-        return idle_since is not None and self.loop.time() - (idle_since.when() - self.timeout_keep_alive) < RECENT_S
+        return self.idle_since is not None and self.loop.time() - self.idle_since < RECENT_S
 
     def _end_unasked(self) -> None:
         if not self._asked and not self.transport.is_closing():
@@ -245,8 +250,15 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The next request's turn; after the last one, that of what was no request."""
-        super().on_response_complete()
-        if self.refusal is not None and not self._asked and not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.loop.time()
+        if self.refusal is not None and not self._asked:
             self._refuse(self.refusal)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words, and its own signature

@@ -67,7 +67,6 @@ class GatewayProtocol(EdgeProtocol):
         self.know_client()
         self.arrived()
         self.connections.discard(self)
-        self._unset_keepalive_if_required()
         # From here on the parser's remaining callbacks belong to nobody.
         self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
         if match:

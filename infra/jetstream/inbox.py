@@ -39,6 +39,7 @@ class Inbox:
     def __init__(self) -> None:
         self.prefix = b"_INBOX.%b." % secrets.token_hex(11).encode()
         self._client: Client | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._tokens = itertools.count()
         self._asked: dict[bytes, _Question] = {}
         self._listening: dict[bytes, Collect] = {}
@@ -49,6 +50,7 @@ class Inbox:
     async def open(self, client: Client) -> None:
         """Subscribe; nats-py does so again after every reconnect."""
         self._client = client
+        self._loop = asyncio.get_running_loop()
         await client.subscribe(f"{self.prefix.decode()}*", cb=_nobody)
 
     def ask(self, subject: str, payload: bytes, header: bytes = b"") -> "asyncio.Future[bytes]":
@@ -62,9 +64,9 @@ class Inbox:
         if len(self._asked) >= MAX_WAITING:
             msg = f"{MAX_WAITING} answers of NATS are waited for already"
             raise Unavailable(msg)
-        loop = asyncio.get_running_loop()
+        token = self._send(subject, payload, header)
+        loop = self._loop
         answer = loop.create_future()
-        token = self._send(loop, subject, payload, header)
         self._asked[token] = answer, loop.time() + ATTEMPT_S, subject
         if self._timer is None:
             self._timer = loop.call_later(TICK_S, self._tick)
@@ -76,7 +78,7 @@ class Inbox:
         Raises:
             Unavailable: the broker is away.
         """
-        token = self._send(asyncio.get_running_loop(), subject, payload, b"")
+        token = self._send(subject, payload, b"")
         self._listening[token] = collect
         return token
 
@@ -108,7 +110,7 @@ class Inbox:
             if not answer.done():
                 answer.set_exception(Unavailable(f"the connection to NATS was lost while {subject} was waited for"))
 
-    def _send(self, loop: asyncio.AbstractEventLoop, subject: str, payload: bytes, header: bytes) -> bytes:
+    def _send(self, subject: str, payload: bytes, header: bytes) -> bytes:
         if self._client is None or not self._client.is_connected:
             msg = "NATS is away"
             raise Unavailable(msg)
@@ -121,6 +123,7 @@ class Inbox:
         else:
             line = b"PUB %b %b%b %d\r\n" % (to, self.prefix, token, len(payload))
         if not self._out:
+            loop = self._loop
             since = loop.time() - self._written
             if since >= GATHER_S:
                 loop.call_soon(self._flush)
@@ -134,16 +137,14 @@ class Inbox:
         if client is None or not client.is_connected or not self._out:
             self._out.clear()
             return
-        loop = asyncio.get_running_loop()
         sending = b"".join(self._out)
         self._out.clear()
-        self._written = loop.time()
+        self._written = self._loop.time()
         # Past nats-py's buffer and the task that empties it: what waits to be written is bounded by what may wait for answers.
         client._transport.write(sending)  # type: ignore[union-attr]  # noqa: SLF001 - it is connected
 
     def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        now, late = loop.time(), []
+        now, late = self._loop.time(), []
         for token, question in self._asked.items():
             if question[1] > now:
                 break
@@ -152,7 +153,7 @@ class Inbox:
             answer, _, subject = self._asked.pop(token)
             if not answer.done():
                 answer.set_exception(Unavailable(f"NATS did not answer on {subject} within {ATTEMPT_S:g} s"))
-        self._timer = loop.call_later(TICK_S, self._tick) if self._asked else None
+        self._timer = self._loop.call_later(TICK_S, self._tick) if self._asked else None
 
 
 async def _nobody(_msg: object) -> None:

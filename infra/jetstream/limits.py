@@ -46,7 +46,10 @@ class Limits:
         """
         subject = subjects.limit(name, *keys)
         try:
-            await self._token(name, subject, msg_id, {}, done)
+            ack = await self._publisher.publish(subject, b"", msg_id)
+            if ack.duplicate:
+                # Somebody tries again: the same publish a second time, where it is looked at.
+                await self._token(name, subject, msg_id, {}, done)
         except SubjectFull:
             raise LimitReached(name, await self._wait(name, subject, limit.seconds)) from None
 

@@ -35,25 +35,23 @@ class Moments:
         self._reading: set[tuple[str, str]] = set()
         self._waiting = 0
 
-    async def at_ms(self, log: str, subject: str, seq: int) -> int | None:
+    def at_ms(self, log: str, subject: str, seq: int) -> _Answer:
         """When *log* took the message *seq* of *subject*, in ms since the epoch.
 
         `None` when that is not known within `WAIT_S`: the broker is away, or the message is gone, or a replica lags.
         """
-        if self._waiting >= MAX_WAITING:
-            return None
         key, loop = (log, subject), asyncio.get_running_loop()
         answer: _Answer = loop.create_future()
+        if self._waiting >= MAX_WAITING:
+            answer.set_result(None)
+            return answer
         self._wanted.setdefault(key, {}).setdefault(seq, []).append(answer)
         if key not in self._reading:
             self._reading.add(key)
             # Not yet: what else is acknowledged in this turn of the loop comes along.
             loop.call_soon(self._read, key)
         self._waiting += 1
-        try:
-            return await answer
-        finally:
-            self._waiting -= 1
+        return answer
 
     def _read(self, key: tuple[str, str]) -> None:
         wanted = self._wanted.pop(key, None)
@@ -62,7 +60,8 @@ class Moments:
             return
         chosen = sorted(wanted)[:BATCH]
         if len(chosen) < len(wanted):
-            self._wanted[key] = {seq: wanted[seq] for seq in wanted.keys() - set(chosen)}
+            self._wanted[key] = {seq: wanted.pop(seq) for seq in wanted.keys() - set(chosen)}
+        self._waiting -= sum(map(len, wanted.values()))
         _Read(self._inbox, key, {seq: wanted[seq] for seq in chosen}, lambda: self._read(key))
 
 

@@ -129,7 +129,7 @@ def _header(msg_id: str | None, headers: dict[str, str] | None) -> bytes:
     Raises:
         ValueError: a value would end its line.
     """
-    if headers is None:
+    if not headers:
         return b"Nats-Msg-Id: %b\r\n" % msg_id.encode() if msg_id else b""
     lines = {**headers, **({"Nats-Msg-Id": msg_id} if msg_id else {})}
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

@@ -174,6 +174,23 @@ async def test_a_slow_answer_is_not_a_slow_request() -> None:
         assert (await line.told())["body"] == ""
 
 
+async def test_a_connection_is_kept_for_the_next_request_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle after an answer it is closed after the keep-alive time, which begins anew with each; nobody was slow."""
+    monkeypatch.setattr("gateway.edge.server.KEEP_ALIVE_S", 1)
+    async with edge(request_head_s=0.2) as e:
+        before, loop = refused("slow"), asyncio.get_running_loop()
+        line = await e.open()
+        for _ in range(2):
+            assert (await line.say(GET).answer())[0] == 200
+            pause = loop.time() + 0.7
+            await eventually(lambda until=pause: loop.time() > until)  # type: ignore[misc]  # mypy cannot infer it
+        assert (await line.say(GET).answer())[0] == 200
+        began = loop.time()
+        assert await line.rest() == b""
+        assert 0.9 <= loop.time() - began < 3
+        assert refused("slow") == before
+
+
 async def test_an_endless_head_is_refused() -> None:
     """Past 32 kB, before memory is full of it."""
     async with edge() as e:
