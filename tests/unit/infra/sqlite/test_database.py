@@ -15,6 +15,7 @@ import pytest
 from infra.errors import StoreTooNew, Unavailable
 from infra.sqlite import Database, SqliteComments, batch, comments
 from infra.sqlite import database as module
+from infra.sqlite.batch import write_batch
 from infra.sqlite.schema import MIGRATIONS
 from tests.contract.histories import END, LOG, S, logged
 from tests.factories import comment
@@ -55,6 +56,27 @@ async def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     direct.close()
     with pytest.raises(StoreTooNew, match=rf"{re.escape(str(path))} has format {len(MIGRATIONS) + 1}.*OVATION_DATA_DIR"):
         await Database.open(path)
+
+
+async def test_a_file_of_the_first_format_counts_on(tmp_path: Path) -> None:
+    """Its rows were counted by a trigger, the next ones are counted by their batch: none twice, and repeated ones not again."""
+    path = tmp_path / "ovation.sqlite"
+    old = sqlite3.connect(path)
+    for statement in MIGRATIONS[0]:
+        old.execute(statement)
+    old.execute("PRAGMA user_version = 1")
+    with old:
+        write_batch(old, [logged(comment(n), n) for n in range(1, 4)], {LOG: 3})
+        # The trigger has counted them as well; then only it does.
+        old.execute("UPDATE tally SET comments = 3")
+    old.close()
+    opened = await Database.open(path)
+    try:
+        store = SqliteComments(opened)
+        await store.write([logged(comment(n), n) for n in range(2, 8)], {LOG: 7})
+        assert await store.total(S) == 7
+    finally:
+        await opened.close()
 
 
 async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -158,8 +180,15 @@ async def test_no_write_walks_a_stream(database: Database) -> None:
         values = (0,) * statement.count("?")
         return str(db.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()[0][3])
 
-    assert "items_by_comment (no=? AND comment_id=?)" in await database.read(lambda db: plan(db, batch._JUDGED))  # noqa: SLF001 - the real statement
-    assert "items_by_user (no=? AND user_id=? AND seq<?)" in await database.read(lambda db: plan(db, batch._THEIRS))  # noqa: SLF001 - as above
+    for statement, search in (
+        (batch._JUDGED, "items_by_comment (no=? AND comment_id=?)"),  # noqa: SLF001 - the real statement, as the others
+        (batch._THEIRS, "items_by_user (no=? AND user_id=? AND seq<?)"),  # noqa: SLF001
+        (batch._NEWEST, "PRIMARY KEY (no=?)"),  # noqa: SLF001
+        (batch._KNOWN, "PRIMARY KEY (no=? AND seq=?)"),  # noqa: SLF001
+        (batch._VERDICT, "PRIMARY KEY (no=? AND comment_id=?)"),  # noqa: SLF001
+        (batch._PURGE, "PRIMARY KEY (no=? AND user_id=?)"),  # noqa: SLF001
+    ):
+        assert search in await database.read(lambda db, s=statement: plan(db, s))  # type: ignore[misc]  # a lambda has no types of its own
 
 
 async def test_a_full_file_system(tmp_path: Path) -> None:
