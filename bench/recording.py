@@ -112,6 +112,7 @@ def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
         "p95",
         "max",
         "shifted p95",
+        "player's picture off: p95",
     ]
     rows = [
         [
@@ -119,6 +120,7 @@ def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
             *(f"{each['chat']['read']} of {each['chat']['comments']}",),
             *(f"{each['chat'][name]:.0f}" for name in ("p50", "p95", "max")),
             f"{each['shifted']['p95']:.0f}",
+            f"{each['chat']['player']['p95']:.0f}",
         ]
         for each in runs
     ]
@@ -141,6 +143,10 @@ def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
         )
     result.notes.append(
         "pictures that were sent and are not there were in the encoder's or the worker's buffers when it was killed"
+    )
+    result.notes.append(
+        "player's picture off: what was on the screen when a comment showed, against the picture of the player's own time;"
+        " a machine that is too busy to show every picture adds that to the chat's distance"
     )
     result.rounds = runs
 

@@ -14,7 +14,7 @@ from bench.longshow import LongShow
 from bench.reel import FPS, LENGTH_MS
 from schemas.times import parse_rfc3339
 from tests import recorded
-from tests.alignment import WATCH, WRAP, Alignment, showed
+from tests.alignment import WATCH, WRAP, Alignment
 from tests.shows import opened
 
 WIDTH = 1280
@@ -42,6 +42,12 @@ def spread(values: list[float]) -> dict[str, float]:
     return {
         name: ordered[min(len(ordered) - 1, int(len(ordered) * at))] for name, at in (("p50", 0.5), ("p95", 0.95), ("max", 1))
     }
+
+
+def distance(one: int, two: int) -> int:
+    """Between two clocks, whichever is ahead."""
+    apart = abs(one - two)
+    return min(apart, LENGTH_MS - apart)
 
 
 @dataclass
@@ -165,8 +171,7 @@ async def film(browser: Browser, show: LongShow, copy: Copy, places: int) -> dic
     off, failed = [], 0
     for place in sorted([*borders, *even]):
         played = await _played(page, place)
-        apart = abs(played["clock"] - copy.clock_at(played["at"]))
-        apart = min(apart, LENGTH_MS - apart)
+        apart = distance(played["clock"], copy.clock_at(played["at"]))
         off.append(apart)
         failed += played["clock"] < 0 or played["error"] or played["at"] < place + 1.9 or apart > 100
     played = await _played(page, copy.lasts_s - 1, "video.ended")
@@ -197,23 +202,28 @@ async def _played(page: Page, place: float, until: str = "") -> dict[str, Any]:
 class Talk(Alignment):
     """What was read of the chat in some stretches of a recording, and what should have been."""
 
-    def __init__(self, copy: Copy, seen: list[tuple[str, int]], wanted: set[str]) -> None:
+    def __init__(self, copy: Copy, seen: list[tuple[str, int, float]], wanted: set[str]) -> None:
         said = {each: copy.show.said[each] for each in wanted}
-        moved = [(each, copy.sent_ms(clock, said[each]) % WRAP if clock >= 0 else -1) for each, clock in seen if each in said]
-        super().__init__(moved, said)
+        read = [each for each in seen if each[0] in said]
+        super().__init__(
+            [(name, copy.sent_ms(clock, said[name]) % WRAP if clock >= 0 else -1) for name, clock, _ in read], said
+        )
+        # The picture on the screen against the one of the player's own time: what a busy machine adds.
+        late = [distance(clock, copy.clock_at(at)) for _, clock, at in read if clock >= 0]
         self.told = {
             "comments": len(wanted),
             "read": len(self.errors),
             "share": len(self.errors) / max(1, len(wanted)),
             "median": sorted(self.errors)[len(self.errors) // 2] if self.errors else None,
             **{name: self.at(at) for name, at in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))},
+            "player": spread([float(each) for each in late]),
         }
 
 
 async def talk(browser: Browser, show: LongShow, copy: Copy, places: list[float], seconds: float, shift_ms: int = 0) -> Talk:
     """Play stretches of the recording on the watch page; what was said in them, against the pictures it came with."""
     page = await opened(browser, show, shift_ms)
-    seen: list[tuple[str, int]] = []
+    seen: list[tuple[str, int, float]] = []
     wanted: set[str] = set()
     try:
         await page.wait_for_function("() => document.querySelector('video')?.readyState >= 2", timeout=30_000)
@@ -227,7 +237,7 @@ async def talk(browser: Browser, show: LongShow, copy: Copy, places: list[float]
             await page.wait_for_function(done, timeout=(seconds * 2 + 30) * 1000)
             begins, ends = _moment(copy, place) + SETTLES_MS, _moment(copy, place + seconds) - 1000
             wanted |= {each for each, at in show.said.items() if begins <= at < ends and each not in show.unfilmed}
-            seen = await showed(page)
+            seen = [tuple(each) for each in await page.evaluate("() => window.showed")]
     finally:
         await page.close()
     return Talk(copy, seen, wanted)
