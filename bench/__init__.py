@@ -38,6 +38,10 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     ingest_server.py  the RTMP port whose broadcasts lead nowhere
     broadcast.py      a live broadcast: gateway, media worker, an encoder that burns in the clock
     alignment.py      a recording's chat against the clock in its pictures
+    recording.py      ten minutes with two encoder drops, on a folder and on S3
+    reel.py           its source: encoded once, sent over and over at real pace
+    longshow.py       the show: takes, drops and chat
+    replayed.py       what came of it, decoded and played
     glass.py          `python -m bench.glass`: from glass to glass in Chromium's players
     adaptive.py       a line that narrows and widens: three qualities, and the player between them
     outage.py         an encoder that is killed and returns, as players see it

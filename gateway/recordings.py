@@ -6,7 +6,7 @@ from starlette.responses import Response
 from gateway import requests
 from gateway.problems import Problem
 from schemas.api import FinishedRecording
-from schemas.records import RECORDING_HLS, RECORDING_MP4
+from schemas.records import RECORDING_HLS, RECORDING_POSTER, mp4_path, strip_path, versioned
 from schemas.times import rfc3339
 
 
@@ -17,11 +17,17 @@ async def get(request: Request) -> Response:
     made = record.recording
     if made is None:
         raise Problem("NOT_FOUND", "There is no recording of this stream, or none yet.")
+
+    def url(path: str | None) -> str | None:
+        return requests.media_url(request, record, who, path) if path else None
+
     return requests.answer(
         FinishedRecording(
             recording_id=made.recording_id,
             hls_url=requests.media_url(request, record, who, RECORDING_HLS),
-            mp4_url=requests.media_url(request, record, who, RECORDING_MP4) if made.mp4 else None,
+            mp4_url=url(mp4_path(made)),
+            poster_url=url(versioned(RECORDING_POSTER, made.version)) if made.pictures else None,
+            strip_url=url(strip_path(record)),
             duration_s=made.duration_ms / 1000,
             size_bytes=made.size_bytes,
             created_at=rfc3339(made.created_at),

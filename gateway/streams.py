@@ -24,7 +24,16 @@ from schemas.api import (
     Watch,
 )
 from schemas.items import REACTIONS, StreamSettings
-from schemas.records import POSTER, RECORDING_HLS, Broadcaster, StreamRecord, hls_path, key_digest, new_stream_key
+from schemas.records import (
+    POSTER,
+    RECORDING_HLS,
+    Broadcaster,
+    StreamRecord,
+    hls_path,
+    key_digest,
+    new_stream_key,
+    strip_path,
+)
 from schemas.streamid import is_stream_id, new_stream_id
 from schemas.subjects import shard_of
 from schemas.times import parse_rfc3339, rfc3339
@@ -241,7 +250,7 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None) -
     reactions = {name: totals.get(name, 0) for name in REACTIONS}
     comments, _ = await deps.history.total(record)
     moderates = who is not None and access.may_moderate(who, record)
-    s = record.settings
+    s, strip = record.settings, strip_path(record)
     return Stream(
         stream_id=record.stream_id,
         broadcaster=record.broadcaster,
@@ -261,6 +270,7 @@ async def _full(request: Request, record: StreamRecord, who: Principal | None) -
         scheduled_for=_time(record.scheduled_for),
         stream_url=requests.media_url(request, record, who, hls_path(record)),
         thumbnail_url=requests.media_url(request, record, who, POSTER) if record.poster else None,
+        strip_url=requests.media_url(request, record, who, strip) if strip else None,
         # The banned words stay with those who set them.
         settings=s if moderates else structs.replace(s, banned_words=[]),
         last_seq=await deps.history.tail(record),

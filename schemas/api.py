@@ -81,7 +81,13 @@ class StreamIngest(Ingest, frozen=True, kw_only=True):
 
 
 class Stream(Struct, kw_only=True):
-    """One stream, as everybody may see it. `ingest` is for its creator and moderators, where one stream is asked for."""
+    """One stream, as everybody may see it. `ingest` is for its creator and moderators, where one stream is asked for.
+
+    `thumbnail_url` is the newest picture (JPEG, at most 640 pixels wide, some 30 s old while live; caches keep it for 10 s).
+    `strip_url` is WebVTT whose cues name parts of one JPEG (`...jpg#xywh=x,y,160,90`): at most 100 pictures, evenly over all
+    that was shown. While live it is replaced every 30 s (caches keep it for 10 s) and counts from the time that its NOTE gives;
+    a recording's counts from the recording's beginning.
+    """
 
     stream_id: str
     broadcaster: Broadcaster
@@ -101,6 +107,7 @@ class Stream(Struct, kw_only=True):
     scheduled_for: Time | None
     stream_url: str
     thumbnail_url: str | None
+    strip_url: str | None
     settings: StreamSettings
     last_seq: int
     ingest: StreamIngest | None = None
@@ -129,13 +136,16 @@ class Watch(Struct, kw_only=True):
 class FinishedRecording(Struct, kw_only=True):
     """A recording that can be played.
 
-    `mp4_url` is null where the encoder changed its format during the broadcast. `size_bytes` are the MP4's;
-    without one, those of the best rendition.
+    `mp4_url` is null where the encoder changed its format during the broadcast. `size_bytes` are the MP4's; without one, those
+    of the best rendition. `poster_url` (JPEG) and `strip_url` (as a stream's) are null where they could not be made. MP4 and
+    pictures never change: a recording that is made anew, because some of it came home late, has them at other addresses.
     """
 
     recording_id: str
     hls_url: str
     mp4_url: str | None
+    poster_url: str | None
+    strip_url: str | None
     duration_s: float
     size_bytes: int
     created_at: Time

@@ -25,8 +25,13 @@ LIVE_HLS = "master.m3u8"
 #: Where a recording's multivariant playlist and its MP4 are, below the stream's own address and in the home of objects.
 RECORDING_HLS = "recording/master.m3u8"
 RECORDING_MP4 = "recording/recording.mp4"
+#: Its own poster, and its strip of small pictures: the cues, which name the picture that they are parts of.
+RECORDING_POSTER = "recording/poster.jpg"
+RECORDING_STRIP = "recording/strip.vtt"
 #: Where a stream's newest picture is, and its last one once it has ended.
 POSTER = "poster.jpg"
+#: Where the strip of what was live so far is, until there is a recording.
+STRIP = "strip/index.vtt"
 
 
 class Broadcaster(Struct, frozen=True, kw_only=True):
@@ -40,7 +45,8 @@ class Broadcaster(Struct, frozen=True, kw_only=True):
 class Recorded(Struct, frozen=True, kw_only=True):
     """A recording that can be played: `duration_ms` of media, `created_at` when it became ready.
 
-    `size_bytes` are those of its MP4, or where it has none (`mp4`) of its best rendition's segments.
+    `size_bytes` are those of its MP4, or where it has none (`mp4`) of its best rendition's segments. `pictures`: it has a
+    poster and a strip. `version` names what it was made of (see `versioned`): another one where segments came home late.
     """
 
     recording_id: str
@@ -48,6 +54,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
     size_bytes: int
     created_at: int
     mp4: bool = True
+    pictures: bool = False
+    version: str = ""
 
 
 class StreamRecord(Struct, frozen=True, kw_only=True):
@@ -72,6 +80,8 @@ class StreamRecord(Struct, frozen=True, kw_only=True):
     recording: Recorded | None = None
     #: Whether there is a picture of it: `poster.jpg` below the stream's own address.
     poster: bool = False
+    #: Whether there is a strip of what was live so far.
+    strip: bool = False
     #: What the last write changed: names the item that tells viewers, "" when none does.
     change: Change = ""
 
@@ -79,6 +89,25 @@ class StreamRecord(Struct, frozen=True, kw_only=True):
 def hls_path(record: StreamRecord) -> str:
     """Where a stream's multivariant playlist is, below the stream's own address: the recording's as soon as there is one."""
     return RECORDING_HLS if record.recording is not None else "master.m3u8"
+
+
+def versioned(path: str, version: str) -> str:
+    """*path* of one version of a recording. What caches keep for ever has another address when it is made anew."""
+    stem, dot, suffix = path.rpartition(".")
+    return f"{stem}-{version}{dot}{suffix}" if version else path
+
+
+def mp4_path(made: Recorded) -> str | None:
+    """Where a recording's MP4 is, below the stream's own address; `None` where it has none."""
+    return versioned(RECORDING_MP4, made.version) if made.mp4 else None
+
+
+def strip_path(record: StreamRecord) -> str | None:
+    """Where a stream's strip is, below the stream's own address: the recording's as soon as there is one."""
+    made = record.recording
+    if made is not None:
+        return versioned(RECORDING_STRIP, made.version) if made.pictures else None
+    return STRIP if record.strip else None
 
 
 def recording_url(stream_id: str, path: str) -> str:
@@ -130,10 +159,11 @@ def announcement(record: StreamRecord, revision: int) -> Item | None:
         case "ended":
             return Ended(revision=revision, ended_at=rfc3339(record.ended_at or 0))
         case "recording" if record.recording is not None:
+            mp4 = mp4_path(record.recording)
             return Recording(
                 recording_id=record.recording.recording_id,
                 hls_url=recording_url(record.stream_id, RECORDING_HLS),
-                mp4_url=recording_url(record.stream_id, RECORDING_MP4) if record.recording.mp4 else None,
+                mp4_url=recording_url(record.stream_id, mp4) if mp4 else None,
                 duration_s=record.recording.duration_ms / 1000,
             )
         case _:

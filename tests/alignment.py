@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from playwright.async_api import Page
 
-#: Notes, for each comment that appears, what the picture's clock says (-1: unreadable). `window.showed` keeps [id, clock].
+#: Notes, for each comment that appears, what the picture's clock says (-1: unreadable). `window.showed` keeps
+#: [id, clock, the player's time].
 WATCH = """() => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [40, 1];
@@ -31,8 +32,8 @@ WATCH = """() => {
   const look = () => {
     const fresh = [...document.querySelectorAll("[data-comment-id]")].filter((each) => !seen.has(each.dataset.commentId));
     if (!fresh.length) return;
-    const clock = window.burnt();
-    for (const each of fresh) { seen.add(each.dataset.commentId); window.showed.push([each.dataset.commentId, clock]); }
+    const clock = window.burnt(), time = (document.querySelector("video") || { currentTime: -1 }).currentTime;
+    for (const each of fresh) { seen.add(each.dataset.commentId); window.showed.push([each.dataset.commentId, clock, time]); }
   };
   look();
   window.showed = [];

@@ -31,6 +31,12 @@ async def brought(home: ObjectStore, folder: Path, stream_id: str = STREAM) -> P
     return folder / "recording"
 
 
+def only(folder: Path, pattern: str) -> Path:
+    """The one file of *folder* that fits *pattern*."""
+    (found,) = folder.glob(pattern)
+    return found
+
+
 async def ffmpeg(*arguments: str | Path) -> tuple[str, str]:
     """What ffmpeg writes and what it complains of."""
     command = (FFMPEG, "-nostdin", "-hide_banner", *(str(each) for each in arguments))
@@ -85,10 +91,12 @@ async def filmed(seconds: float, *, size: str = "320x180") -> tuple[bytes, list[
     return setup.initialisation(), [part for tag in media for part in writer.take(tag)] + writer.flush()
 
 
-async def keep(home: ObjectStore, rendition: str, generation: int, film: tuple[bytes, list[Part]], at_ms: int) -> int:
+async def keep(
+    home: ObjectStore, rendition: str, generation: int, film: tuple[bytes, list[Part]], at_ms: int, stream_id: str = STREAM
+) -> int:
     """Put *film* at home as a worker records it, shown from *at_ms* on; how long it lasts, in ms."""
     init, parts = film
-    await home.put(names_of.recording(STREAM, rendition, names_of.init(generation)), init)
+    await home.put(names_of.recording(stream_id, rendition, names_of.init(generation)), init)
     lasts_ms = 0
     for number, group in groupby(parts, lambda part: part.segment):
         pieces = list(group)
@@ -100,5 +108,5 @@ async def keep(home: ObjectStore, rendition: str, generation: int, film: tuple[b
             duration_ms=sum(part.duration_ms for part in pieces),
         )
         lasts_ms += segment.duration_ms
-        await home.put(names_of.recording(STREAM, rendition, segment.name), b"".join(part.data for part in pieces))
+        await home.put(names_of.recording(stream_id, rendition, segment.name), b"".join(part.data for part in pieces))
     return lasts_ms

@@ -40,4 +40,4 @@ def _cache(place: Place) -> str:
         return "no-cache" if place.is_playlist else FOREVER
     if place.is_playlist:
         return LISTED
-    return FOREVER if "/" in place.path else PICTURE
+    return PICTURE if place.is_replaced else FOREVER

@@ -22,8 +22,9 @@ _PATH = re.compile(
 _DIRECTIVE = re.compile(r"(?:^|&)_HLS_(msn|part|skip)=([A-Za-z0-9]{1,15})(?=&|$)")
 
 
-#: The newest picture of a stream: the one object that is replaced.
+#: The newest picture of a stream, and the strip of what was live so far: the objects that are replaced.
 POSTER = "poster.jpg"
+STRIP = "strip/index.vtt"
 
 
 class Place(Struct, frozen=True):
@@ -46,7 +47,12 @@ class Place(Struct, frozen=True):
     @property
     def is_kept(self) -> bool:
         """Whether it is kept with the recordings; everything else is the live video's."""
-        return self.path.startswith("recording/") or self.path == POSTER
+        return self.path.startswith(("recording/", "strip/")) or self.path == POSTER
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether it is a picture of what is live, or names one: another one soon."""
+        return self.path in (POSTER, STRIP)
 
     @property
     def is_film(self) -> bool:

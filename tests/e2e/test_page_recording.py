@@ -72,7 +72,7 @@ async def test_the_chat_follows_the_picture(show: Show) -> None:
         await expect(page.get_by_test_id("composer")).to_have_count(0)
         await expect(page.locator(".composer")).to_contain_text("recording")
         await expect(page.get_by_test_id("download")).to_have_attribute(
-            "href", re.compile(rf"{show.stream_id}.*/recording\.mp4$")
+            "href", re.compile(rf"{show.stream_id}.*/recording-[0-9a-f]{{8}}\.mp4$")
         )
         await _controls(page, show)
         await page.close()

@@ -40,6 +40,7 @@ async def test_an_encoder_that_drops_twice(tmp_path: Path, monkeypatch: pytest.M
         assert not [name for name in await recorded.names(home) if name.startswith("recording/master")]
         assert STREAM in registry.pictures
         assert await recorded.complaints(tmp_path / "media" / STREAM / "poster.jpg") == ""
+        assert await recorded.complaints(recorded.only(tmp_path / "media" / STREAM / "strip", "*.jpg")) == ""
         registry.end(STREAM)
         await eventually(lambda: bool(registry.recordings), timeout=20)
 
@@ -59,7 +60,7 @@ async def test_an_encoder_that_drops_twice(tmp_path: Path, monkeypatch: pytest.M
             assert dates == sorted(dates)
             assert await recorded.complaints(playlist) == ""
         assert abs(made.duration_ms / 1000 - seen_s) < SLACK_S
-        mp4 = there / "recording.mp4"
+        mp4 = recorded.only(there, "recording-*.mp4")
         assert made.size_bytes == mp4.stat().st_size
         assert mp4.read_bytes().index(b"moov") < mp4.read_bytes().index(b"mdat")
         assert await recorded.complaints(mp4) == ""
@@ -67,9 +68,12 @@ async def test_an_encoder_that_drops_twice(tmp_path: Path, monkeypatch: pytest.M
         assert abs(await recorded.pictures(mp4) - made.duration_ms * 30 / 1000) <= 3
         assert "RESOLUTION=320x180,FRAME-RATE=30.000" in (there / "master.m3u8").read_text()
         assert await recorded.complaints(there / "master.m3u8") == ""
-        for picture in (there / "poster.jpg", there / "strip.jpg", there.parent / "poster.jpg"):
+        strip = recorded.only(there, "strip-*.jpg")
+        for picture in (recorded.only(there, "poster-*.jpg"), strip, there.parent / "poster.jpg"):
             assert await recorded.complaints(picture) == ""
-        cues = (there / "strip.vtt").read_text()
+        cues = recorded.only(there, "strip-*.vtt").read_text()
         assert cues.startswith("WEBVTT\n\n00:00:00.000 --> ")
+        assert f"\n{strip.name}#xywh=0,0,160,90\n" in cues
+        assert not list(there.parent.glob("strip/*"))
         assert len(registry.recordings) == 1
     assert not list((tmp_path / "data" / "spool" / "media" / "0").glob("*/*/*"))

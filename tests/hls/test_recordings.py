@@ -132,6 +132,8 @@ async def test_what_is_kept_needs_no_worker(kept: Kept) -> None:
     forever = "public, max-age=31536000, immutable"
     for path, kind, cache in [
         ("poster.jpg", "image/jpeg", "public, max-age=10"),
+        ("strip/index.vtt", "text/vtt; charset=utf-8", "public, max-age=10"),
+        ("strip/1795270627996.jpg", "image/jpeg", forever),
         ("recording/poster.jpg", "image/jpeg", forever),
         ("recording/strip.jpg", "image/jpeg", forever),
         ("recording/strip.vtt", "text/vtt; charset=utf-8", forever),

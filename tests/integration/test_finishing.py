@@ -24,6 +24,8 @@ from workers.media.streams import StreamChanged
 
 pytestmark = pytest.mark.media
 BEGAN_MS = 1_799_999_000_000
+#: What has the version of the recording in its name.
+FILES = (("recording", "mp4"), ("poster", "jpg"), ("strip", "jpg"), ("strip", "vtt"))
 
 
 class Dying(Folder):
@@ -75,8 +77,33 @@ async def test_whoever_dies_in_the_middle_is_followed_by_another(tmp_path: Path)
     assert tries == 7
     there = await recorded.brought(home, tmp_path / "copy")
     assert await recorded.complaints(there / "master.m3u8") == ""
-    assert await recorded.pictures(there / "recording.mp4") == 120
-    assert abs(await recorded.lasts_s(there / "recording.mp4") - lasts_ms / 1000) < 0.1
+    mp4 = recorded.only(there, "recording-*.mp4")
+    assert await recorded.pictures(mp4) == 120
+    assert abs(await recorded.lasts_s(mp4) - lasts_ms / 1000) < 0.1
+
+
+async def test_what_comes_home_late_has_another_address(tmp_path: Path) -> None:
+    """What caches keep for ever stays as it was; made again of the same it has the same address."""
+    home = Folder(tmp_path / "home")
+    film = await recorded.filmed(1)
+    await recorded.keep(home, "source", 7, film, BEGAN_MS)
+    first = await finishing(home, tmp_path).finish(STREAM, lambda: True)
+    there = await recorded.brought(home, tmp_path / "first")
+    kept = {path.name: path.read_bytes() for path in there.iterdir() if path.is_file() and path.suffix != ".m3u8"}
+    await recorded.keep(home, "source", 9, film, BEGAN_MS + 10_000)
+    second = await finishing(home, tmp_path).finish(STREAM, lambda: True)
+    again = await finishing(home, tmp_path).finish(STREAM, lambda: True)
+    assert first is not None
+    assert second is not None
+    assert again is not None
+    assert (first.pictures, second.pictures) == (True, True)
+    assert first.version != second.version == again.version
+    there = await recorded.brought(home, tmp_path / "second")
+    assert kept.keys() == {f"{name}-{first.version}.{kind}" for name, kind in FILES}
+    assert {name: (there / name).read_bytes() for name in kept} == kept
+    assert len(list(there.glob("*-*.*"))) == 2 * len(FILES)
+    assert await recorded.pictures(there / f"recording-{second.version}.mp4") == 60
+    assert f"\nstrip-{second.version}.jpg#" in (there / f"strip-{second.version}.vtt").read_text()
 
 
 async def test_who_lost_the_claim_puts_nothing(tmp_path: Path) -> None:
@@ -106,14 +133,15 @@ async def test_an_encoder_that_comes_back_with_another_format(tmp_path: Path) ->
         pieces = [there / "source" / f"init-{generation}.mp4", *sorted((there / "source").glob(f"*-{generation}-*.m4s"))]
         (tmp_path / "joined.mp4").write_bytes(b"".join(piece.read_bytes() for piece in pieces))
         assert await recorded.complaints(tmp_path / "joined.mp4") == ""
-    assert await recorded.complaints(there / "strip.jpg") == ""
-    assert not (there / "recording.mp4").exists()
+    assert await recorded.complaints(recorded.only(there, "strip-*.jpg")) == ""
+    assert not list(there.glob("*.mp4"))
     for generation, at in ((7, 0), (9, 5000)):
         await recorded.keep(home, "144p", generation, small, BEGAN_MS + at)
     made = await finishing(home, tmp_path).finish(STREAM, lambda: True)
     assert made is not None
     assert made.mp4
-    assert await recorded.pictures((await recorded.brought(home, tmp_path / "with")) / "recording.mp4") == 60
+    there = await recorded.brought(home, tmp_path / "with")
+    assert await recorded.pictures(recorded.only(there, "recording-*.mp4")) == 60
 
 
 async def test_an_ffmpeg_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,10 +152,27 @@ async def test_an_ffmpeg_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     broken = Finishing(home=home, program=Path("/bin/false"), work=tmp_path / "work", clock=HandClock())
     made = await broken.finish(STREAM, lambda: True)
     assert made is not None
-    assert not made.mp4
+    assert (made.mp4, made.pictures) == (False, False)
     there = await recorded.brought(home, tmp_path / "copy")
     assert await recorded.complaints(there / "master.m3u8") == ""
     assert [path.name for path in sorted(there.iterdir())] == ["master.m3u8", "source"]
+
+
+async def test_an_ffmpeg_that_fails_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MP4 and pictures are each tried again."""
+    monkeypatch.setattr("workers.media.recording.finishing.AGAIN_S", 0)
+    home = Folder(tmp_path / "home")
+    await recorded.keep(home, "source", 7, await recorded.filmed(1), BEGAN_MS)
+    for kind in ("faststart", "mjpeg"):
+        failed = tmp_path / kind
+        once = tmp_path / f"ffmpeg-{kind}"
+        text = f'case "$*" in *{kind}*) [ -e {failed} ] || {{ touch {failed}; exit 1; }};; esac\nexec {FFMPEG} "$@"\n'
+        once.write_text("#!/bin/sh\n" + text)
+        once.chmod(0o755)
+        made = await Finishing(home=home, program=once, work=tmp_path / "work", clock=HandClock()).finish(STREAM, lambda: True)
+        assert failed.exists()
+        assert made is not None
+        assert (made.mp4, made.pictures) == (True, True)
 
 
 class Told:

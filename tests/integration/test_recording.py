@@ -166,8 +166,9 @@ async def test_s3_is_away_and_the_worker_is_killed(
             assert made.duration_ms == sum(each.duration_ms for each in await at.segments())
             there = await recorded.brought(at.home, tmp_path / "copy", at.stream_id)
             assert await recorded.complaints(there / "source" / "index.m3u8") == ""
-            assert await recorded.complaints(there / "recording.mp4") == ""
-            assert abs(await recorded.lasts_s(there / "recording.mp4") - made.duration_ms / 1000) < 0.5
+            mp4 = recorded.only(there, "recording-*.mp4")
+            assert await recorded.complaints(mp4) == ""
+            assert abs(await recorded.lasts_s(mp4) - made.duration_ms / 1000) < 0.5
             item = await at.b.reader.last("LIVE_0", subjects.live(0, at.stream_id))
             assert item is not None
             assert json.loads(item.payload)["type"] == "recording"
@@ -181,13 +182,19 @@ async def found_on_a_gateway(url: str, stream_id: str, there: Path, made: Record
     async with httpx.AsyncClient(base_url=url) as client:
         told = (await client.get(f"/api/v1/streams/{stream_id}/recording")).json()
         assert told["duration_s"] == made.duration_ms / 1000
-        assert told["size_bytes"] == (there / "recording.mp4").stat().st_size
+        mp4 = recorded.only(there, "recording-*.mp4")
+        assert told["size_bytes"] == mp4.stat().st_size
         assert told["hls_url"] == f"{url}/hls/{stream_id}/recording/master.m3u8"
         assert (await client.get(told["hls_url"])).content == (there / "master.m3u8").read_bytes()
         part = await client.get(told["mp4_url"], headers={"range": "bytes=100-199"})
-        assert (part.status_code, part.content) == (206, (there / "recording.mp4").read_bytes()[100:200])
+        assert (part.status_code, part.content) == (206, mp4.read_bytes()[100:200])
+        assert (await client.get(told["poster_url"])).content[:2] == b"\xff\xd8"
+        cues = (await client.get(told["strip_url"])).text
+        pictures = told["strip_url"].rpartition("/")[0] + "/" + cues.partition("#xywh")[0].splitlines()[-1]
+        assert (await client.get(pictures)).content[:2] == b"\xff\xd8"
         stream = (await client.get(f"/api/v1/streams/{stream_id}")).json()
         assert (await client.get(stream["thumbnail_url"])).content[:2] == b"\xff\xd8"
+        assert stream["strip_url"] == told["strip_url"]
 
 
 async def test_another_worker_takes_the_stream(own_nats_server: NatsServer, own_s3_server: WeedServer, tmp_path: Path) -> None:
@@ -224,5 +231,5 @@ async def test_another_worker_takes_the_stream(own_nats_server: NatsServer, own_
         published = [each for each in found if each in new or each.date_ms < begins]
         assert made.duration_ms == sum(each.duration_ms for each in published)
         there = await recorded.brought(at.home, tmp_path / "copy", at.stream_id)
-        assert await recorded.complaints(there / "recording.mp4") == ""
+        assert await recorded.complaints(recorded.only(there, "recording-*.mp4")) == ""
         assert len(set(recorded.uris(there / "source" / "index.m3u8"))) == len(published)

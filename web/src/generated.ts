@@ -173,6 +173,7 @@ export interface Stream {
   scheduled_for: string | null;
   stream_url: string;
   thumbnail_url: string | null;
+  strip_url: string | null;
   settings: StreamSettings;
   last_seq: number;
   ingest?: StreamIngest | null;
@@ -257,6 +258,8 @@ export interface FinishedRecording {
   recording_id: string;
   hls_url: string;
   mp4_url: string | null;
+  poster_url: string | null;
+  strip_url: string | null;
   duration_s: number;
   size_bytes: number;
   created_at: string;

@@ -27,7 +27,7 @@ from schemas.media import (
     TranscoderRestarted,
     Warned,
 )
-from schemas.records import RECORDING_HLS, RECORDING_MP4, Recorded, recording_url
+from schemas.records import RECORDING_HLS, Recorded, mp4_path, recording_url
 from schemas.times import rfc3339
 from workers.media.journal import Journal
 from workers.media.master import Variant
@@ -131,13 +131,14 @@ class Chronicle:
 
     def recorded(self, recording: Recorded) -> None:
         """The recording can be played."""
+        mp4 = mp4_path(recording)
         self._tell(
             RecordingReady,
             recording_id=recording.recording_id,
             duration_ms=recording.duration_ms,
             size_bytes=recording.size_bytes,
             hls_url=recording_url(self._stream_id, RECORDING_HLS),
-            mp4_url=recording_url(self._stream_id, RECORDING_MP4) if recording.mp4 else None,
+            mp4_url=recording_url(self._stream_id, mp4) if mp4 else None,
         )
 
     def unrecorded(self, text: str, *, again: bool) -> None:

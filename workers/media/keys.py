@@ -86,15 +86,19 @@ class Keys:
             before = record.recording
             if record.status != "ended" or before == recorded:
                 return None
-            if before is not None and recorded is not None and before.duration_ms == recorded.duration_ms:
+            if before is not None and recorded is not None and _alike(before, recorded):
                 return None
             return _with(record, recording=recorded, poster=record.poster or recorded is not None, change="recording")
 
         await self._change(stream_id, decide)
 
     async def pictured(self, stream_id: str) -> None:
-        """Write into the record that there is a poster."""
-        await self._change(stream_id, lambda record: None if record.poster else _with(record, poster=True, change=""))
+        """Write into the record that there are a poster and a strip."""
+
+        def decide(record: StreamRecord) -> StreamRecord | None:
+            return None if record.poster and record.strip else _with(record, poster=True, strip=True, change="")
+
+        await self._change(stream_id, decide)
 
     async def _change(self, stream_id: str, decide: Callable[[StreamRecord], StreamRecord | None]) -> None:
         try:
@@ -162,6 +166,12 @@ def _showing(record: StreamRecord, state: VideoState, qualities: Sequence[str]) 
     if record.video in (state, "waiting"):
         return None
     return _with(record, video=state, change="interrupted" if state == "interrupted" else "")
+
+
+def _alike(before: Recorded, after: Recorded) -> bool:
+    """Whether both are of the same segments, and the second adds nothing that could not be made the first time."""
+    gained = (after.mp4 and not before.mp4) or (after.pictures and not before.pictures)
+    return before.version == after.version and before.duration_ms == after.duration_ms and not gained
 
 
 def _with(record: StreamRecord, **changed: object) -> StreamRecord:

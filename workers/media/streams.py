@@ -64,7 +64,7 @@ class BroadcastRegistry(Protocol):
         """
 
     async def pictured(self, stream_id: str) -> None:
-        """Write into the stream's record that there is a poster. Idempotent; does nothing for a stream that is gone.
+        """Write into the stream's record that there are a poster and a strip. Idempotent; nothing for a stream that is gone.
 
         Raises:
             infra.errors.Unavailable: it could not be written; the same call may be made again.

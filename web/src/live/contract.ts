@@ -56,6 +56,7 @@ export type VideoState = Stream["video"];
 
 /** What can be played of a stream that has ended. */
 export interface Recording {
+  poster_url: string | null;
   recording_id: string;
   hls_url: string;
   mp4_url: string | null;

@@ -33,7 +33,7 @@ export function Recorded({ id, recording }: { id: string; recording: Recording }
           controls
           autoPlay
           muted
-          poster={recording.hls_url.replace(/[^/]*$/, "poster.jpg")}
+          poster={recording.poster_url ?? undefined}
           onRateChange={(event) => setSpeed(event.currentTarget.playbackRate)}
         />
       </div>

@@ -21,6 +21,7 @@ The listing is the index: one name per segment says all that playlists need, so 
     finishing.py   the order in which a recording becomes visible
     duties.py      ended streams: finish, retain, delete
     claims.py      one worker at a time (the contract)
-    posters.py     the newest picture of what is live
+    posters.py     the newest picture of what is live, and its strip so far
+    strips.py      which pictures a live strip has
     keeping.py     all of the above, put together
 """

@@ -185,6 +185,8 @@ class Duties:
             if recorded is not None and claim.held:
                 await self._registry.recorded(stream_id, recorded)
                 self._ready(stream_id, recorded)
+                # The recording has its own.
+                await self._empty(f"{stream_id}/{names.LIVE_STRIP}")
         except Lost:
             return False
         finally:

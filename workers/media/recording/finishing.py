@@ -5,9 +5,11 @@ derived from the listing, so that whoever dies in the middle of it is followed b
 """
 
 import asyncio
+import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,7 +17,7 @@ from infra.clock import Clock
 from infra.errors import OvationError
 from infra.objects.contract import ObjectStore
 from infra.telemetry import logs, metrics
-from schemas.records import Recorded
+from schemas.records import Recorded, versioned
 from workers.media.ffmpeg import FfmpegFailed
 from workers.media.publication import SOURCE
 from workers.media.recording import fragments, mp4, names, pictures, vod
@@ -25,8 +27,13 @@ from workers.media.recording.tracks import Kept, Row, Track, alongside, rows, tr
 #: Tries to make the MP4; without it the recording is published all the same.
 TRIES = 3
 AGAIN_S = 2.0
+#: Characters of a version: two of one recording's few are alike once in 4 billion times.
+_VERSION = 8
 #: Read of a segment to count its pictures per second.
 _MOST_SEGMENT = 16 * 1024**2
+
+
+T = TypeVar("T")
 
 
 class Lost(OvationError):
@@ -41,6 +48,13 @@ class _Material(Struct):
     there: dict[str, list[Kept | None]]
     inits: dict[tuple[str, int], bytes]
     read: dict[str, dict[int, Initial]]
+
+    @property
+    def version(self) -> str:
+        """The same for whoever finds the same at home; another one as soon as anything more has come there."""
+        there = [(name, each) for name, kept in sorted(self.there.items()) for each in kept if each is not None]
+        listed = "\n".join(f"{name}/{each.segment.name}" for name, each in there)
+        return hashlib.sha256(listed.encode()).hexdigest()[:_VERSION]
 
     @property
     def duration_ms(self) -> int:
@@ -78,7 +92,7 @@ class Finishing:
         await asyncio.to_thread(_empty, work)
         try:
             size = await self._mp4(stream_id, material, work, held)
-            await self._stills(stream_id, material, work, held)
+            pictured = await self._stills(stream_id, material, work, held)
         finally:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
         await self._playlists(stream_id, material, held)
@@ -90,6 +104,8 @@ class Finishing:
             size_bytes=media if size is None else size,
             created_at=self._clock.now_ms(),
             mp4=size is not None,
+            pictures=pictured,
+            version=material.version,
         )
 
     async def _material(self, stream_id: str) -> _Material | None:
@@ -116,48 +132,54 @@ class Finishing:
             self._log.warning("no MP4: the encoder changed its format during the broadcast", stream_id=stream_id)
             return None
         kept = [each for each in material.there[name] if each is not None]
+        made = await self._tried(
+            stream_id, "mp4", work, lambda: mp4.assemble(self._program, self._home, stream_id, name, material.rows, kept, work)
+        )
+        if made is None:
+            return None
+        size = made.stat().st_size
+        _check(held)
+        await self._home.put_file(names.recording(stream_id, versioned(names.MP4, material.version)), made)
+        return size
+
+    async def _tried(self, stream_id: str, what: str, work: Path, make: Callable[[], Awaitable[T]]) -> T | None:
+        """What ffmpeg makes in the folder *work*; `None` where it failed `TRIES` times."""
         for left in reversed(range(TRIES)):
             try:
                 await asyncio.to_thread(_empty, work)
-                made = await mp4.assemble(self._program, self._home, stream_id, name, material.rows, kept, work)
-                break
+                return await make()
             except FfmpegFailed as error:
-                metrics.FINISHING_FAILED.labels("mp4").inc()
-                self._log.error("the MP4 of a recording could not be made", stream_id=stream_id, error=str(error), left=left)
-                if not left:
-                    return None
-                await asyncio.sleep(AGAIN_S)
-        size = made.stat().st_size
-        _check(held)
-        await self._home.put_file(names.recording(stream_id, names.MP4), made)
-        return size
+                metrics.FINISHING_FAILED.labels(what).inc()
+                self._log.error("part of a recording was not made", stream_id=stream_id, what=what, error=str(error), left=left)
+                if left:
+                    await asyncio.sleep(AGAIN_S)
+        return None
 
-    async def _stills(self, stream_id: str, material: _Material, work: Path, held: Callable[[], bool]) -> None:
-        """Make and put the pictures; a recording without them is a recording."""
+    async def _stills(self, stream_id: str, material: _Material, work: Path, held: Callable[[], bool]) -> bool:
+        """Make and put the pictures; false where there are none: a recording without them is a recording."""
         pictured = {
             name: there
             for name, there in material.there.items()
             if None not in there and any(each.height for each in material.read[name].values())
         }
         if not pictured:
-            return
+            return False
         # The largest for the poster would be read for the strip as well; the smallest costs least and is large enough.
         name = next(reversed(pictured))
         kept = [each for each in pictured[name] if each is not None]
         inits = {generation: data for (of, generation), data in material.inits.items() if of == name}
-        try:
-            await asyncio.to_thread(_empty, work)
-            made = await pictures.stills(self._program, self._home, stream_id, name, kept, inits, work)
-        except FfmpegFailed as error:
-            metrics.FINISHING_FAILED.labels("pictures").inc()
-            self._log.error("the pictures of a recording could not be made", stream_id=stream_id, error=str(error))
-            return
+        made = await self._tried(
+            stream_id, "pictures", work, lambda: pictures.stills(self._program, self._home, stream_id, name, kept, inits, work)
+        )
         if made is None:
-            return
-        for file, data in zip((names.POSTER, names.STRIP, names.CUES), made, strict=True):
+            return False
+        poster, strip, stretches = made
+        file = versioned(names.STRIP, material.version)
+        for at, data in ((names.POSTER, poster), (names.STRIP, strip), (names.CUES, pictures.cues(stretches, file))):
             _check(held)
-            await self._home.put(names.recording(stream_id, file), data)
-        await self._home.put(f"{stream_id}/{names.POSTER}", made[0])
+            await self._home.put(names.recording(stream_id, versioned(at, material.version)), data)
+        await self._home.put(f"{stream_id}/{names.POSTER}", poster)
+        return True
 
     async def _playlists(self, stream_id: str, material: _Material, held: Callable[[], bool]) -> None:
         variants = []

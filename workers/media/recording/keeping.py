@@ -69,7 +69,14 @@ class Keeping:
             journal=self._journal,
             retention_days=self._settings.recording_retention_days,
         )
-        posters = Posters(broadcasts=broadcasts, home=home, registry=self._registry, program=program, clock=self._clock)
+        posters = Posters(
+            broadcasts=broadcasts,
+            home=home,
+            registry=self._registry,
+            program=program,
+            work=self._spool.folder / "posters",
+            clock=self._clock,
+        )
         self._tasks = [
             asyncio.create_task(self._duties.run(), name="duties of recordings"),
             asyncio.create_task(posters.run(), name="posters"),

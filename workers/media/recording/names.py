@@ -18,6 +18,9 @@ MP4 = "recording.mp4"
 POSTER = "poster.jpg"
 STRIP = "strip.jpg"
 CUES = "strip.vtt"
+#: The folder of the strip of what is live, beside the recording's.
+LIVE_STRIP = "strip"
+LIVE_CUES = "index.vtt"
 
 
 class Segment(Struct, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 Only keyframes are decoded, one per picture that is wanted: of each chosen segment the first picture is read, and nothing else.
 """
 
+import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from infra.objects.contract import ObjectStore
@@ -48,21 +49,48 @@ async def first_picture(home: ObjectStore, name: str, number: int) -> bytes | No
     return keyframe(data, number)
 
 
-async def poster(program: Path, init: bytes, picture: bytes, width: int = POSTER_WIDTH) -> bytes:
-    """A JPEG, at most *width* pixels wide, of a part that holds one keyframe.
+async def poster(program: Path, init: bytes, picture: bytes) -> bytes:
+    """A JPEG of a part that holds one keyframe.
 
     Raises:
         workers.media.ffmpeg.FfmpegFailed: it could not be made.
     """
-    scaled = f"scale='min({width},iw)':-2"
+    scaled = f"scale='min({POSTER_WIDTH},iw)':-2"
     words = ["-f", "mp4", "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1", "-vf", scaled, "-q:v", "4"]
     return await ffmpeg(program, [*words, "-f", "mjpeg", "pipe:1"], limit_s=_LIMIT_S, given=init + picture)
 
 
+async def two_sizes(program: Path, init: bytes, picture: bytes, width: int, work: Path) -> tuple[bytes, bytes]:
+    """JPEGs of a part that holds one keyframe: at most *width* pixels wide, and as a strip has it. *work* is an empty folder.
+
+    Raises:
+        workers.media.ffmpeg.FfmpegFailed: they could not be made.
+        OSError: the disk is full.
+    """
+    large, small = work / "large.jpg", work / "small.jpg"
+    scaled = f"[0:v:0]split[a][b];[a]scale='min({width},iw)':-2[large];[b]{_FIT}[small]"
+    words = ["-f", "mp4", "-i", "pipe:0", "-filter_complex", scaled]
+    for name, path in (("[large]", large), ("[small]", small)):
+        words += ["-map", name, "-frames:v", "1", "-q:v", "4", "-update", "1", str(path)]
+    await ffmpeg(program, words, limit_s=_LIMIT_S, given=init + picture)
+    return await asyncio.to_thread(large.read_bytes), await asyncio.to_thread(small.read_bytes)
+
+
+async def tiled(program: Path, tiles: Sequence[bytes]) -> bytes:
+    """One JPEG of small ones, `COLUMNS` in a row.
+
+    Raises:
+        workers.media.ffmpeg.FfmpegFailed: it could not be made.
+    """
+    grid = f"tile={min(COLUMNS, len(tiles))}x{-(-len(tiles) // COLUMNS)}"
+    words = ["-f", "image2pipe", "-c:v", "mjpeg", "-i", "pipe:0", "-vf", grid, "-frames:v", "1", "-q:v", "4"]
+    return await ffmpeg(program, [*words, "-f", "mjpeg", "pipe:1"], limit_s=_LIMIT_S, given=b"".join(tiles))
+
+
 async def stills(
     program: Path, home: ObjectStore, stream_id: str, name: str, kept: Sequence[Kept], inits: Mapping[int, bytes], work: Path
-) -> tuple[bytes, bytes, bytes] | None:
-    """Poster, strip, and the strip's cues (WebVTT), of rendition *name*; `None` where there are no pictures.
+) -> tuple[bytes, bytes, list[tuple[int, int]]] | None:
+    """Poster, strip, and the stretches of time in it (see `cues`), of rendition *name*; `None` where there are no pictures.
 
     Raises:
         workers.media.ffmpeg.FfmpegFailed: they could not be made.
@@ -88,26 +116,29 @@ async def stills(
         output = ["-start_number", str(count), "-f", "image2", str(work / "still-%04d.jpg")]
         await ffmpeg(program, [*words, *output], limit_s=_LIMIT_S, given=init + b"".join(pictures))
         count += len(pictures)
-    tiles = f"tile={min(COLUMNS, count)}x{-(-count // COLUMNS)}"
-    words = ["-start_number", "0", "-i", str(work / "still-%04d.jpg"), "-vf", tiles, "-frames:v", "1", "-q:v", "4"]
-    strip = await ffmpeg(program, [*words, "-f", "mjpeg", "pipe:1"], limit_s=_LIMIT_S)
+    strip = await tiled(program, [(work / f"still-{number:04}.jpg").read_bytes() for number in range(count)])
     place = shown[int(len(shown) * _POSTER_AT)]
     segment = kept[place].segment
     picture = await first_picture(home, names.recording(stream_id, name, segment.name), 0) or b""
-    return await poster(program, inits[segment.generation], picture), strip, _cues(kept, shown)
+    return await poster(program, inits[segment.generation], picture), strip, _stretches(kept, shown)
 
 
-def _cues(kept: Sequence[Kept], shown: Sequence[int]) -> bytes:
-    """Which part of the strip is shown for which stretch of the recording, in seconds from its beginning."""
+def _stretches(kept: Sequence[Kept], shown: Sequence[int]) -> list[tuple[int, int]]:
+    """For which stretch of the recording each picture is shown, in ms from its beginning."""
     starts, at = [], 0
     for each in kept:
         starts.append(at)
         at += each.segment.duration_ms
     begins = [0, *(starts[place] for place in shown[1:])]
-    lines = ["WEBVTT", ""]
-    for number, (begin, end) in enumerate(zip(begins, [*begins[1:], at], strict=True)):
+    return list(zip(begins, [*begins[1:], at], strict=True))
+
+
+def cues(stretches: Iterable[tuple[int, int]], strip: str, note: str = "") -> bytes:
+    """WebVTT: which part of the JPEG *strip* is shown for which stretch of time, in ms; *note* says from when on."""
+    lines = ["WEBVTT", "", *([f"NOTE {note}", ""] if note else [])]
+    for number, (begin, end) in enumerate(stretches):
         x, y = number % COLUMNS * WIDTH, number // COLUMNS * HEIGHT
-        lines += [f"{_clock(begin)} --> {_clock(end)}", f"{names.STRIP}#xywh={x},{y},{WIDTH},{HEIGHT}", ""]
+        lines += [f"{_clock(begin)} --> {_clock(end)}", f"{strip}#xywh={x},{y},{WIDTH},{HEIGHT}", ""]
     return "\n".join(lines).encode()
 
 
