@@ -8,12 +8,15 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 static struct audience audience;
 static struct feed feed;
 static double churn_rate, churn_due;
+/* Ask for events without sleeping, so that a write to a viewer wakes nobody; see `spin_gently`. */
+static bool spin;
 static uint32_t churn_at;
 static struct source input;
 
@@ -234,7 +237,7 @@ static const struct option options[] = {
 	{"via-port", 1, 0, 'v'},    {"rcvbuf-b", 1, 0, 'R'},    {"gzip", 1, 0, 'g'},      {"dense", 1, 0, 'd'},
 	{"http10", 1, 0, '0'},      {"tls", 1, 0, 'T'},       {"feed", 1, 0, 'f'},
 	{"feed-port", 1, 0, 'P'},   {"feed-path", 1, 0, 'q'},   {"subjects", 1, 0, 'S'},  {"templates", 1, 0, 't'},
-	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"help", 0, 0, '?'},
+	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"spin", 1, 0, 'i'},     {"help", 0, 0, '?'},
 	{0, 0, 0, 0},
 };
 
@@ -266,6 +269,7 @@ static void configure(struct audience *a, int argc, char **argv)
 		case 't': feed_templates(&feed, optarg); break;
 		case 'j': feed.tokens = read_lines(optarg, &feed.n_tokens); break;
 		case 'c': feed.n_pool = (unsigned)atoi(optarg); break;
+		case 'i': spin = atoi(optarg); break;
 		case 'e': feed.random[0] = (unsigned short)atoi(optarg); break;
 		default: die("see the table `options` in client.c");
 		}
@@ -293,6 +297,14 @@ static void configure(struct audience *a, int argc, char **argv)
 	}
 }
 
+/* Whoever else has something to do on this core (the broker) goes first. */
+static void spin_gently(void)
+{
+	struct sched_param none = {0};
+	if (sched_setscheduler(0, SCHED_IDLE, &none))
+		die("sched_setscheduler: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct audience *a = &audience;
@@ -312,10 +324,14 @@ int main(int argc, char **argv)
 	watch(a->epoll, 0, &input, EPOLLIN);
 	feed_open(&feed, a->epoll);
 	mark(a);
+	if (spin)
+		spin_gently();
 	for (;;) {
 		int64_t now = now_us(), due = feed_run(&feed, now), leaving = churn(a, now);
 		if (leaving >= 0 && (due < 0 || leaving < due))
 			due = leaving;
+		if (spin)
+			due = 0;
 		struct timespec wait = {due / 1000000, due % 1000000 * 1000};
 		struct epoll_event events[256];
 		int n = epoll_pwait2(a->epoll, events, 256, due < 0 ? NULL : &wait, NULL);

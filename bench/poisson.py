@@ -47,7 +47,7 @@ def measure(server: str, options: Options, seed: int) -> list[Run]:
 
 
 def _client(options: Options, seed: int, told: dict[str, object]) -> Client:
-    return Client(options.client_core, viewers=options.viewers, dense=True, seed=seed, **told)
+    return Client(options.client_core, viewers=options.viewers, dense=True, seed=seed, spin=not options.more.sleep, **told)
 
 
 def _run(server: str, pid: int, client: Client, rate: float, seconds: float) -> Run:
@@ -118,6 +118,7 @@ def main() -> None:
     """Run it."""
     made = parser("poisson", __doc__, viewers=1000, seconds=30, rounds=3)
     made.add_argument("--rates", default="5,20,60", help="comments/s, comma separated (default %(default)s)")
+    made.add_argument("--sleep", action="store_true", help="a client that sleeps until something comes, and must be woken")
     made.add_argument("--posts", action="store_true", help="POST the comments instead of publishing them into the log")
     options = parse(made)
     result = begin("poisson", "Poisson arrivals", options, viewers=options.viewers, posts=options.more.posts)

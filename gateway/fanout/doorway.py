@@ -6,6 +6,7 @@ an upgrade, a proxy's header, a fault), is handed to that protocol with all that
 """
 
 import asyncio
+import time
 from typing import Any, ClassVar
 
 import httptools
@@ -46,7 +47,8 @@ class Doorway(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # every transport here is one
         """Wait for a request, unless there are far too many connections, or a proxy speaks first."""
         self._transport = transport
-        self.since = asyncio.get_running_loop().time()
+        # The loop's own clock, without asking the system which process this is, as finding the loop does.
+        self.since = time.monotonic()
         connections, settings = self._state.connections, self.behind.edge.settings
         connections.add(self)  # type: ignore[arg-type]  # it has what uvicorn asks of one: `shutdown`
         if len(connections) > settings.max_connections * (1 + SLACK):

@@ -5,8 +5,9 @@ STRETCH = 1.4
 #: ... and of this while many viewers are being brought forward: those who wait have waited longer.
 STORM_STRETCH = 3.0
 #: Counts that ride with no window take at most the reciprocal of this of the loop: when ten thousand come at once, each telling
-#: of it costs 80 ms. They wait no longer than this, of the second that a change may take over all gateways.
-COUNT_STRETCH = 8.0
+#: of it costs 80 ms (at 8, a third of an arrival's system calls were writes of it to those who were there already). They wait
+#: no longer than this, of the second that a change may take over all gateways.
+COUNT_STRETCH = 20.0
 COUNT_MAX_S = 0.4
 
 

@@ -33,11 +33,17 @@ def bounded(transport: asyncio.Transport) -> int:
     """Bound what waits for a peer, in the kernel and in user space; the descriptor to write to."""
     # Paused means "anything at all waits in user space".
     transport.set_write_buffer_limits(high=0)
-    sock = transport.get_extra_info("socket")
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-    fd: int = sock.fileno()
+    shown = transport.get_extra_info("socket")
+    fd: int = shown.fileno()
+    if (family := shown.family) in (socket.AF_INET, socket.AF_INET6):
+        # uvloop's stand-in makes a socket for each option, with a system call of its own.
+        sock = socket.socket(family, socket.SOCK_STREAM, 0, fd)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        finally:
+            # It is the transport's.
+            sock.detach()
     return fd
 
 
