@@ -12,8 +12,9 @@ from infra.errors import Unavailable
 from infra.sqlite.database import Database
 from infra.stores import StoredItem
 
-#: Questions of one read. Few sizes, so that each statement is prepared once; what is left over asks for NULL.
-SIZES = (1, 16, 256)
+#: Questions of one read. Few sizes, so that each statement is prepared once. What is left over asks for NULL, which costs more
+#: than a key: 20 questions take 18 us among 32, 40 among 64 and 172 among 256.
+SIZES = (1, 4, 16, 32, 64, 128, 256)
 #: Between the beginnings of two reads.
 GATHER_S = 0.003
 #: Questions that wait; the next one is refused.
