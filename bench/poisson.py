@@ -2,6 +2,9 @@
 
 Latency counts from the moment a comment was due at the publisher to the moment a viewer has it, over all viewers. A C
 `send()` loop with the same interval stands beside it: half of what its writes take is the median's floor on a machine.
+
+The client does not sleep (`--sleep`: it does). Asleep it is woken by nearly every write to a viewer, and the server sends
+its core a message for each of them; real viewers sleep elsewhere. It gives way to the broker beside it.
 """
 
 import tempfile

@@ -17,6 +17,7 @@ ORDER = (
     "path",
     "poisson",
     "memory",
+    "accepting",
     "compression",
     "slow",
     "storm",
