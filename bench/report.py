@@ -31,6 +31,7 @@ ORDER = (
     "adaptive",
     "outage",
     "alignment",
+    "recording",
     "conformance",
 )
 
