@@ -14,12 +14,16 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     database.py    the connection: reads, writes, and batches of one partition each
     schema.py      the tables, as numbered migrations
     migration.py   applied once and in order, under a lock
+    refill.py      what fills a new table from those that were there
     places.py      which partition, block and lookup a thing is in
     facts.py       what a batch of items says, as rows of the tables
     batch.py       one batch, written so that order, repetition and a crash do not matter
     tallies.py     what was counted of a stream, block by block
     walk.py        a stream's rows in order, across its partitions
     comments.py    the CommentStore
+    people.py      the PeopleStore
+    moderation.py  the ModerationStore
+    erasure.py     what is erased for good
     streams.py     the StreamStore
 """
 
@@ -27,6 +31,8 @@ from infra.scylla.address import Address
 from infra.scylla.comments import ScyllaComments
 from infra.scylla.database import Database
 from infra.scylla.migration import migrate
+from infra.scylla.moderation import ScyllaModeration
+from infra.scylla.people import ScyllaPeople
 from infra.scylla.streams import ScyllaStreams
 
-__all__ = ["Address", "Database", "ScyllaComments", "ScyllaStreams", "migrate"]
+__all__ = ["Address", "Database", "ScyllaComments", "ScyllaModeration", "ScyllaPeople", "ScyllaStreams", "migrate"]

@@ -18,7 +18,7 @@ from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.database import cluster_of, connected, version
 from infra.scylla.failures import is_drivers, unavailable
-from infra.scylla.schema import BOOTSTRAP, MIGRATIONS
+from infra.scylla.schema import BOOTSTRAP, MIGRATIONS, Step
 
 #: A migration takes seconds a table; one that was killed gives the lock back after this.
 LOCK_S = 120
@@ -68,13 +68,27 @@ def _applied(cluster: Cluster, session: Session, address: Address) -> int:
             msg = f"{address} has format {found}, this version reads up to {len(MIGRATIONS)}: run the version that wrote it"
             raise StoreTooNew(msg)
         for number in range(found, len(MIGRATIONS)):
-            for statement in MIGRATIONS[number]:
-                _run(session, statement.replace("{ks}", keyspace))
+            for step in MIGRATIONS[number]:
+                _take(session, address, step, owner)
             values = (number + 1, time.time_ns() // 1000)
             _run(session, f"INSERT INTO {keyspace}.migrations (name, version, applied_at) VALUES ('store', %s, %s)", values)  # noqa: S608 - a checked identifier
         return len(MIGRATIONS) - found
     finally:
         _run(session, f"DELETE FROM {keyspace}.locks WHERE name = 'store' IF owner = %s", (owner,))  # noqa: S608 - a checked identifier
+
+
+def _take(session: Session, address: Address, step: Step, owner: str) -> None:
+    if isinstance(step, str):
+        _run(session, step.replace("{ks}", address.keyspace))
+        return
+    renewed = time.monotonic()
+    for _ in step(session, address):
+        if time.monotonic() - renewed > LOCK_S / 4:
+            renewed = time.monotonic()
+            renew = f"UPDATE {address.keyspace}.locks USING TTL {LOCK_S} SET owner = %s WHERE name = 'store' IF owner = %s"  # noqa: S608 - a checked identifier
+            if not _run(session, renew, (owner, owner)).was_applied:
+                msg = f"{address}: somebody else has begun to migrate it; run `ovation migrate` again"
+                raise Unavailable(msg, 5)
 
 
 def _run(session: Session, statement: str, values: tuple[object, ...] = ()) -> ResultSet:

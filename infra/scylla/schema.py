@@ -7,9 +7,17 @@ cursor alone names it. `buckets` names those that hold anything, so that a quiet
 `decided` is what was decided on a comment, each decision under its own seq: columns that only ever gain
 entries need no order. An entry names its comment too, since a log that lost its last second may give a seq again.
 
+`spoke` lists in which streams a person spoke, `audit` what moderators decided, `erased` what is gone for good (`erasure.py`).
 `lookups` finds comments by id, key, parent and author: one table, since rows that share a partition share a write.
 A row made at its event's time keeps that time as its write time, so that time windows of compaction hold what they say.
 """
+
+from collections.abc import Callable, Iterator
+
+from cassandra.cluster import Session
+
+from infra.scylla import refill
+from infra.scylla.address import Address
 
 _WINDOWS = (
     "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': '1'}"
@@ -22,7 +30,10 @@ BOOTSTRAP = (
     "CREATE TABLE IF NOT EXISTS {ks}.locks (name text PRIMARY KEY, owner text)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+#: A statement, or what fills new tables from old ones; it yields now and then, so that the lock is renewed.
+Step = str | Callable[[Session, Address], Iterator[None]]
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         f"""CREATE TABLE IF NOT EXISTS {{ks}}.items (
             stream_id text, bucket bigint, seq bigint, at_ms bigint, payload blob, msg_id text, comment_id text,
@@ -51,5 +62,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE IF NOT EXISTS {ks}.stream_months (
             name text, month int, PRIMARY KEY (name, month)
         ) WITH CLUSTERING ORDER BY (month DESC)""",
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS {ks}.erased (stream_id text, seq bigint, until_us bigint, PRIMARY KEY (stream_id, seq))",
+        """CREATE TABLE IF NOT EXISTS {ks}.spoke (
+            day int, part int, user_id text, stream_id text, PRIMARY KEY ((day, part), user_id, stream_id)
+        ) WITH CLUSTERING ORDER BY (user_id ASC, stream_id DESC)""",
+        """CREATE TABLE IF NOT EXISTS {ks}.audit (
+            stream_id text, seq bigint, at_ms bigint, action text, comment_id text, user_id text, reason text,
+            PRIMARY KEY (stream_id, seq)
+        ) WITH CLUSTERING ORDER BY (seq DESC)""",
+        refill.spoke,
+        refill.audit,
     ),
 )

@@ -12,6 +12,7 @@ import pytest
 
 from infra.stores import CommentStore, StoredItem
 from schemas.items import Pinned, Purged, Removed
+from tests.contract.erasures import ErasuresContract
 from tests.contract.histories import (
     END,
     LOG,
@@ -27,11 +28,12 @@ from tests.contract.histories import (
     restored,
 )
 from tests.contract.pages import PagesContract
+from tests.contract.people import PeopleContract
 from tests.contract.replays import ReplaysContract
 from tests.factories import NOON_MS, comment, removed
 
 
-class CommentStoreContract(PagesContract, ReplaysContract):
+class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, ErasuresContract):
     """Every implementation passes all of these."""
 
     @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from infra.sqlite import Database, SqliteComments
-from infra.stores import CommentStore, LoggedItem
+from infra.sqlite import Database, SqliteComments, SqliteModeration, SqlitePeople
+from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore
 from tests.contract import rows
 from tests.contract.comment_store import CommentStoreContract
 from tests.contract.histories import END, LOG, S, answers, fill_disk, logged
@@ -35,6 +35,14 @@ class SqliteBackend:
         """A handle on another file."""
         self.path = self.path.with_stem(f"{self.path.stem}-new")
         return await self.open()
+
+    def people(self) -> PeopleStore:
+        """What people said."""
+        return SqlitePeople(self.databases[-1])
+
+    def moderation(self) -> ModerationStore:
+        """What was decided."""
+        return SqliteModeration(self.databases[-1])
 
     async def rows(self) -> Rows:
         """All rows of all tables."""
