@@ -198,3 +198,6 @@ class StreamStore(Protocol):
 
     async def page(self, *, status: str | None, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of one status (`None`: any) with `stream_id < before`, newest id first, at most *limit*."""
+
+    async def by_creator(self, user_id: str, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of the streams whose broadcaster is *user_id* with `stream_id < before`, newest id first, at most *limit*."""

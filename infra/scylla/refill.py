@@ -6,6 +6,7 @@ written them. What an archive of the earlier version writes meanwhile is not in 
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import PreparedStatement
@@ -14,6 +15,7 @@ from infra.scylla import places
 from infra.scylla.address import Address
 from schemas import codec
 from schemas.items import Purged
+from schemas.records import StreamRecord
 
 PAGE = 1000
 WRITERS = 32
@@ -31,6 +33,22 @@ _PURGES = "SELECT stream_id, user_id, seq, at_us FROM {ks}.purges"
 _PAYLOAD = "SELECT payload FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq = ?"
 _AUDIT = """INSERT INTO {ks}.audit (stream_id, seq, at_ms, action, comment_id, user_id, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
 USING TIMESTAMP ? AND TTL ?"""
+_RECORDS = "SELECT record FROM {ks}.streams"
+_CREATOR = "INSERT INTO {ks}.streams_by_creator (creator, stream_id) VALUES (?, ?)"
+
+
+def creators(session: Session, address: Address) -> Iterator[None]:
+    """Whose each stream is."""
+    insert = _prepared(session, address, _CREATOR)
+    rows: list[tuple[object, ...]] = []
+    for row in session.execute(_RECORDS.replace("{ks}", address.keyspace)):
+        record = msgspec.json.decode(row.record, type=StreamRecord)
+        rows.append((record.broadcaster.id, record.stream_id))
+        if len(rows) == PAGE:
+            _write(session, insert, rows)
+            rows.clear()
+            yield
+    _write(session, insert, rows)
 
 
 def spoke(session: Session, address: Address) -> Iterator[None]:

@@ -8,6 +8,8 @@ cursor alone names it. `buckets` names those that hold anything, so that a quiet
 entries need no order. An entry names its comment too, since a log that lost its last second may give a seq again.
 
 `spoke` lists in which streams a person spoke, `audit` what moderators decided, `erased` what is gone for good (`erasure.py`).
+Compaction: time windows where rows end by their TTL, some 30 of them; levels where rows are written again and again; the
+default where neither is so (decisions and erasures, that are kept for ever; records).
 `lookups` finds comments by id, key, parent and author: one table, since rows that share a partition share a write.
 A row made at its event's time keeps that time as its write time, so that time windows of compaction hold what they say.
 """
@@ -22,6 +24,8 @@ from infra.scylla.address import Address
 _WINDOWS = (
     "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': '1'}"
 )
+#: The same with windows that suit how long rows are kept.
+_FITTING = _WINDOWS.replace("'1'", "'{days}'")
 _COUNTED = "comments bigint, shown bigint, high_seq bigint, low_ms bigint, high_ms bigint"
 
 #: What the migrations themselves need: which were applied, and the lock under which they are.
@@ -71,8 +75,18 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         """CREATE TABLE IF NOT EXISTS {ks}.audit (
             stream_id text, seq bigint, at_ms bigint, action text, comment_id text, user_id text, reason text,
             PRIMARY KEY (stream_id, seq)
-        ) WITH CLUSTERING ORDER BY (seq DESC)""",
+        ) WITH CLUSTERING ORDER BY (seq DESC) AND """
+        + _FITTING,
+        "ALTER TABLE {ks}.items WITH " + _FITTING,
+        "ALTER TABLE {ks}.lookups WITH " + _FITTING,
+        # Written again with every batch: levels keep a row in one file or two.
+        """ALTER TABLE {ks}.tallies WITH compaction = {'class': 'LeveledCompactionStrategy'}""",
+        """ALTER TABLE {ks}.buckets WITH compaction = {'class': 'LeveledCompactionStrategy'}""",
+        """CREATE TABLE IF NOT EXISTS {ks}.streams_by_creator (
+            creator text, stream_id text, PRIMARY KEY (creator, stream_id)
+        ) WITH CLUSTERING ORDER BY (stream_id DESC)""",
         refill.spoke,
         refill.audit,
+        refill.creators,
     ),
 )

@@ -18,6 +18,8 @@ from schemas.records import Status, StreamRecord
 _PUT = "INSERT INTO {ks}.streams (stream_id, revision, record) VALUES (?, ?, ?) USING TIMESTAMP ?"
 _ENTER = "INSERT INTO {ks}.streams_by_status (status, month, stream_id, record) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
 _LEAVE = "DELETE FROM {ks}.streams_by_status USING TIMESTAMP ? WHERE status = ? AND month = ? AND stream_id = ?"
+_CREATE = "INSERT INTO {ks}.streams_by_creator (creator, stream_id) VALUES (?, ?)"
+_CREATED = "SELECT stream_id FROM {ks}.streams_by_creator WHERE creator = ? AND stream_id < ? LIMIT ?"
 _MONTH = "INSERT INTO {ks}.stream_months (name, month) VALUES (?, ?)"
 _GET = "SELECT record FROM {ks}.streams WHERE stream_id = ?"
 _MONTHS = "SELECT month FROM {ks}.stream_months WHERE name = ? AND month <= ?"
@@ -41,8 +43,11 @@ class ScyllaStreams:
         """Write one revision; an older one than is stored changes nothing."""
         stream_id, month = record.stream_id, places.month_of(record.stream_id)
         data = codec.encode(record)
-        put, enter, leave, named = await asyncio.gather(*map(self._database.prepare, (_PUT, _ENTER, _LEAVE, _MONTH)))
+        statements = (_PUT, _ENTER, _LEAVE, _MONTH, _CREATE)
+        put, enter, leave, named, create = await asyncio.gather(*map(self._database.prepare, statements))
+        creator = record.broadcaster.id
         rows = [Row(named, (), (ANY, month)), Row(put, (stream_id,), (stream_id, revision, data, revision))]
+        rows.append(Row(create, (creator,), (creator, stream_id)))
         for status in (ANY, *STATUSES):
             if status in (ANY, record.status):
                 rows.append(Row(enter, (status, month), (status, month, stream_id, data, revision)))
@@ -65,4 +70,19 @@ class ScyllaStreams:
             found += [_decoder.decode(row.record) for row in await self._database.read(_PAGE, *asked)]
             if len(found) >= limit:
                 break
+        return found
+
+    async def by_creator(self, user_id: str, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of one broadcaster's streams with `stream_id < before`, newest id first."""
+        found: list[StreamRecord] = []
+        last = before or _LAST
+        while len(found) < limit:
+            # The list has ids alone: the records change, and one that is gone is nobody's.
+            size = limit - len(found)
+            rows = await self._database.read(_CREATED, user_id, last, size)
+            records = await asyncio.gather(*(self.get(row.stream_id) for row in rows))
+            found += [record for record in records if record is not None]
+            if len(rows) < size:
+                break
+            last = rows[-1].stream_id
         return found

@@ -9,6 +9,9 @@ and is listed in `erased`.
 `minutes` bounds the walk of a question about time, exactly, whatever the clock did.
 """
 
+#: Who a record's stream belongs to, as it stands in an index; nobody's where there is no record.
+CREATOR = "CASE WHEN record <> x'' THEN json_extract(CAST(record AS TEXT), '$.broadcaster.id') END"
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE tally (
@@ -71,5 +74,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             no INTEGER NOT NULL, seq INTEGER NOT NULL, comment_id TEXT, PRIMARY KEY (no, seq)
         ) WITHOUT ROWID""",
         "CREATE INDEX erased_by_comment ON erased (no, comment_id) WHERE comment_id IS NOT NULL",
+        f"CREATE INDEX streams_by_creator ON streams ({CREATOR}, stream_id)",
     ),
 )

@@ -5,6 +5,7 @@ import sqlite3
 import msgspec
 
 from infra.sqlite.database import Database
+from infra.sqlite.schema import CREATOR
 from schemas import codec
 from schemas.records import StreamRecord
 
@@ -13,6 +14,12 @@ INSERT INTO streams (stream_id, revision, status, record) VALUES (?, ?, ?, ?)
 ON CONFLICT (stream_id) DO UPDATE SET revision = excluded.revision, status = excluded.status, record = excluded.record
 WHERE excluded.revision > revision
 """
+_BY_CREATOR = f"""
+SELECT record FROM streams INDEXED BY streams_by_creator
+WHERE {CREATOR} = ? AND stream_id < ? ORDER BY stream_id DESC LIMIT ?
+"""  # noqa: S608 - our own constant
+#: Sorts after every id.
+_LAST = "g"
 _decoder = msgspec.json.Decoder(StreamRecord)
 
 
@@ -47,4 +54,9 @@ class SqliteStreams:
                 values.append(value)
         question = f"SELECT record FROM streams WHERE {' AND '.join(where)} ORDER BY stream_id DESC LIMIT ?"  # noqa: S608 - constants of this function
         rows = await self._database.read(lambda db: db.execute(question, (*values, limit)).fetchall())
+        return [_decoder.decode(record) for (record,) in rows]
+
+    async def by_creator(self, user_id: str, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of one broadcaster's streams with `stream_id < before`, newest id first."""
+        rows = await self._database.query(_BY_CREATOR, (user_id, before or _LAST, limit))
         return [_decoder.decode(record) for (record,) in rows]

@@ -8,11 +8,11 @@ from schemas.records import Broadcaster, Status, StreamRecord
 from tests.factories import NOON_MS
 
 
-def record(number: int, title: str = "A stream", status: Status = "live") -> StreamRecord:
+def record(number: int, title: str = "A stream", status: Status = "live", creator: str = "ada") -> StreamRecord:
     """A record whose id sorts by *number*."""
     return StreamRecord(
         stream_id=f"018bcfe5-6800-7bb6-bc13-{number:012d}",
-        broadcaster=Broadcaster(id="ada", name="Ada 👩‍💻"),
+        broadcaster=Broadcaster(id=creator, name="Ada 👩‍💻"),
         title=title,
         status=status,
         key_sha256="0" * 64,
@@ -63,3 +63,22 @@ class StreamStoreContract:
         assert await pages("live") == [7, 5, 3, 1]
         assert await pages("ended") == [6, 4, 2]
         assert await pages("scheduled") == []
+
+    async def test_a_creators_streams(self, streams: StreamStore) -> None:
+        """Newest first, a page at a time, each once however often it changed, as it is now; nobody else's are among them."""
+        for revision, n in enumerate([*range(1, 10), 3, 5], start=1):
+            await streams.put(record(n, f"title {revision}", creator=("ada", "e\u0301", "é")[n % 3]), revision)
+
+        async def of(creator: str) -> list[tuple[int, str]]:
+            found: list[tuple[int, str]] = []
+            before: str | None = None
+            while page := await streams.by_creator(creator, before=before, limit=2):
+                assert len(page) <= 2
+                found += [(int(each.stream_id[-4:]), each.title) for each in page]
+                before = page[-1].stream_id
+            return found
+
+        assert await of("ada") == [(9, "title 9"), (6, "title 6"), (3, "title 10")]
+        assert await of("e\u0301") == [(7, "title 7"), (4, "title 4"), (1, "title 1")]
+        assert await of("é") == [(8, "title 8"), (5, "title 11"), (2, "title 2")]
+        assert await of("nobody") == []

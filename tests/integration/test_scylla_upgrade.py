@@ -8,15 +8,17 @@ import pytest
 from cassandra.cluster import Session
 
 from infra.errors import Unavailable
-from infra.scylla import Address, Database, ScyllaComments, ScyllaModeration, ScyllaPeople, migrate, places
+from infra.scylla import Address, Database, ScyllaComments, ScyllaModeration, ScyllaPeople, ScyllaStreams, migrate, places
 from infra.scylla.database import cluster_of
 from infra.scylla.facts import event_us
 from infra.scylla.schema import BOOTSTRAP, MIGRATIONS
 from infra.stores import LoggedItem, decision_of
+from schemas import codec
 from schemas.items import Comment, Purged, Removed, Restored
 from tests.backends.cassandra import CqlServer
 from tests.contract.histories import END, LOG, OTHER, S, everything, logged, restored
 from tests.contract.scylla_backend import address_of, drop
+from tests.contract.stream_store import record
 from tests.factories import comment, removed
 
 ITEMS = [
@@ -43,6 +45,9 @@ def old(cql_server: CqlServer) -> Iterator[Address]:
             session.execute(statement.replace("{ks}", address.keyspace), timeout=30)
         for item in ITEMS:
             _write(session, address.keyspace, item)
+        columns = "stream_id, revision, record"
+        statement = f"INSERT INTO {address.keyspace}.streams ({columns}) VALUES (%s, 3, %s)"  # noqa: S608 - of ours
+        session.execute(statement, (record(1).stream_id, codec.encode(record(1))))
         session.execute(f"INSERT INTO {address.keyspace}.migrations (name, version) VALUES ('store', 1)")  # noqa: S608 - of ours
         yield address
     finally:
@@ -89,6 +94,7 @@ async def test_a_keyspace_of_the_first_format_is_migrated(old: Address) -> None:
 
     assert [(each.stream_id, each.seq) for each in await people.said("ada", None, 9)] == [(OTHER, 10), (S, 4), (S, 2)]
     assert await moderation.decisions(S, END, 9) == [decision_of(each) for each in ITEMS[8:4:-1]]
+    assert await ScyllaStreams(database).by_creator("ada", before=None, limit=9) == [record(1)]
     await store.erase(S, [4], ITEMS[-1].at_ms)
     await store.write(ITEMS, {LOG: 10})
     assert await store.erased(S, 0, END, 9) == [4, 8]

@@ -3,11 +3,13 @@
 import sqlite3
 from pathlib import Path
 
-from infra.sqlite import Database, SqliteComments, SqliteModeration, SqlitePeople
+from infra.sqlite import Database, SqliteComments, SqliteModeration, SqlitePeople, SqliteStreams
 from infra.sqlite.schema import MIGRATIONS
 from infra.stores import LoggedItem, decision_of
+from schemas import codec
 from schemas.items import Comment, Purged
 from tests.contract.histories import END, LOG, S, everything, logged, restored
+from tests.contract.stream_store import record
 from tests.factories import comment, removed
 
 #: What the first version wrote with a batch, spelled out: this version's own code does it otherwise.
@@ -38,6 +40,7 @@ def first_format(path: Path) -> None:
     db.execute("INSERT INTO verdicts VALUES (1, '2', 6, 'moderator', 0), (1, '4', 7, 'moderator', 8)")
     db.execute("INSERT INTO purges VALUES (1, 'bob', 9)")
     db.execute("INSERT INTO archived VALUES (?, 9)", (LOG,))
+    db.execute("INSERT INTO streams VALUES (?, 3, 'live', ?)", (record(1).stream_id, codec.encode(record(1))))
     db.execute("PRAGMA user_version = 1")
     db.commit()
     db.close()
@@ -57,6 +60,8 @@ async def test_a_file_of_the_first_format_is_read_and_erased(tmp_path: Path) -> 
     assert (await store.total(S), await store.archived_through(LOG)) == (1, 9)
     assert [each.seq for each in await people.said("ada", None, 9)] == [4, 2]
     assert await moderation.decisions(S, END, 9) == [decision_of(each) for each in ITEMS[:4:-1]]
+
+    assert await SqliteStreams(database).by_creator("ada", before=None, limit=9) == [record(1)]
 
     await store.erase(S, [4], ITEMS[-1].at_ms)
     assert await store.erased(S, 0, END, 9) == [4, 8]
