@@ -199,5 +199,14 @@ class StreamStore(Protocol):
     async def page(self, *, status: str | None, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of one status (`None`: any) with `stream_id < before`, newest id first, at most *limit*."""
 
+    async def put_reactions(self, stream_id: str, totals: Mapping[str, int]) -> None:
+        """Write a stream's reactions by type. Totals only grow: of two the greater stands, in whatever order they come."""
+
+    async def reactions(self, stream_id: str) -> dict[str, int]:
+        """The totals that were written, by type; types without any are left out."""
+
+    async def recorded(self, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of the streams that have a recording now, with `stream_id < before`, newest id first, at most *limit*."""
+
     async def by_creator(self, user_id: str, *, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of the streams whose broadcaster is *user_id* with `stream_id < before`, newest id first, at most *limit*."""

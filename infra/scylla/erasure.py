@@ -58,10 +58,7 @@ class Erasures:
         rows = await self._rows(stream_id, seqs, until_ms)
         items = [(row, codec.decode_item(row.payload)) for row in rows]
         said = [item for _, item in items if isinstance(item, Comment)]
-        for restores in await asyncio.gather(*(self._for_ever(stream_id, each.comment_id, until_us) for each in said)):
-            for seq, at_ms in restores.items():
-                if seq not in seqs:
-                    await self.erase(stream_id, [seq], max(at_ms, until_ms))
+        await asyncio.gather(*(self._for_ever(stream_id, each.comment_id, until_us) for each in said))
         keys = [(row.seq, key) for row, item in items for key in keys_of(item, row.msg_id or None)]
         await self._no_lookups(stream_id, keys, until_us)
         for user_id in sorted({each.user.id for each in said}):
@@ -95,6 +92,10 @@ class Erasures:
     async def _among(self, stream_id: str, items: Sequence[LoggedItem]) -> list[tuple[LoggedItem, int]]:
         marks = await self._marks(stream_id, min(item.seq for item in items), max(item.seq for item in items))
         for item in items:
+            if isinstance(item.item, Comment) and item.at_ms * 1000 < marks.get(item.seq, 0):
+                # It may have been erased by its seq alone: from now on it is known by its id, also to the restores below.
+                await self._for_ever(stream_id, item.item.comment_id, marks[item.seq])
+        for item in items:
             if isinstance(item.item, Restored) and item.seq not in marks:
                 comment_id = item.item.comment.comment_id
                 if await self._database.read(_IS_ERASED, stream_id, comment_id, NEVER):
@@ -127,15 +128,17 @@ class Erasures:
         rows = [row for some in await asyncio.gather(*questions) for row in some]
         return [row for row in rows if row.payload and row.at_ms <= until_ms]
 
-    async def _for_ever(self, stream_id: str, comment_id: str, until_us: int) -> dict[int, int]:
-        """Decide for ever on one comment; the restores that carry it, and when they were taken."""
+    async def _for_ever(self, stream_id: str, comment_id: str, until_us: int) -> None:
+        """Decide for ever on one comment, and erase the restores that carry it."""
         decided = {row.seq: row.kind for row in await self._database.read(_DECIDED, stream_id, comment_id)}
         reason = standing(decided)
         kind = PURGED if reason in (None, PURGED) else REMOVED + str(reason)
         statement = await self._database.prepare(_FOR_EVER)
         await self._database.put([Row(statement, (stream_id,), (stream_id, comment_id, NEVER, kind, until_us, until_us))])
         again = await self._database.read(_DECIDED, stream_id, comment_id)
-        return {row.seq: row.at_us // 1000 for row in again if row.kind == RESTORED}
+        for row in again:
+            if row.kind == RESTORED:
+                await self.erase(stream_id, [row.seq], row.at_us // 1000)
 
     async def _no_lookups(self, stream_id: str, keys: Iterable[tuple[int, str]], until_us: int) -> None:
         statement = await self._database.prepare(_NO_LOOKUP)

@@ -33,22 +33,21 @@ _PURGES = "SELECT stream_id, user_id, seq, at_us FROM {ks}.purges"
 _PAYLOAD = "SELECT payload FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq = ?"
 _AUDIT = """INSERT INTO {ks}.audit (stream_id, seq, at_ms, action, comment_id, user_id, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
 USING TIMESTAMP ? AND TTL ?"""
-_RECORDS = "SELECT record FROM {ks}.streams"
+_RECORDS = "SELECT revision, record FROM {ks}.streams"
+_RECORDED = """INSERT INTO {ks}.streams_by_status (status, month, stream_id, record) VALUES ('recorded', ?, ?, ?)
+USING TIMESTAMP ?"""
 _CREATOR = "INSERT INTO {ks}.streams_by_creator (creator, stream_id) VALUES (?, ?)"
 
 
-def creators(session: Session, address: Address) -> Iterator[None]:
-    """Whose each stream is."""
-    insert = _prepared(session, address, _CREATOR)
-    rows: list[tuple[object, ...]] = []
+def records(session: Session, address: Address) -> Iterator[None]:
+    """Whose each stream is, and which have a recording."""
+    create, enter = (_prepared(session, address, each) for each in (_CREATOR, _RECORDED))
     for row in session.execute(_RECORDS.replace("{ks}", address.keyspace)):
         record = msgspec.json.decode(row.record, type=StreamRecord)
-        rows.append((record.broadcaster.id, record.stream_id))
-        if len(rows) == PAGE:
-            _write(session, insert, rows)
-            rows.clear()
-            yield
-    _write(session, insert, rows)
+        session.execute(create, (record.broadcaster.id, record.stream_id))
+        if record.recording is not None:
+            session.execute(enter, (places.month_of(record.stream_id), record.stream_id, row.record, row.revision))
+        yield
 
 
 def spoke(session: Session, address: Address) -> Iterator[None]:

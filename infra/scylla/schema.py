@@ -82,11 +82,14 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # Written again with every batch: levels keep a row in one file or two.
         """ALTER TABLE {ks}.tallies WITH compaction = {'class': 'LeveledCompactionStrategy'}""",
         """ALTER TABLE {ks}.buckets WITH compaction = {'class': 'LeveledCompactionStrategy'}""",
+        """CREATE TABLE IF NOT EXISTS {ks}.reactions (
+            stream_id text, name text, total bigint, PRIMARY KEY (stream_id, name)
+        )""",
         """CREATE TABLE IF NOT EXISTS {ks}.streams_by_creator (
             creator text, stream_id text, PRIMARY KEY (creator, stream_id)
         ) WITH CLUSTERING ORDER BY (stream_id DESC)""",
         refill.spoke,
         refill.audit,
-        refill.creators,
+        refill.records,
     ),
 )

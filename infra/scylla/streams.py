@@ -1,11 +1,12 @@
 """The StreamStore on CQL; see `infra.stores` for the contract.
 
-A record's revision is its write time, so a lower one never replaces a higher one. Each status has a listing, and one is of
-all; a revision enters its own and leaves the others with that same time, so an older revision that comes later enters nothing.
-Listings are cut by the time in the stream's id, and never grow for ever.
+A record's revision is its write time, so a lower one never replaces a higher one. Each status has a listing, one is of all, and
+one of those that have a recording; a revision enters its own and leaves the others with that same time, so an older revision
+that comes later enters nothing. Listings are cut by the time in the stream's id, and never grow for ever.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import get_args
 
 import msgspec
@@ -20,6 +21,9 @@ _ENTER = "INSERT INTO {ks}.streams_by_status (status, month, stream_id, record) 
 _LEAVE = "DELETE FROM {ks}.streams_by_status USING TIMESTAMP ? WHERE status = ? AND month = ? AND stream_id = ?"
 _CREATE = "INSERT INTO {ks}.streams_by_creator (creator, stream_id) VALUES (?, ?)"
 _CREATED = "SELECT stream_id FROM {ks}.streams_by_creator WHERE creator = ? AND stream_id < ? LIMIT ?"
+# Its own value is its write time: of two totals the greater stands.
+_TOTAL = "INSERT INTO {ks}.reactions (stream_id, name, total) VALUES (?, ?, ?) USING TIMESTAMP ?"
+_TOTALS = "SELECT name, total FROM {ks}.reactions WHERE stream_id = ?"
 _MONTH = "INSERT INTO {ks}.stream_months (name, month) VALUES (?, ?)"
 _GET = "SELECT record FROM {ks}.streams WHERE stream_id = ?"
 _MONTHS = "SELECT month FROM {ks}.stream_months WHERE name = ? AND month <= ?"
@@ -27,6 +31,9 @@ _PAGE = "SELECT stream_id, record FROM {ks}.streams_by_status WHERE status = ? A
 #: The listing of all; no status is called so.
 ANY = "*"
 STATUSES: tuple[str, ...] = get_args(Status)
+#: The listing of those that have a recording.
+RECORDED = "recorded"
+LISTINGS = (ANY, *STATUSES, RECORDED)
 #: Sorts after every id.
 _LAST = "g"
 _decoder = msgspec.json.Decoder(StreamRecord)
@@ -48,8 +55,9 @@ class ScyllaStreams:
         creator = record.broadcaster.id
         rows = [Row(named, (), (ANY, month)), Row(put, (stream_id,), (stream_id, revision, data, revision))]
         rows.append(Row(create, (creator,), (creator, stream_id)))
-        for status in (ANY, *STATUSES):
-            if status in (ANY, record.status):
+        entered = {ANY, record.status, RECORDED if record.recording is not None else ANY}
+        for status in LISTINGS:
+            if status in entered:
                 rows.append(Row(enter, (status, month), (status, month, stream_id, data, revision)))
             else:
                 rows.append(Row(leave, (status, month), (revision, status, month, stream_id)))
@@ -62,11 +70,28 @@ class ScyllaStreams:
 
     async def page(self, *, status: str | None, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of one status with `stream_id < before`, newest id first."""
+        return await self._listed(status or ANY, before, limit)
+
+    async def put_reactions(self, stream_id: str, totals: Mapping[str, int]) -> None:
+        """Write a stream's reactions by type; of two totals the greater stands."""
+        statement = await self._database.prepare(_TOTAL)
+        named = ((stream_id, name, total, total) for name, total in totals.items() if total)
+        await self._database.put([Row(statement, (stream_id,), values) for values in named])
+
+    async def reactions(self, stream_id: str) -> dict[str, int]:
+        """The totals that were written, by type."""
+        return {row.name: row.total for row in await self._database.read(_TOTALS, stream_id)}
+
+    async def recorded(self, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of the streams that have a recording now, newest id first."""
+        return await self._listed(RECORDED, before, limit)
+
+    async def _listed(self, listing: str, before: str | None, limit: int) -> list[StreamRecord]:
         newest = 2**31 - 1 if before is None else places.month_of(before)
         months = await self._database.read(_MONTHS, ANY, newest)
         found: list[StreamRecord] = []
         for month in (row.month for row in months):
-            asked = (status or ANY, month, before or _LAST, limit - len(found))
+            asked = (listing, month, before or _LAST, limit - len(found))
             found += [_decoder.decode(row.record) for row in await self._database.read(_PAGE, *asked)]
             if len(found) >= limit:
                 break

@@ -16,7 +16,7 @@ erased has the time until which it is (`erasure.py`).
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from infra.sqlite.erasure import PURGED, erase_restore
+from infra.sqlite.erasure import PURGED, erase_later
 from infra.sqlite.moderation import write_decision
 from infra.stores import LoggedItem
 from schemas.items import Comment, Purged, Removed, Restored
@@ -88,7 +88,7 @@ def _write_stream(db: sqlite3.Connection, no: int, items: Sequence[LoggedItem]) 
         if not isinstance(item.item, Comment):
             touched.update(dict.fromkeys(_decide(db, no, item)))
             write_decision(db, no, item)
-            erase_restore(db, no, item)
+    erase_later(db, no, items)
     touched.update(dict.fromkeys(_decided(db, no, items)))
     for comment_id in touched:
         _judge(db, no, comment_id)

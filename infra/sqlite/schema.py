@@ -11,6 +11,8 @@ and is listed in `erased`.
 
 #: Who a record's stream belongs to, as it stands in an index; nobody's where there is no record.
 CREATOR = "CASE WHEN record <> x'' THEN json_extract(CAST(record AS TEXT), '$.broadcaster.id') END"
+#: Whether it has a recording.
+RECORDED = "CASE WHEN record <> x'' THEN json_type(CAST(record AS TEXT), '$.recording') = 'object' END"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -74,6 +76,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             no INTEGER NOT NULL, seq INTEGER NOT NULL, comment_id TEXT, PRIMARY KEY (no, seq)
         ) WITHOUT ROWID""",
         "CREATE INDEX erased_by_comment ON erased (no, comment_id) WHERE comment_id IS NOT NULL",
+        """CREATE TABLE reactions (
+            stream_id TEXT NOT NULL, name TEXT NOT NULL, total INTEGER NOT NULL, PRIMARY KEY (stream_id, name)
+        ) WITHOUT ROWID""",
         f"CREATE INDEX streams_by_creator ON streams ({CREATOR}, stream_id)",
+        f"CREATE INDEX streams_recorded ON streams (stream_id) WHERE {RECORDED}",
     ),
 )

@@ -2,6 +2,8 @@
 
 import random
 
+from msgspec import structs
+
 from infra.stores import CommentStore
 from tests.contract.histories import END, LOG, Backend, S, answers, everything, logged, restored
 from tests.contract.people import everything_of
@@ -71,6 +73,22 @@ class ErasuresContract:
         left = str(await backend.rows())
         assert [n for n in range(1, 5) if f"person-{n}" in left] == [1, 4]
         assert await backend.people().said("person-2", None, 9) == []
+
+    async def test_a_restore_of_what_never_came_never_comes(self, backend: Backend) -> None:
+        """Erased by its seq alone, before anybody knew what was there: its restore, first or last to come, goes with it."""
+        items = [logged(comment(7), 1), logged(removed(7), 2), logged(restored(7), 3)]
+        items[2] = structs.replace(items[2], msg_id="a-key")
+        for order in ([0], [1], [2]), ([2], [1], [0]), ([0, 1, 2],):
+            fresh = await backend.anew()
+            await fresh.erase(S, [1], NOW_MS)
+            for some in order:
+                await fresh.write([items[place] for place in some], {})
+
+            assert [each.seq for each in await fresh.range(S, 0, END, 9)] == [2], order
+            assert await fresh.erased(S, 0, END, 9) == [1, 3], order
+            left = str(await backend.rows())
+            assert [word for word in ("comment 7", "a-key") if word in left] == [], order
+            assert list(await fresh.removed(S)) == ["7"], order
 
     async def test_a_restore_of_it_is_erased_with_it(self, backend: Backend, store: CommentStore) -> None:
         """A restore carries the whole comment: the one that is there goes too, and the one that comes later stays out."""

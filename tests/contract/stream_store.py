@@ -2,9 +2,11 @@
 
 import itertools
 
+from msgspec import structs
+
 from infra.stores import StreamStore
 from schemas.items import StreamSettings
-from schemas.records import Broadcaster, Status, StreamRecord
+from schemas.records import Broadcaster, Recorded, Status, StreamRecord
 from tests.factories import NOON_MS
 
 
@@ -82,3 +84,29 @@ class StreamStoreContract:
         assert await of("e\u0301") == [(7, "title 7"), (4, "title 4"), (1, "title 1")]
         assert await of("é") == [(8, "title 8"), (5, "title 11"), (2, "title 2")]
         assert await of("nobody") == []
+
+    async def test_streams_that_have_a_recording(self, streams: StreamStore) -> None:
+        """From the revision that says so until one that says otherwise, in whatever order they come; newest first, by pages."""
+        made = Recorded(recording_id="r", duration_ms=1000, size_bytes=9, created_at=NOON_MS)
+        for n in range(1, 8):
+            revisions = [(record(n), 10 * n), (structs.replace(record(n), recording=made), 10 * n + 1)]
+            if n == 4:
+                revisions.append((record(n), 10 * n + 2))
+            for each, revision in revisions[:: 1 if n % 2 else -1]:
+                await streams.put(each, revision)
+        await streams.put(record(9), 90)
+
+        first = await streams.recorded(before=None, limit=4)
+        second = await streams.recorded(before=first[-1].stream_id, limit=4)
+        assert [int(each.stream_id[-4:]) for each in (*first, *second)] == [7, 6, 5, 3, 2, 1]
+        assert {each.recording for each in first} == {made}
+
+    async def test_reactions_only_grow(self, streams: StreamStore) -> None:
+        """Of what was written for each type the greatest, in whatever order and however often; by stream."""
+        one, two = record(1).stream_id, record(2).stream_id
+        for likes, loves in ((3, 0), (7, 2), (5, 2), (7, 1)):
+            await streams.put_reactions(one, {"like": likes, "love": loves, "wow": 0})
+        await streams.put_reactions(two, {"sad": 1})
+
+        assert (await streams.reactions(one), await streams.reactions(two)) == ({"like": 7, "love": 2}, {"sad": 1})
+        assert await streams.reactions(record(3).stream_id) == {}
