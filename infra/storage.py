@@ -5,15 +5,17 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from infra.settings import Settings
-from infra.sqlite import Database, SqliteComments, SqliteStreams
-from infra.stores import CommentStore, StreamStore
+from infra.sqlite import Database, SqliteComments, SqliteModeration, SqlitePeople, SqliteStreams
+from infra.stores import CommentStore, ModerationStore, PeopleStore, StreamStore
 
 
 class Storage(Struct, frozen=True):
-    """Both stores of one database, and how to let go of it."""
+    """The stores of one database, and how to let go of it."""
 
     comments: CommentStore
     streams: StreamStore
+    people: PeopleStore
+    moderation: ModerationStore
     close: Callable[[], Awaitable[None]]
 
 
@@ -51,12 +53,18 @@ async def open_storage(settings: Settings) -> Storage:
     """
     if not settings.store_is_cluster:
         file = await Database.open(settings.store_path())
-        return Storage(SqliteComments(file), SqliteStreams(file), file.close)
+        return Storage(SqliteComments(file), SqliteStreams(file), SqlitePeople(file), SqliteModeration(file), file.close)
     # A fifth of a second, and 15 MB, that a machine with a file need not spend.
     from infra import scylla  # noqa: PLC0415
 
     cluster = await scylla.Database.open(scylla.Address.of(settings))
-    return Storage(scylla.ScyllaComments(cluster), scylla.ScyllaStreams(cluster), cluster.close)
+    return Storage(
+        scylla.ScyllaComments(cluster),
+        scylla.ScyllaStreams(cluster),
+        scylla.ScyllaPeople(cluster),
+        scylla.ScyllaModeration(cluster),
+        cluster.close,
+    )
 
 
 async def migrate(settings: Settings) -> str:

@@ -10,6 +10,9 @@ server that lost its last second in a power cut gives a seq again.
 
 **Ordering.** Always by seq, never by id or time. Clocks that step back change neither order nor what is found by time.
 
+**Erasure.** What is erased is gone for good: payload, key, author and every lookup. Its seq stays known (`erased`, `tail`);
+no answer has the item again, whatever part of the log is written again in whatever order.
+
 **Paging.** By seq, exclusive at the cursor: pages neither repeat nor skip while newer items are written. Limits are positive.
 
 **Errors.** `infra.errors.Unavailable` when the database does not answer, is locked too long, is full or refuses: try the same
@@ -18,12 +21,12 @@ again later. `StoreTooNew` when it is opened. Nothing else is expected; no metho
 What a cluster archived ends after OVATION_STORE_TTL_DAYS, rows, totals and removals alike.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from schemas.items import Item
+from schemas.items import Item, Purged, Removed, Restored
 from schemas.records import StreamRecord
 
 
@@ -52,6 +55,34 @@ class StoredItem(Struct, frozen=True, kw_only=True):
     payload: bytes
     removed: str | None = None
     msg_id: str | None = None
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What the item at *seq* decided: on one comment, or with `purged` on all that *user_id* said before it.
+
+    *reason* is what the log has of who and why: `author`, `creator`, `moderator`, `automatic`; none of a restore.
+    """
+
+    stream_id: str
+    seq: int
+    at_ms: int
+    action: Literal["removed", "restored", "purged"]
+    comment_id: str | None = None
+    user_id: str | None = None
+    reason: str | None = None
+
+
+def decision_of(item: LoggedItem) -> Decision | None:
+    """What *item* decides; `None` when it decides nothing."""
+    made = Decision(stream_id=item.stream_id, seq=item.seq, at_ms=item.at_ms, action="removed")
+    match item.item:
+        case Removed(comment_id=comment_id, reason=reason):
+            return structs.replace(made, comment_id=comment_id, reason=reason)
+        case Restored(comment=comment):
+            return structs.replace(made, action="restored", comment_id=comment.comment_id)
+        case Purged(user_id=user_id, reason=reason):
+            return structs.replace(made, action="purged", user_id=user_id, reason=reason)
+    return None
 
 
 class CommentStore(Protocol):
@@ -117,7 +148,46 @@ class CommentStore(Protocol):
         """Let go of all there is of a stream: items, totals, removals. Idempotent. Items that are written later are taken."""
 
     async def removed(self, stream_id: str) -> dict[str, str]:
-        """Comment id -> reason of all comments that are removed now."""
+        """Comment id -> reason of all comments that are removed now, and of those that are erased."""
+
+    async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
+        """Erase for good what the log put at *seqs* until *until_ms*, be it stored already or not.
+
+        What the log takes there later (a log that lost its last second gives a seq again) is another item. A comment that is
+        erased takes with it the restores that carry its text, those too that come later. Idempotent; when it raises, any part
+        of it may be done: do it again.
+        """
+
+    async def erased(self, stream_id: str, after: int, until: int, limit: int) -> list[int]:
+        """The erased seqs with `after < seq <= until`, ascending, at most *limit*."""
+
+
+class PeopleStore(Protocol):
+    """What each person has said: for moderators, for the person, and to erase it. Removed comments are in it, and say so.
+
+    Written with the comments, by `CommentStore.write`.
+    """
+
+    async def said_in(self, stream_id: str, user_id: str, before: int, limit: int) -> list[StoredItem]:
+        """Their comments in one stream with `seq < before`, newest first, at most *limit*; fewer: no more."""
+
+    async def said(self, user_id: str, before: tuple[str, int] | None, limit: int) -> list[StoredItem]:
+        """Their comments in all streams: the newest stream first, and in each the newest comment.
+
+        *before* is the stream and seq of the last one of the page before. Streams have logs of their own, so there is no
+        other order that no clock decides. For a minute after an erasure a cluster may not list the stream yet in
+        which somebody, of whom everything was erased there, speaks again.
+        """
+
+
+class ModerationStore(Protocol):
+    """What was decided in each stream, and by whom as far as the log says: ids and reasons, never text.
+
+    Written with the items, by `CommentStore.write`. Restores that were erased are in it.
+    """
+
+    async def decisions(self, stream_id: str, before: int, limit: int) -> list[Decision]:
+        """Decisions with `seq < before`, newest first, at most *limit*; fewer mean that there are no more."""
 
 
 class StreamStore(Protocol):
@@ -134,3 +204,15 @@ class StreamStore(Protocol):
 
     async def page(self, *, status: str | None, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of one status (`None`: any) with `stream_id < before`, newest id first, at most *limit*."""
+
+    async def put_reactions(self, stream_id: str, totals: Mapping[str, int]) -> None:
+        """Write a stream's reactions by type. Totals only grow: of two the greater stands, in whatever order they come."""
+
+    async def reactions(self, stream_id: str) -> dict[str, int]:
+        """The totals that were written, by type; types without any are left out."""
+
+    async def recorded(self, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of the streams that have a recording now, with `stream_id < before`, newest id first, at most *limit*."""
+
+    async def by_creator(self, user_id: str, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of the streams whose broadcaster is *user_id* with `stream_id < before`, newest id first, at most *limit*."""

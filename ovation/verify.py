@@ -47,8 +47,9 @@ async def run(settings: Settings, stream_id: str) -> AsyncIterator[str]:
 async def differences(reader: Reader, store: CommentStore, shard: int, stream_id: str) -> AsyncIterator[str]:
     """What the log has of the stream up to where it is archived, against the rows there; the last line says how much that was.
 
-    What the log has lost is no difference where the store says that it is removed: it was erased from the log. Items that
-    cannot be read were dead-lettered and are left out.
+    What the log has lost is no difference where the store says that it is removed: it was erased from the log. Nor is what
+    was erased from the store for good; the last line says how much that is. Items that cannot be read were dead-lettered and
+    are left out.
 
     Raises:
         Unavailable: the broker or the store does not answer.
@@ -57,23 +58,28 @@ async def differences(reader: Reader, store: CommentStore, shard: int, stream_id
     state = await reader.state(log)
     through = await store.archived_through(log)
     decided = _Decided()
-    compared = 0
+    compared = erased = 0
     after, until = state.first - 1, min(state.last, through)
     while after < until:
         messages = await reader.range(log, subject, after, until, BATCH)
         upto = messages[-1].seq if len(messages) == BATCH else until
         rows = await _rows(store, stream_id, after, upto)
+        gone = await _erased(store, stream_id, after, upto)
         for message in messages:
+            if message.seq in gone:
+                continue
             for line in _of_message(log, message, rows.pop(message.seq, None), decided):
                 yield line
         for row in rows.values():
             if row.removed is None:
                 yield f"{row.seq}: in the store and not in the log: {row.payload!r}"
-        compared += len(messages)
+        compared += sum(message.seq not in gone for message in messages)
+        erased += len(gone)
         after = upto
     for line in decided.differences():
         yield line
-    yield f"{compared} messages compared, seq {state.first} to {until}; archived through {through}, log ends at {state.last}"
+    words = f"{compared} messages compared, {erased} erased" if erased else f"{compared} messages compared"
+    yield f"{words}, seq {state.first} to {until}; archived through {through}, log ends at {state.last}"
 
 
 async def _rows(store: CommentStore, stream_id: str, after: int, upto: int) -> dict[int, StoredItem]:
@@ -82,6 +88,14 @@ async def _rows(store: CommentStore, stream_id: str, after: int, upto: int) -> d
         rows |= {row.seq: row for row in page}
         after = page[-1].seq
     return rows
+
+
+async def _erased(store: CommentStore, stream_id: str, after: int, upto: int) -> set[int]:
+    found: set[int] = set()
+    while page := await store.erased(stream_id, after, upto, BATCH):
+        found.update(page)
+        after = page[-1]
+    return found
 
 
 def _of_message(log: str, message: LogMessage, row: StoredItem | None, decided: "_Decided") -> Iterator[str]:

@@ -14,6 +14,7 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     database.py    the connection: reads, writes, and batches of one partition each
     schema.py      the tables, as numbered migrations
     migration.py   applied once and in order, under a lock
+    refill.py      what fills a new table from those that were there
     places.py      which partition, block and lookup a thing is in
     facts.py       what a batch of items says, as rows of the tables
     batch.py       one batch, written so that order, repetition and a crash do not matter
@@ -21,6 +22,9 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     walk.py        a stream's rows in order, across its partitions
     forgetting.py  a stream that was deleted
     comments.py    the CommentStore
+    people.py      the PeopleStore
+    moderation.py  the ModerationStore
+    erasure.py     what is erased for good
     streams.py     the StreamStore
 """
 
@@ -28,6 +32,8 @@ from infra.scylla.address import Address
 from infra.scylla.comments import ScyllaComments
 from infra.scylla.database import Database
 from infra.scylla.migration import migrate
+from infra.scylla.moderation import ScyllaModeration
+from infra.scylla.people import ScyllaPeople
 from infra.scylla.streams import ScyllaStreams
 
-__all__ = ["Address", "Database", "ScyllaComments", "ScyllaStreams", "migrate"]
+__all__ = ["Address", "Database", "ScyllaComments", "ScyllaModeration", "ScyllaPeople", "ScyllaStreams", "migrate"]

@@ -1,11 +1,16 @@
-"""Where the cluster is and how to speak to it: `scylla://host1,host2:9042/keyspace?dc=dc1` and the settings beside it."""
+"""Where the cluster is and how to speak to it: `scylla://host1,host2:9042/keyspace?dc=dc1` and the settings beside it.
 
+In several regions each has a data center of its own, named with its copies: `?dc=eu&replication=eu:3,us:3`. Everybody reads and
+writes by a quorum of the data center that is theirs, and the database carries it to the others.
+"""
+
+import re
 import ssl
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from infra.errors import BadSettings
 from infra.settings import Settings
@@ -13,7 +18,12 @@ from infra.settings import Settings
 PORT = 9042
 DAY_S = 86_400
 _OPTIONS = {"dc", "create_keyspace", "replication"}
-_FORM = "scylla://host1,host2/keyspace, with ?dc=NAME&create_keyspace=true&replication=3 if need be"
+_FORM = (
+    "scylla://host1,host2/keyspace, with ?dc=NAME&create_keyspace=true&replication=3 if need be, "
+    "or ?dc=NAME&replication=NAME:3,OTHER:3 in several data centers"
+)
+#: TimeWindowCompactionStrategy does well with some 30 windows; what is kept for ever has windows of a month.
+WINDOWS = 30
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -24,9 +34,10 @@ class Address(Struct, frozen=True, kw_only=True):
     port: int = PORT
     #: The data center whose nodes are asked and make a quorum; empty: that of the first host that answers.
     dc: str = ""
-    #: Whether a migration may create the keyspace, with that many copies in the data center.
+    #: Whether a migration may create the keyspace, with that many copies in the data center, or in each that is named.
     create_keyspace: bool = False
     replication: int = 3
+    regions: dict[str, int] = field(default_factory=dict)
     user: str = ""
     password: str = ""
     tls: bool = False
@@ -50,9 +61,15 @@ class Address(Struct, frozen=True, kw_only=True):
             raise BadSettings(msg)
         options = {name: values[-1] for name, values in parse_qs(query).items()}
         hosts, port = _hosts(settings.scylla_contact_points or named)
-        copies = options.get("replication", "3")
-        if not (hosts and keyspace.isidentifier() and options.keys() <= _OPTIONS and copies.isdecimal() and int(copies)):
+        copies, regions = _copies(options.get("replication", "3"))
+        if not (hosts and keyspace.isidentifier() and options.keys() <= _OPTIONS and (copies or regions)):
             msg = f"OVATION_STORE_URL={settings.store_url!r}: expected {_FORM}"
+            raise BadSettings(msg)
+        if regions and options.get("dc") not in regions:
+            msg = (
+                f"OVATION_STORE_URL={settings.store_url!r}: ?dc= names the data center of this process, "
+                f"one of {', '.join(regions)}"
+            )
             raise BadSettings(msg)
         return cls(
             hosts=hosts,
@@ -60,7 +77,8 @@ class Address(Struct, frozen=True, kw_only=True):
             keyspace=keyspace,
             dc=options.get("dc", ""),
             create_keyspace=options.get("create_keyspace") == "true",
-            replication=int(copies),
+            replication=copies or 3,
+            regions=regions,
             user=settings.store_user,
             password=settings.store_password,
             tls=settings.store_tls or bool(settings.store_ca_file or settings.store_certificate_file),
@@ -69,6 +87,15 @@ class Address(Struct, frozen=True, kw_only=True):
             key_file=settings.store_key_file,
             ttl_s=settings.store_ttl_days * DAY_S,
         )
+
+    @property
+    def window_days(self) -> int:
+        """Days of one window of compaction: what ends after the TTL is then dropped by files."""
+        return max(1, self.ttl_s // DAY_S // WINDOWS) if self.ttl_s else WINDOWS
+
+    def copies(self, local: str) -> dict[str, int]:
+        """Data center -> copies, as the keyspace has them; *local* is the one that is meant where none is named."""
+        return self.regions or {self.dc or local: self.replication}
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """What TLS connections begin with; `None` without TLS.
@@ -96,6 +123,20 @@ class Address(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{','.join(self.hosts)}:{self.port}/{self.keyspace}"
+
+
+def _copies(text: str) -> tuple[int, dict[str, int]]:
+    """How many in the one data center, or in each of several; neither where *text* says neither."""
+    if text.isdecimal():
+        return int(text), {}
+    regions: dict[str, int] = {}
+    for each in text.split(","):
+        name, _, copies = each.strip().partition(":")
+        # The name stands in the statement that makes the keyspace.
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or not copies.isdecimal() or not int(copies) or name in regions:
+            return 0, {}
+        regions[name] = int(copies)
+    return 0, regions
 
 
 def _hosts(named: str) -> tuple[tuple[str, ...], int]:

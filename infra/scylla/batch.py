@@ -3,7 +3,7 @@
 Comments and the decisions on them (removals, restores, purges) find each other whoever comes first, and whoever writes:
 
     1. a comment's lookups are written, and decisions and purges under what they concern;
-    2. then each side looks for the other: comments for decisions, decisions for comments;
+    2. then each side looks for the other: comments for decisions, decisions for comments, and all for what is erased;
     3. then rows are written: decisions into their comments' rows first, and the items.
 
 Both sides write before they look, so of any two at least one sees the other; and no comment's row is there to be read before
@@ -12,12 +12,15 @@ acknowledged nothing: the log offers the batch again, and every step may be repe
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from infra.scylla import places
 from infra.scylla.database import Database
+from infra.scylla.erasure import Erasures
 from infra.scylla.facts import PURGED, Decision, Rows, decision_of, event_us
+from infra.scylla.moderation import Moderated
+from infra.scylla.people import Spoken
 from infra.scylla.tallies import Tallies
 from infra.stores import LoggedItem
 from schemas.items import Comment, Purged
@@ -44,6 +47,18 @@ class Batches:
         self._database = database
         self._rows = Rows(database)
         self._tallies = Tallies(database)
+        self._erasures = Erasures(database)
+        self._spoken = Spoken(database)
+        self._moderated = Moderated(database)
+
+    async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
+        """Erase what the log put at *seqs* until *until_ms*, and count what is left.
+
+        Raises:
+            Unavailable: any part of it is done; do it again.
+        """
+        await self._erasures.erase(stream_id, seqs, until_ms)
+        await self._tallies.count({(stream_id, places.block_of(seq)) for seq in seqs})
 
     async def write(self, items: Sequence[LoggedItem]) -> None:
         """Write *items*; when this returns, all of it is there and counted.
@@ -57,15 +72,19 @@ class Batches:
         first += await self._rows.purges(items)
         await self._database.put(first)
 
-        on_comments, purged, found = await asyncio.gather(
-            self._on_comments(items), self._purged_by(items), self._comments_of(decisions)
+        on_comments, purged, found, erased = await asyncio.gather(
+            self._on_comments(items), self._purged_by(items), self._comments_of(decisions), self._erasures.among(items)
         )
-        decided = [*on_comments, *purged, *found]
+        decided = [(d, seq) for d, seq in (*on_comments, *purged, *found) if (d.stream_id, seq) not in erased]
         if decided:
             # What a purge decided on a comment is listed like any other decision.
             await self._database.put(await self._rows.decisions(d for d, _ in decided if d.kind == PURGED))
             await self._database.put(await self._rows.decided(decided))
-        await self._database.put(await self._rows.items(items))
+        kept = [item for item in items if (item.stream_id, item.seq) not in erased]
+        await self._database.put(
+            [*await self._rows.items(kept), *await self._spoken.rows(kept), *await self._moderated.rows(items)]
+        )
+        self._spoken.known(kept)
         touched = {(item.stream_id, places.block_of(item.seq)) for item in items}
         await self._tallies.count(touched | {(d.stream_id, places.block_of(seq)) for d, seq in decided})
 

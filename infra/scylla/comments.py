@@ -1,11 +1,12 @@
 """The CommentStore on CQL; see `infra.stores` for the contract."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from infra.scylla import places, walk
 from infra.scylla.batch import Batches
 from infra.scylla.database import Database, Found, Row
+from infra.scylla.erasure import Erasures
 from infra.scylla.facts import standing
 from infra.scylla.forgetting import forget
 from infra.scylla.walk import COLUMNS, Wanted, stored
@@ -36,6 +37,7 @@ class ScyllaComments:
         """*database* is shared with the StreamStore and closed by whoever opened it."""
         self._database = database
         self._batches = Batches(database)
+        self._erasures = Erasures(database)
 
     async def write(self, items: Sequence[LoggedItem], archived_through: Mapping[str, int]) -> None:
         """Write a batch; once all of it is there, the watermarks."""
@@ -138,6 +140,14 @@ class ScyllaComments:
         verdicts = {comment_id: standing(kinds) for comment_id, kinds in decided.items()}
         return {comment_id: reason for comment_id, reason in verdicts.items() if reason is not None}
 
+    async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
+        """Erase for good what the log put at *seqs* until *until_ms*."""
+        await self._batches.erase(stream_id, set(seqs), until_ms)
+
+    async def erased(self, stream_id: str, after: int, until: int, limit: int) -> list[int]:
+        """The erased seqs with `after < seq <= until`, ascending."""
+        return await self._erasures.listed(stream_id, after, min(until, _MAX), limit)
+
     async def _found(self, stream_id: str, key: str) -> list[Found]:
         rows = await self._database.read(_FOUND, stream_id, places.part_of(key), key, -1)
         return await self._at(stream_id, [row.seq for row in rows])
@@ -148,7 +158,7 @@ class ScyllaComments:
         for seq in seqs:
             buckets.setdefault(places.bucket_of(seq), []).append(seq)
         asked = (self._database.read(_AT, stream_id, bucket, theirs) for bucket, theirs in buckets.items())
-        rows = [row for answer in await asyncio.gather(*asked) for row in answer if row.payload is not None]
+        rows = [row for answer in await asyncio.gather(*asked) for row in answer if row.payload]
         return sorted(rows, key=lambda row: row.seq)
 
 

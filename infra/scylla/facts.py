@@ -11,7 +11,7 @@ from msgspec import Struct
 from infra.scylla import places
 from infra.scylla.database import Database, Row
 from infra.stores import LoggedItem
-from schemas.items import Comment, Purged, Removed, Restored
+from schemas.items import Comment, Item, Purged, Removed, Restored
 
 PURGED = "purged"
 RESTORED = "restored"
@@ -53,6 +53,16 @@ def decision_of(item: LoggedItem) -> Decision | None:
     return None
 
 
+def keys_of(item: Item, msg_id: str | None) -> list[str]:
+    """The keys under which *item* is looked up."""
+    keys = [places.by_msg_id(msg_id)] if msg_id is not None else []
+    if isinstance(item, Comment):
+        keys += [places.by_id(item.comment_id), places.by_user(item.user.id)]
+        if item.parent_comment_id is not None:
+            keys.append(places.by_parent(item.parent_comment_id))
+    return keys
+
+
 def verdict(comment_id: str, decided: dict[int, str] | None) -> str | None:
     """Why a comment is gone by what was *decided* on it (seq -> comment id and kind); `None` while it may be shown.
 
@@ -84,13 +94,8 @@ class Rows:
 
     async def lookups(self, item: LoggedItem) -> list[Row]:
         """How *item* is found other than by its seq."""
-        keys = [places.by_msg_id(item.msg_id)] if item.msg_id is not None else []
-        comment_id = ""
-        if isinstance(item.item, Comment):
-            comment_id = item.item.comment_id
-            keys += [places.by_id(comment_id), places.by_user(item.item.user.id)]
-            if item.item.parent_comment_id is not None:
-                keys.append(places.by_parent(item.item.parent_comment_id))
+        keys = keys_of(item.item, item.msg_id)
+        comment_id = item.item.comment_id if isinstance(item.item, Comment) else ""
         statement = await self._database.prepare(_LOOKUP)
         at = event_us(item)
         found = []

@@ -5,7 +5,10 @@ from infra.scylla.database import Database, Row
 
 _BUCKETS = "SELECT bucket FROM {ks}.buckets WHERE stream_id = ?"
 _BY_BUCKET = ("items", "tallies")
-_BY_STREAM = ("decisions", "purges")
+_BY_STREAM = ("decisions", "purges", "audit", "erased")
+PAGE = 1000
+_SPOKE = f"SELECT user_id, stream_id FROM {{ks}}.spoke WHERE day = ? AND part = ? AND user_id > ? LIMIT {PAGE}"  # noqa: S608 - our own constant
+_UNSPOKEN = "DELETE FROM {ks}.spoke WHERE day = ? AND part = ? AND user_id = ? AND stream_id = ?"
 _LAST = "DELETE FROM {ks}.buckets WHERE stream_id = ?"
 
 
@@ -26,4 +29,23 @@ async def forget(database: Database, stream_id: str) -> None:
         statement = await database.prepare(f"DELETE FROM {{ks}}.{table} WHERE stream_id = ?")  # noqa: S608 - our own names
         rows.append(Row(statement, (table, stream_id), (stream_id,)))
     await database.put(rows)
+    for part in range(places.PEOPLE):
+        await _unspoken(database, stream_id, part)
     await database.put([Row(await database.prepare(_LAST), ("buckets", stream_id), (stream_id,))])
+
+
+async def _unspoken(database: Database, stream_id: str, part: int) -> None:
+    """Take the stream out of the list of who spoke where: all of its day's people are gone through, for no list is by stream."""
+    place = (places.day_of(stream_id), part)
+    statement = await database.prepare(_UNSPOKEN)
+    last = ""
+    while True:
+        rows = await database.read(_SPOKE, *place, last)
+        users = {row.user_id for row in rows if row.stream_id == stream_id}
+        if len(rows) == PAGE:
+            # The page may have cut their streams off.
+            last = rows[-1].user_id
+            users.add(last)
+        await database.put([Row(statement, place, (*place, user_id, stream_id)) for user_id in sorted(users)])
+        if len(rows) < PAGE:
+            return

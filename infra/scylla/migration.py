@@ -1,7 +1,8 @@
 """Migrations: applied once and in order, by whoever has the lock; everybody else waits for it.
 
-The lock is a lightweight transaction, the only one there is. Keyspaces with tablets of older ScyllaDB take none: such a cluster
-refuses before any table of ours is changed, and its words are passed on.
+The lock is a lightweight transaction, the only one there is, and of all data centers: two regions may begin at once. Keyspaces
+with tablets of older ScyllaDB take none: such a cluster refuses before any table of ours is changed, and its words are
+passed on.
 """
 
 import asyncio
@@ -11,14 +12,15 @@ import time
 import uuid
 from contextlib import suppress
 
-from cassandra import InvalidRequest
+from cassandra import ConsistencyLevel, InvalidRequest
 from cassandra.cluster import Cluster, ResultSet, Session
+from cassandra.query import SimpleStatement
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.database import cluster_of, connected, version
 from infra.scylla.failures import is_drivers, unavailable
-from infra.scylla.schema import BOOTSTRAP, MIGRATIONS
+from infra.scylla.schema import BOOTSTRAP, MIGRATIONS, Step
 
 #: A migration takes seconds a table; one that was killed gives the lock back after this.
 LOCK_S = 120
@@ -68,13 +70,35 @@ def _applied(cluster: Cluster, session: Session, address: Address) -> int:
             msg = f"{address} has format {found}, this version reads up to {len(MIGRATIONS)}: run the version that wrote it"
             raise StoreTooNew(msg)
         for number in range(found, len(MIGRATIONS)):
-            for statement in MIGRATIONS[number]:
-                _run(session, statement.replace("{ks}", keyspace))
+            for step in MIGRATIONS[number]:
+                _take(session, address, step, owner)
             values = (number + 1, time.time_ns() // 1000)
             _run(session, f"INSERT INTO {keyspace}.migrations (name, version, applied_at) VALUES ('store', %s, %s)", values)  # noqa: S608 - a checked identifier
         return len(MIGRATIONS) - found
     finally:
-        _run(session, f"DELETE FROM {keyspace}.locks WHERE name = 'store' IF owner = %s", (owner,))  # noqa: S608 - a checked identifier
+        _alone(session, f"DELETE FROM {keyspace}.locks WHERE name = 'store' IF owner = %s", (owner,))  # noqa: S608 - a checked identifier
+
+
+def _take(session: Session, address: Address, step: Step, owner: str) -> None:
+    if isinstance(step, str):
+        _run(session, step.replace("{ks}", address.keyspace).replace("{days}", str(address.window_days)))
+        return
+    renewed = time.monotonic()
+    for _ in step(session, address):
+        if time.monotonic() - renewed > LOCK_S / 4:
+            renewed = time.monotonic()
+            renew = f"UPDATE {address.keyspace}.locks USING TTL {LOCK_S} SET owner = %s WHERE name = 'store' IF owner = %s"  # noqa: S608 - a checked identifier
+            if not _alone(session, renew, (owner, owner)):
+                msg = f"{address}: somebody else has begun to migrate it; run `ovation migrate` again"
+                raise Unavailable(msg, 5)
+
+
+def _alone(session: Session, statement: str, values: tuple[object, ...]) -> bool:
+    """Run a lightweight transaction that all data centers take part in; whether it was applied."""
+    bound = SimpleStatement(
+        statement, consistency_level=ConsistencyLevel.QUORUM, serial_consistency_level=ConsistencyLevel.SERIAL
+    )
+    return bool(session.execute(bound, values, timeout=SCHEMA_S).was_applied)
 
 
 def _run(session: Session, statement: str, values: tuple[object, ...] = ()) -> ResultSet:
@@ -82,13 +106,21 @@ def _run(session: Session, statement: str, values: tuple[object, ...] = ()) -> R
 
 
 def _have_keyspace(cluster: Cluster, session: Session, address: Address) -> None:
-    if address.keyspace in cluster.metadata.keyspaces:
+    local = address.dc or next(host.datacenter for host in cluster.metadata.all_hosts())
+    wanted = address.copies(local)
+    copies = ", ".join(["'class': 'NetworkTopologyStrategy'", *(f"'{dc}': {number}" for dc, number in wanted.items())])
+    replication = f"{address.keyspace} WITH replication = {{{copies}}}"
+    keyspace = cluster.metadata.keyspaces.get(address.keyspace)
+    if keyspace is not None:
+        there = getattr(keyspace.replication_strategy, "dc_replication_factors", {})
+        if address.regions and there != wanted:
+            msg = (
+                f"{address} has other copies than ?replication= names ({there or keyspace.replication_strategy.name}); "
+                f"if they are to change: ALTER KEYSPACE {replication}, then repair the keyspace on every node"
+            )
+            raise Unavailable(msg, 5)
         return
-    dc = address.dc or next(host.datacenter for host in cluster.metadata.all_hosts())
-    statement = (
-        f"CREATE KEYSPACE IF NOT EXISTS {address.keyspace} WITH replication = "
-        f"{{'class': 'NetworkTopologyStrategy', '{dc}': {address.replication}}}"
-    )
+    statement = f"CREATE KEYSPACE IF NOT EXISTS {replication}"
     if not address.create_keyspace:
         msg = f"{address} has no such keyspace; create it ({statement}), or add ?create_keyspace=true to OVATION_STORE_URL"
         raise Unavailable(msg, 5)
@@ -102,7 +134,7 @@ def _lock(session: Session, address: Address, owner: str) -> None:
     while time.monotonic() < deadline:
         # As above: the lock's own table may be new.
         with suppress(InvalidRequest):
-            if _run(session, statement, (owner,)).was_applied:
+            if _alone(session, statement, (owner,)):
                 return
         time.sleep(AGAIN_S)
     msg = f"{address}: somebody else has been migrating it for {LOCK_S} s, or it takes no lightweight transactions"

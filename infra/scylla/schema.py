@@ -7,13 +7,25 @@ cursor alone names it. `buckets` names those that hold anything, so that a quiet
 `decided` is what was decided on a comment, each decision under its own seq: columns that only ever gain
 entries need no order. An entry names its comment too, since a log that lost its last second may give a seq again.
 
+`spoke` lists in which streams a person spoke, `audit` what moderators decided, `erased` what is gone for good (`erasure.py`).
+Compaction: time windows where rows end by their TTL, some 30 of them; levels where rows are written again and again; the
+default where neither is so (decisions and erasures, that are kept for ever; records).
 `lookups` finds comments by id, key, parent and author: one table, since rows that share a partition share a write.
 A row made at its event's time keeps that time as its write time, so that time windows of compaction hold what they say.
 """
 
+from collections.abc import Callable, Iterator
+
+from cassandra.cluster import Session
+
+from infra.scylla import refill
+from infra.scylla.address import Address
+
 _WINDOWS = (
     "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': '1'}"
 )
+#: The same with windows that suit how long rows are kept.
+_FITTING = _WINDOWS.replace("'1'", "'{days}'")
 _COUNTED = "comments bigint, shown bigint, high_seq bigint, low_ms bigint, high_ms bigint"
 
 #: What the migrations themselves need: which were applied, and the lock under which they are.
@@ -22,7 +34,10 @@ BOOTSTRAP = (
     "CREATE TABLE IF NOT EXISTS {ks}.locks (name text PRIMARY KEY, owner text)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+#: A statement, or what fills new tables from old ones; it yields now and then, so that the lock is renewed.
+Step = str | Callable[[Session, Address], Iterator[None]]
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         f"""CREATE TABLE IF NOT EXISTS {{ks}}.items (
             stream_id text, bucket bigint, seq bigint, at_ms bigint, payload blob, msg_id text, comment_id text,
@@ -51,5 +66,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE IF NOT EXISTS {ks}.stream_months (
             name text, month int, PRIMARY KEY (name, month)
         ) WITH CLUSTERING ORDER BY (month DESC)""",
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS {ks}.erased (stream_id text, seq bigint, until_us bigint, PRIMARY KEY (stream_id, seq))",
+        """CREATE TABLE IF NOT EXISTS {ks}.spoke (
+            day int, part int, user_id text, stream_id text, PRIMARY KEY ((day, part), user_id, stream_id)
+        ) WITH CLUSTERING ORDER BY (user_id ASC, stream_id DESC)""",
+        """CREATE TABLE IF NOT EXISTS {ks}.audit (
+            stream_id text, seq bigint, at_ms bigint, action text, comment_id text, user_id text, reason text,
+            PRIMARY KEY (stream_id, seq)
+        ) WITH CLUSTERING ORDER BY (seq DESC) AND """
+        + _FITTING,
+        "ALTER TABLE {ks}.items WITH " + _FITTING,
+        "ALTER TABLE {ks}.lookups WITH " + _FITTING,
+        # Written again with every batch: levels keep a row in one file or two.
+        """ALTER TABLE {ks}.tallies WITH compaction = {'class': 'LeveledCompactionStrategy'}""",
+        """ALTER TABLE {ks}.buckets WITH compaction = {'class': 'LeveledCompactionStrategy'}""",
+        """CREATE TABLE IF NOT EXISTS {ks}.reactions (
+            stream_id text, name text, total bigint, PRIMARY KEY (stream_id, name)
+        )""",
+        """CREATE TABLE IF NOT EXISTS {ks}.streams_by_creator (
+            creator text, stream_id text, PRIMARY KEY (creator, stream_id)
+        ) WITH CLUSTERING ORDER BY (stream_id DESC)""",
+        refill.spoke,
+        refill.audit,
+        refill.records,
     ),
 )

@@ -41,8 +41,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     def takes(self, row: Found) -> bool:
         """Whether a row within the range is wanted."""
-        if row.payload is None:
-            # A decision whose comment has not arrived.
+        if not row.payload:
+            # A decision whose comment has not arrived, or what is erased.
             return False
         return not self.comments or (bool(row.comment_id) and self._in_time(row.at_ms, row.at_ms))
 

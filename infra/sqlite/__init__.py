@@ -13,11 +13,16 @@ archive. After that only the archive writes; WAL lets everybody read at the same
     forgetting.py a stream that was deleted
     comments.py   the CommentStore
     lookups.py    comments by the key they were posted under, many in one read
+    people.py     the PeopleStore
+    moderation.py the ModerationStore
+    erasure.py    what is erased for good
     streams.py    the StreamStore
 """
 
 from infra.sqlite.comments import SqliteComments
 from infra.sqlite.database import Database
+from infra.sqlite.moderation import SqliteModeration
+from infra.sqlite.people import SqlitePeople
 from infra.sqlite.streams import SqliteStreams
 
-__all__ = ["Database", "SqliteComments", "SqliteStreams"]
+__all__ = ["Database", "SqliteComments", "SqliteModeration", "SqlitePeople", "SqliteStreams"]

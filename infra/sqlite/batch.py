@@ -9,23 +9,25 @@ New comments are added to their stream's total once a batch (a trigger of each r
 row that is there changes the total by trigger.
 
 An item that arrives with a known (stream, seq) and another payload replaces the row: a single log server that lost its
-last second in a power cut gives the same seqs to new messages, and the log is the authority.
+last second in a power cut gives the same seqs to new messages, and of the two the log took the later one last. What is
+erased has the time until which it is (`erasure.py`).
 """
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
+from infra.sqlite.erasure import PURGED, erase_later
+from infra.sqlite.moderation import write_decision
 from infra.stores import LoggedItem
 from schemas.items import Comment, Purged, Removed, Restored
-
-PURGED = "purged"
 
 _NEW = "INSERT INTO items (no, seq, at_ms, payload, msg_id, comment_id, parent_id, user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ITEM = f"""
 {_NEW}
 ON CONFLICT (no, seq) DO UPDATE SET at_ms = excluded.at_ms, payload = excluded.payload, msg_id = excluded.msg_id,
     comment_id = excluded.comment_id, parent_id = excluded.parent_id, user_id = excluded.user_id, removed = NULL
-WHERE payload <> excluded.payload OR msg_id IS NOT excluded.msg_id
+WHERE at_ms < excluded.at_ms
+    OR (at_ms = excluded.at_ms AND payload <> x'' AND (payload <> excluded.payload OR msg_id IS NOT excluded.msg_id))
 """
 _REMOVED = """
 INSERT INTO verdicts (no, comment_id, removed_seq, reason) VALUES (?, ?, ?, ?)
@@ -74,7 +76,7 @@ def write_batch(db: sqlite3.Connection, items: Sequence[LoggedItem], archived_th
     for item in items:
         of_streams.setdefault(item.stream_id, []).append(item)
     for stream_id, theirs in of_streams.items():
-        _write_stream(db, _number(db, stream_id), theirs)
+        _write_stream(db, number(db, stream_id), theirs)
     db.executemany(_THROUGH, archived_through.items())
 
 
@@ -85,6 +87,8 @@ def _write_stream(db: sqlite3.Connection, no: int, items: Sequence[LoggedItem]) 
     for item in items:
         if not isinstance(item.item, Comment):
             touched.update(dict.fromkeys(_decide(db, no, item)))
+            write_decision(db, no, item)
+    erase_later(db, no, items)
     touched.update(dict.fromkeys(_decided(db, no, items)))
     for comment_id in touched:
         _judge(db, no, comment_id)
@@ -105,7 +109,8 @@ def standing(
     return reason if removed_at >= purged_at else PURGED
 
 
-def _number(db: sqlite3.Connection, stream_id: str) -> int:
+def number(db: sqlite3.Connection, stream_id: str) -> int:
+    """The number that stands for a stream in this file; a new one for a new stream."""
     db.execute("INSERT INTO tally (stream_id) VALUES (?) ON CONFLICT DO NOTHING", (stream_id,))
     return int(db.execute("SELECT no FROM tally WHERE stream_id = ?", (stream_id,)).fetchone()[0])
 

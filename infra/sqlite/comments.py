@@ -1,11 +1,12 @@
 """The CommentStore on SQLite; see `infra.stores` for the contract."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from infra.sqlite.batch import write_batch
+from infra.sqlite.batch import number, write_batch
 from infra.sqlite.database import Database
 from infra.sqlite.forgetting import forget
+from infra.sqlite.erasure import ERASED, erase
 from infra.sqlite.lookups import Lookups
 from infra.stores import LoggedItem, StoredItem
 
@@ -34,12 +35,12 @@ class SqliteComments:
 
     async def range(self, stream_id: str, after: int, until: int, limit: int) -> list[StoredItem]:
         """Items with `after < seq <= until`, ascending."""
-        where = "seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        where = "seq > ? AND seq <= ? AND payload <> x'' ORDER BY seq LIMIT ?"
         return await self._items(stream_id, where, after, min(until, _MAX), limit)
 
     async def newest(self, stream_id: str, before: int, limit: int) -> list[StoredItem]:
         """Items with `seq < before`, descending."""
-        return await self._items(stream_id, "seq < ? ORDER BY seq DESC LIMIT ?", min(before, _MAX), limit)
+        return await self._items(stream_id, "seq < ? AND payload <> x'' ORDER BY seq DESC LIMIT ?", min(before, _MAX), limit)
 
     async def comments(
         self,
@@ -112,6 +113,14 @@ class SqliteComments:
             return dict(db.execute(early, (stream_id,)).fetchall()) | dict(db.execute(here, (stream_id,)).fetchall())
 
         return await self._database.read(work)
+
+    async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
+        """Erase for good what the log put at *seqs* until *until_ms*."""
+        await self._database.write(lambda db: erase(db, number(db, stream_id), seqs, until_ms))
+
+    async def erased(self, stream_id: str, after: int, until: int, limit: int) -> list[int]:
+        """The erased seqs with `after < seq <= until`, ascending."""
+        return [seq for (seq,) in await self._database.query(ERASED, (stream_id, after, min(until, _MAX), limit))]
 
     async def _items(self, stream_id: str, where: str, *values: _Value, index: str = "") -> list[StoredItem]:
         return await self._database.read(lambda db: _select(db, stream_id, where, *values, index=index))

@@ -4,8 +4,15 @@ A stream id is kept once, in `tally`, and stands as a small number in every row 
 comment of 350, and 27k against 21k rows/s. `items` has no rowid: a page is one walk along its primary key.
 
 `items.removed` is derived: `verdicts` and `purges` remember every removal, also of comments that have not arrived yet.
+`decisions` has each removal, restore and purge by itself, as moderators ask for them. An erased row stays in `items`, empty,
+and is listed in `erased`.
 `minutes` bounds the walk of a question about time, exactly, whatever the clock did.
 """
+
+#: Who a record's stream belongs to, as it stands in an index; nobody's where there is no record.
+CREATOR = "CASE WHEN record <> x'' THEN json_extract(CAST(record AS TEXT), '$.broadcaster.id') END"
+#: Whether it has a recording.
+RECORDED = "CASE WHEN record <> x'' THEN json_type(CAST(record AS TEXT), '$.recording') = 'object' END"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -51,4 +58,28 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # A batch counts what it adds (`batch.py`); what changes a row still changes the tally by itself.
     ("DROP TRIGGER items_added",),
+    # What was decided, for moderators; and what is erased for good.
+    (
+        """CREATE TABLE decisions (
+            no INTEGER NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, action TEXT NOT NULL,
+            comment_id TEXT, user_id TEXT, reason TEXT, PRIMARY KEY (no, seq)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX decisions_by_comment ON decisions (no, comment_id) WHERE comment_id IS NOT NULL",
+        """INSERT INTO decisions
+        SELECT no, seq, at_ms, action, coalesce(json_extract(item, '$.comment_id'), json_extract(item, '$.comment.comment_id')),
+            json_extract(item, '$.user_id'), json_extract(item, '$.reason')
+        FROM (
+            SELECT no, seq, at_ms, CAST(payload AS TEXT) AS item, json_extract(CAST(payload AS TEXT), '$.type') AS action
+            FROM items WHERE comment_id IS NULL
+        ) WHERE action IN ('removed', 'restored', 'purged')""",
+        """CREATE TABLE erased (
+            no INTEGER NOT NULL, seq INTEGER NOT NULL, comment_id TEXT, PRIMARY KEY (no, seq)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX erased_by_comment ON erased (no, comment_id) WHERE comment_id IS NOT NULL",
+        """CREATE TABLE reactions (
+            stream_id TEXT NOT NULL, name TEXT NOT NULL, total INTEGER NOT NULL, PRIMARY KEY (stream_id, name)
+        ) WITHOUT ROWID""",
+        f"CREATE INDEX streams_by_creator ON streams ({CREATOR}, stream_id)",
+        f"CREATE INDEX streams_recorded ON streams (stream_id) WHERE {RECORDED}",
+    ),
 )

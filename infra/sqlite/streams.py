@@ -1,10 +1,12 @@
 """The StreamStore on SQLite; see `infra.stores` for the contract."""
 
 import sqlite3
+from collections.abc import Mapping
 
 import msgspec
 
 from infra.sqlite.database import Database
+from infra.sqlite.schema import CREATOR, RECORDED
 from schemas import codec
 from schemas.records import StreamRecord
 
@@ -15,6 +17,20 @@ WHERE excluded.revision > revision
 """
 #: In the place of a status: nothing is left of the record.
 _REMOVED = "removed"
+_BY_CREATOR = f"""
+SELECT record FROM streams INDEXED BY streams_by_creator
+WHERE {CREATOR} = ? AND stream_id < ? ORDER BY stream_id DESC LIMIT ?
+"""  # noqa: S608 - our own constant
+_RECORDED = f"""
+SELECT record FROM streams INDEXED BY streams_recorded WHERE {RECORDED} AND stream_id < ? ORDER BY stream_id DESC LIMIT ?
+"""  # noqa: S608 - our own constant
+_TOTAL = """
+INSERT INTO reactions (stream_id, name, total) VALUES (?, ?, ?)
+ON CONFLICT (stream_id, name) DO UPDATE SET total = max(total, excluded.total)
+"""
+_TOTALS = "SELECT name, total FROM reactions WHERE stream_id = ?"
+#: Sorts after every id.
+_LAST = "g"
 _decoder = msgspec.json.Decoder(StreamRecord)
 
 
@@ -32,7 +48,12 @@ class SqliteStreams:
 
     async def remove(self, stream_id: str, revision: int) -> None:
         """Let go of a record; its revision stays, so that a lower one does not bring it back."""
-        await self._database.write(lambda db: db.execute(_PUT, (stream_id, revision, _REMOVED, b"")))
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(_PUT, (stream_id, revision, _REMOVED, b""))
+            db.execute("DELETE FROM reactions WHERE stream_id = ?", (stream_id,))
+
+        await self._database.write(work)
 
     async def get(self, stream_id: str) -> StreamRecord | None:
         """The newest stored revision."""
@@ -53,4 +74,23 @@ class SqliteStreams:
                 values.append(value)
         question = f"SELECT record FROM streams WHERE {' AND '.join(where)} ORDER BY stream_id DESC LIMIT ?"  # noqa: S608 - constants of this function
         rows = await self._database.read(lambda db: db.execute(question, (*values, limit)).fetchall())
+        return [_decoder.decode(record) for (record,) in rows]
+
+    async def by_creator(self, user_id: str, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of one broadcaster's streams with `stream_id < before`, newest id first."""
+        rows = await self._database.query(_BY_CREATOR, (user_id, before or _LAST, limit))
+        return [_decoder.decode(record) for (record,) in rows]
+
+    async def put_reactions(self, stream_id: str, totals: Mapping[str, int]) -> None:
+        """Write a stream's reactions by type; of two totals the greater stands."""
+        rows = [(stream_id, name, total) for name, total in totals.items() if total]
+        await self._database.write(lambda db: db.executemany(_TOTAL, rows))
+
+    async def reactions(self, stream_id: str) -> dict[str, int]:
+        """The totals that were written, by type."""
+        return dict(await self._database.query(_TOTALS, (stream_id,)))
+
+    async def recorded(self, *, before: str | None, limit: int) -> list[StreamRecord]:
+        """Records of the streams that have a recording now, newest id first."""
+        rows = await self._database.query(_RECORDED, (before or _LAST, limit))
         return [_decoder.decode(record) for (record,) in rows]

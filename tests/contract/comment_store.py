@@ -12,6 +12,7 @@ import pytest
 
 from infra.stores import CommentStore, StoredItem
 from schemas.items import Pinned, Purged, Removed
+from tests.contract.erasures import ErasuresContract
 from tests.contract.histories import (
     END,
     LOG,
@@ -27,11 +28,12 @@ from tests.contract.histories import (
     restored,
 )
 from tests.contract.pages import PagesContract
+from tests.contract.people import PeopleContract
 from tests.contract.replays import ReplaysContract
 from tests.factories import NOON_MS, comment, removed
 
 
-class CommentStoreContract(PagesContract, ReplaysContract):
+class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, ErasuresContract):
     """Every implementation passes all of these."""
 
     @pytest.fixture
@@ -48,14 +50,19 @@ class CommentStoreContract(PagesContract, ReplaysContract):
         assert await store.by_msg_id(S, "k") is None
         assert await store.archived_through(LOG) == 0
 
-    async def test_a_stream_that_is_forgotten(self, store: CommentStore) -> None:
+    async def test_a_stream_that_is_forgotten(self, backend: Backend, store: CommentStore) -> None:
         """Nothing of it is left, not even what was decided early; other streams keep theirs, and so do the watermarks."""
         theirs = [logged(comment(1), 10, key="k1"), logged(removed(1), 11), logged(removed(9), 12), logged(comment(2), 70_000)]
         theirs.append(logged(Purged(user_id="ada"), 70_001))
         others = [logged(comment(n), n, stream_id=OTHER) for n in (20, 21)]
         await store.write([*theirs, *others], {LOG: 70_001})
+        await store.erase(S, [70_000], NOON_MS * 2)
         for _ in range(2):
             await store.forget(S)
+            assert await store.erased(S, 0, END, 10) == []
+            assert await backend.moderation().decisions(S, END, 10) == []
+            assert await backend.people().said_in(S, "ada", END, 10) == []
+            assert {each.stream_id for each in await backend.people().said("ada", None, 10)} == {OTHER}
             assert await answers(store) == ([], [], 0, 0, {})
             assert await store.comment(S, "1") is None
             assert await store.by_msg_id(S, "k1") is None

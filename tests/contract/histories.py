@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 
 from infra.errors import Unavailable
-from infra.stores import CommentStore, LoggedItem
+from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore
 from schemas import codec
 from schemas.items import Comment, Item, Purged, Removed, Restored
 from tests.factories import NOON_MS, comment
@@ -31,6 +31,12 @@ class Backend(Protocol):
 
     async def anew(self) -> CommentStore:
         """A handle on an empty store; `rows` are its."""
+
+    def people(self) -> PeopleStore:
+        """What people said, by the handle that was opened last."""
+
+    def moderation(self) -> ModerationStore:
+        """What was decided, by the handle that was opened last."""
 
     async def rows(self) -> dict[str, list[str]]:
         """All rows of all tables, to the byte."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from infra.scylla import Address, Database, ScyllaComments, migrate
+from infra.scylla import Address, Database, ScyllaComments, ScyllaModeration, ScyllaPeople, migrate
 from infra.scylla.database import cluster_of
 from infra.scylla.schema import MIGRATIONS
-from infra.stores import CommentStore, LoggedItem
+from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore
 from tests.backends.cassandra import CqlServer
 from tests.contract import rows
 from tests.contract.rows import Rows
@@ -70,6 +70,14 @@ class ScyllaBackend:
         """A handle on the keyspace, emptied."""
         await asyncio.to_thread(empty, self.address)
         return await self.open()
+
+    def people(self) -> PeopleStore:
+        """What people said."""
+        return ScyllaPeople(self.databases[-1])
+
+    def moderation(self) -> ModerationStore:
+        """What was decided."""
+        return ScyllaModeration(self.databases[-1])
 
     async def rows(self) -> Rows:
         """All rows of all tables."""

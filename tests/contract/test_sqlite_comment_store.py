@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from infra.sqlite import Database, SqliteComments
-from infra.stores import CommentStore, LoggedItem
+from infra.sqlite import Database, SqliteComments, SqliteModeration, SqlitePeople
+from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore
 from tests.contract import rows
 from tests.contract.comment_store import CommentStoreContract
 from tests.contract.histories import END, LOG, S, answers, fill_disk, logged
@@ -35,6 +35,14 @@ class SqliteBackend:
         """A handle on another file."""
         self.path = self.path.with_stem(f"{self.path.stem}-new")
         return await self.open()
+
+    def people(self) -> PeopleStore:
+        """What people said."""
+        return SqlitePeople(self.databases[-1])
+
+    def moderation(self) -> ModerationStore:
+        """What was decided."""
+        return SqliteModeration(self.databases[-1])
 
     async def rows(self) -> Rows:
         """All rows of all tables."""
@@ -95,6 +103,18 @@ class TestSqliteComments(CommentStoreContract):
 
         assert await answers(store) == before
         assert await store.archived_through(LOG) == 1
+
+    async def test_the_files_have_nothing_of_what_is_erased(self, backend: SqliteBackend) -> None:
+        """Beyond the contract: once it is closed, no byte of it is left in any file, free room included."""
+        store = await backend.open()
+        await store.write([logged(comment(n, text=f"a-secret-{n}"), n) for n in range(1, 50)], {LOG: 49})
+        await store.erase(S, [7], 2**42)
+        await backend.close()
+        backend.databases.clear()
+        left = b"".join(path.read_bytes() for path in backend.path.parent.iterdir() if path.is_file())
+
+        assert b"a-secret-8" in left
+        assert b'a-secret-7"' not in left
 
     async def test_a_full_disk_is_told_and_loses_nothing(self, backend: SqliteBackend) -> None:
         """`Unavailable` says that the disk is full; reads go on; nothing is half-written; with room it goes on."""

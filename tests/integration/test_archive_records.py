@@ -69,6 +69,27 @@ async def test_a_record_reaches_the_store(own_nats_server: NatsServer, tmp_path:
         assert told.msg_id == subjects.settings_msg_id(made.stream_id, revision)
 
 
+async def test_reactions_of_an_ended_stream_are_stored(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    """Sums over all parts of the counters, of reactions alone, once the stream has ended; a later revision changes nothing."""
+    async with broker(own_nats_server.url) as b, archive(b, tmp_path / "db") as running:
+        made = record()
+        await b.records.create(made)
+        for name, by in (("like", 3), ("like", 2), ("sad", 1), ("arrivals", 9)):
+            await b.counters.add(0, made.stream_id, name, by, f"{made.stream_id}{name}{by}")
+        await store_has(running, made)
+        assert await running.streams.reactions(made.stream_id) == {}
+        ended, _ = await b.records.change(made.stream_id, lambda r: msgspec.structs.replace(r, status="ended"))
+        await store_has(running, ended)
+
+        async def counted() -> bool:
+            return await running.streams.reactions(made.stream_id) == {"like": 5, "sad": 1}
+
+        await eventually(counted)
+        later, _ = await b.records.change(made.stream_id, lambda r: msgspec.structs.replace(r, qualities=["720p"]))
+        await store_has(running, later)
+        assert await counted()
+
+
 async def test_a_writer_that_died_is_healed(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """The record was written and nobody told: the archive tells it, and a second archive does not tell it again."""
     async with broker(own_nats_server.url) as b:

@@ -58,3 +58,17 @@ async def test_each_difference_is_named(own_nats_server: NatsServer, tmp_path: P
         ]
         assert lines[6].startswith("12 messages compared")
         assert len(lines) == 7
+
+
+async def test_what_is_erased_is_no_difference(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    """Of what the store has erased for good, one is still in the log and one is not: both are counted, neither differs."""
+    async with broker(own_nats_server.url) as b, archive(b, tmp_path / "store.sqlite") as running:
+        stream_id = fresh_stream()
+        seqs = [await say(b, stream_id, comment(n), f"m{n}") for n in range(1, 6)]
+        await running.caught_up()
+        await running.comments.erase(stream_id, [seqs[1], seqs[3]], 2**41)
+        await b.connection.request("$JS.API.STREAM.MSG.DELETE.LIVE_0", b'{"seq": %d}' % seqs[3])
+
+        lines = [line async for line in differences(b.reader, running.comments, 0, stream_id)]
+        assert len(lines) == 1
+        assert lines[0].startswith("3 messages compared, 2 erased, seq ")

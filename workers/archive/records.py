@@ -1,4 +1,4 @@
-"""Stream records into the store, and the item that a writer which died could not publish any more.
+"""Stream records into the store, reactions of ended streams, and the item that a writer which died could not publish any more.
 
 A record's KV revision is the Msg-Id of the item that tells viewers of it. Publishing that item again is harmless
 within the log's duplicate window of five minutes. Later it would be a second item, so an older revision is announced
@@ -10,12 +10,14 @@ from collections.abc import Sequence
 import msgspec
 
 from infra.clock import Clock
+from infra.jetstream.counters import Counters
 from infra.jetstream.pull import Delivery
 from infra.jetstream.reader import Reader
 from infra.jetstream.streams import StreamRecords, decode_record
 from infra.stores import CommentStore, StreamStore
 from infra.telemetry import logs
 from schemas import subjects
+from schemas.items import REACTIONS
 from schemas.records import StreamRecord, announcement
 from schemas.streamid import is_stream_id
 from workers.archive.erasure import Erasure
@@ -37,6 +39,7 @@ class RecordArchive:
         streams: StreamStore,
         comments: CommentStore,
         records: StreamRecords,
+        counters: Counters,
         reader: Reader,
         clock: Clock,
         live_max_age_s: float,
@@ -46,6 +49,7 @@ class RecordArchive:
         self._streams = streams
         self._comments = comments
         self._records = records
+        self._counters = counters
         self._reader = reader
         self._clock = clock
         self._too_old_ms = live_max_age_s * 1000
@@ -57,15 +61,19 @@ class RecordArchive:
         """Nothing to account for: a record's revision orders itself."""
 
     async def handle(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        """Store all records first, then announce what nobody has.
+        """Store all records first, and the reactions of streams that have ended; then announce what nobody has.
 
         Raises:
-            Unavailable: the store, or the live log; all of it may be repeated.
+            Unavailable: the store, the counters, or the live log; all of it may be repeated.
         """
         read = [_read(delivery) for delivery in batch]
         for delivery, record in zip(batch, read, strict=True):
             if isinstance(record, StreamRecord):
                 await self._streams.put(record, delivery.seq)
+                if record.status == "ended":
+                    # Nobody can add to them any more; until then the counters themselves are asked.
+                    totals = await self._counters.totals(record.shard, record.stream_id)
+                    await self._streams.put_reactions(record.stream_id, {name: totals.get(name, 0) for name in REACTIONS})
         return [await self._outcome(record, delivery) for delivery, record in zip(batch, read, strict=True)]
 
     def rejected(self, delivery: Delivery) -> None:

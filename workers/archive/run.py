@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from infra.clock import Clock
 from infra.jetstream.connection import Connection
+from infra.jetstream.counters import Counters
 from infra.jetstream.deadletter import DeadLetters
 from infra.jetstream.erasing import Eraser
 from infra.jetstream.kv import Bucket
@@ -67,6 +68,7 @@ async def run(
             streams=streams,
             comments=comments,
             records=records,
+            counters=Counters(publisher, reader),
             reader=reader,
             clock=clock,
             live_max_age_s=settings.live_max_age_h * 3600,

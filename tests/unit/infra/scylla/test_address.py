@@ -30,6 +30,24 @@ def test_options_stand_in_the_url() -> None:
     assert (found.create_keyspace, found.replication) == (True, 2)
 
 
+def test_several_data_centers_have_their_copies() -> None:
+    """Each with its own number; the one of this process is among them."""
+    found = address("scylla://a/k?dc=eu&replication=eu:3,us-east_1:2")
+    assert found.copies("whatever") == {"eu": 3, "us-east_1": 2}
+    assert address("scylla://a/k?dc=eu&replication=2").copies("dc9") == {"eu": 2}
+    assert address("scylla://a/k").copies("dc9") == {"dc9": 3}
+    with pytest.raises(BadSettings, match=r"\?dc= names the data center of this process, one of eu, us"):
+        address("scylla://a/k?replication=eu:3,us:3")
+    with pytest.raises(BadSettings, match="one of eu"):
+        address("scylla://a/k?dc=us&replication=eu:3")
+
+
+def test_windows_fit_how_long_rows_are_kept() -> None:
+    """Some thirty of them, of a day at least; of a month where nothing ends."""
+    days = {ttl: address("scylla://a/k", store_ttl_days=str(ttl)).window_days for ttl in (0, 1, 30, 90, 365)}
+    assert days == {0: 30, 1: 1, 30: 1, 90: 3, 365: 12}
+
+
 def test_contact_points_stand_in_for_the_urls_hosts() -> None:
     """So that one URL may be used in several places."""
     assert address("scylla://here/k", scylla_contact_points="a:1,b:1").hosts == ("a", "b")
@@ -39,6 +57,7 @@ def test_contact_points_stand_in_for_the_urls_hosts() -> None:
 @pytest.mark.parametrize(
     "url",
     ["scylla:///k", "scylla://a", "scylla://a/", "scylla://a/k;drop", "scylla://a/k?what=1", "scylla://a/k?replication=0",
+     "scylla://a/k?dc=eu&replication=eu:0", "scylla://a/k?dc=eu&replication=eu:3,eu:2", "scylla://a/k?dc=e'u&replication=e'u:1",
      "scylla://a:1,b:2/k", "scylla://a:99999/k", "scylla://me:secret@a/k"],
 )  # fmt: skip
 def test_what_is_wrong_stops_the_start(url: str) -> None:
