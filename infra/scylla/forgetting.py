@@ -35,7 +35,7 @@ async def forget(database: Database, stream_id: str) -> None:
 
 
 async def _unspoken(database: Database, stream_id: str, part: int) -> None:
-    """Take the stream out of the list of who spoke where: all of its day's people are gone through, for no list is by stream."""
+    """Take the stream out of the list of who spoke where: its day is gone through, since no list is by stream."""
     place = (places.day_of(stream_id), part)
     statement = await database.prepare(_UNSPOKEN)
     last = ""

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from infra.sqlite.batch import number, write_batch
 from infra.sqlite.database import Database
-from infra.sqlite.forgetting import forget
 from infra.sqlite.erasure import ERASED, erase
+from infra.sqlite.forgetting import forget
 from infra.sqlite.lookups import Lookups
 from infra.stores import LoggedItem, StoredItem
 
