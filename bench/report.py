@@ -23,6 +23,7 @@ ORDER = (
     "posting",
     "streams",
     "tls",
+    "archive",
     "ingest",
     "origin",
     "glass",
