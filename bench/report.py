@@ -24,6 +24,7 @@ ORDER = (
     "posting",
     "streams",
     "tls",
+    "archive",
     "ingest",
     "origin",
     "glass",

@@ -11,7 +11,9 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     failures.py    the driver's errors, translated into ours
     refusals.py    why the cluster lets us not in, and the setting to change
     bridge.py      the driver's answers, brought to the event loop many at a time
-    database.py    the connection: reads, writes, and batches of one partition each
+    database.py    the connection: reads and writes
+    groups.py      which rows go together in one request
+    packed.py      values as bytes, without the driver's look-ups for each
     schema.py      the tables, as numbered migrations
     migration.py   applied once and in order, under a lock
     refill.py      what fills a new table from those that were there

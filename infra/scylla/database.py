@@ -1,13 +1,12 @@
-"""The connection to the cluster: prepared reads and writes, and batches that each stay in one partition.
+"""The connection to the cluster: prepared reads and writes.
 
 `LOCAL_QUORUM` both ways: what a quorum of the data center has taken is read by every quorum of it. A write that timed out
 may have been taken; all of ours may be repeated.
 """
 
 import asyncio
-import itertools
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, Self
+from collections.abc import Iterable
+from typing import Any, Protocol, Self
 
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
@@ -18,12 +17,15 @@ from cassandra.policies import (
     DCAwareRoundRobinPolicy,
     TokenAwarePolicy,
 )
-from cassandra.query import BatchStatement, BatchType, PreparedStatement, Statement
+from cassandra.query import PreparedStatement, Statement
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.bridge import Bridge
 from infra.scylla.failures import is_drivers, unavailable
+from infra.scylla.groups import Row as Row  # noqa: PLC0414 - whoever writes has it from here
+from infra.scylla.groups import batched
+from infra.scylla.packed import Batch, Packer
 from infra.scylla.schema import MIGRATIONS
 
 #: ScyllaDB speaks 4; so both databases take the same path.
@@ -36,21 +38,9 @@ RECONNECT_S = 0.5
 #: A read that has taken so long is asked of another node as well, at most this many.
 SPECULATE_S = 0.1
 SPECULATIONS = 2
-#: Rows and bytes of one batch. More than 30 rows gain nothing; ScyllaDB warns of batches that are larger.
-BATCH_ROWS = 30
-BATCH_BYTES = 32 * 1024
 #: Batches of one `put` on their way at once.
 WRITERS = 32
 READ = "read"
-
-
-class Row(NamedTuple):
-    """One write: *partition* is what rows of one batch have in common, *size* about its bytes."""
-
-    statement: PreparedStatement
-    partition: tuple[object, ...]
-    values: Sequence[object]
-    size: int = 100
 
 
 class Found(Protocol):
@@ -69,6 +59,7 @@ class Database:
         self._session = session
         self._bridge = bridge
         self._prepared: dict[str, PreparedStatement] = {}
+        self._packers: dict[bytes, Packer] = {}
 
     @classmethod
     async def open(cls, address: Address) -> Self:
@@ -119,12 +110,12 @@ class Database:
         return await self._execute(bound, READ)
 
     async def put(self, rows: Iterable[Row]) -> None:
-        """Write *rows*: those of a partition in their order, `BATCH_ROWS` at a time; a batch is taken whole or not at all.
+        """Write *rows*, in batches (`groups.py`), those of a partition in their order.
 
         Raises:
             Unavailable: too few nodes answered; any of the batches may have been taken. Repeat all of it.
         """
-        batches = batched(rows)
+        batches = batched(rows, self._replica)
         working = [asyncio.ensure_future(self._write(batches)) for _ in range(WRITERS)]
         try:
             await asyncio.gather(*working)
@@ -137,12 +128,27 @@ class Database:
     async def _write(self, batches: Iterable[list[Row]]) -> None:
         for batch in batches:
             if len(batch) == 1:
-                statement = batch[0].statement.bind(batch[0].values)
+                statement = self._packer(batch[0].statement).bound(batch[0].values)
             else:
-                statement = BatchStatement(BatchType.UNLOGGED)
+                statement = Batch()
                 for row in batch:
-                    statement.add(row.statement, row.values)
+                    statement.put(self._packer(row.statement), row.values)
             await self._execute(statement, EXEC_PROFILE_DEFAULT)
+
+    def _replica(self, row: Row) -> object:
+        """The node that holds the partition of *row* first; of one node nothing is asked. Tablets may have moved it since."""
+        metadata = self._cluster.metadata
+        if len(metadata.all_hosts()) == 1:
+            return None
+        key = self._packer(row.statement).bound(row.values).routing_key
+        replicas = metadata.get_replicas(self.address.keyspace, key)
+        return replicas[0] if replicas else None
+
+    def _packer(self, statement: PreparedStatement) -> Packer:
+        found = self._packers.get(statement.query_id)
+        if found is None:
+            found = self._packers[statement.query_id] = Packer(statement)
+        return found
 
     async def _execute(self, statement: Statement, profile: object) -> list[Found]:
         try:
@@ -152,27 +158,6 @@ class Database:
 
     def _translated(self, error: Exception) -> Exception:
         return unavailable(self.address, error) if is_drivers(error) else error
-
-
-def batched(rows: Iterable[Row]) -> Iterable[list[Row]]:
-    """*rows* in batches of one partition and one table each, within the bounds; an iterator that several may take from."""
-    grouped: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        grouped.setdefault((row.statement.column_metadata[0].table_name, *row.partition), []).append(row)
-    return itertools.chain.from_iterable(map(_cut, grouped.values()))
-
-
-def _cut(rows: list[Row]) -> Iterable[list[Row]]:
-    batch: list[Row] = []
-    size = 0
-    for row in rows:
-        if batch and (len(batch) == BATCH_ROWS or size + row.size > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += row.size
-    if batch:
-        yield batch
 
 
 def cluster_of(address: Address) -> Cluster:

@@ -80,7 +80,7 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
             StoredItem(stream_id=S, seq=11, at_ms=second.at_ms, payload=second.payload),
         ]
         assert await everything(store) == [(10, None)]
-        assert await store.archived_through(LOG) == 11
+        assert (await store.total(S), await store.archived_through(LOG)) == (1, 11)
 
     async def test_a_batch_written_again_changes_nothing(self, store: CommentStore) -> None:
         """Redelivery: the same batch, whole and in part, any number of times."""
