@@ -9,39 +9,22 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
-from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
-from cassandra.policies import (
-    ConstantReconnectionPolicy,
-    ConstantSpeculativeExecutionPolicy,
-    DCAwareRoundRobinPolicy,
-    TokenAwarePolicy,
-)
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, Session
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, Statement
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.bridge import Bridge
+from infra.scylla.cluster import READ, suspects_of
+from infra.scylla.cluster import cluster_of as cluster_of
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.schema import MIGRATIONS
 
-#: ScyllaDB speaks 4; so both databases take the same path.
-PROTOCOL = 4
-REQUEST_S = 3.0
-CONNECT_S = 2.0
-#: A node that hangs is noticed by its missing heartbeats, and left alone until it answers again.
-HEARTBEAT_S = 2.0
-RECONNECT_S = 0.5
-#: A read that has taken so long is asked of another node as well, at most this many.
-SPECULATE_S = 0.1
-SPECULATIONS = 2
 #: Rows and bytes of one batch. More than 30 rows gain nothing; ScyllaDB warns of batches that are larger.
 BATCH_ROWS = 30
 BATCH_BYTES = 32 * 1024
 #: Batches of one `put` on their way at once.
 WRITERS = 32
-READ = "read"
 
 
 class Row(NamedTuple):
@@ -69,6 +52,7 @@ class Database:
         self._session = session
         self._bridge = bridge
         self._prepared: dict[str, PreparedStatement] = {}
+        self._preparing = asyncio.Lock()
 
     @classmethod
     async def open(cls, address: Address) -> Self:
@@ -82,7 +66,7 @@ class Database:
         cluster = cluster_of(address)
         try:
             session = await asyncio.to_thread(connected, cluster, address)
-            database = cls(address, cluster, session, Bridge(session, asyncio.get_running_loop()))
+            database = cls(address, cluster, session, Bridge(session, asyncio.get_running_loop(), suspects_of(cluster).learn))
             await asyncio.to_thread(_check, session, address)
         except BaseException:
             await asyncio.to_thread(cluster.shutdown)
@@ -99,12 +83,16 @@ class Database:
         Raises:
             Unavailable: the cluster does not answer.
         """
-        if statement not in self._prepared:
-            text = statement.replace("{ks}", self.address.keyspace)
-            try:
-                self._prepared[statement] = await asyncio.to_thread(self._session.prepare, text)
-            except Exception as error:
-                raise self._translated(error) from error
+        if statement in self._prepared:
+            return self._prepared[statement]
+        # One at a time: those that ask for the same one meanwhile would each take a thread for it.
+        async with self._preparing:
+            if statement not in self._prepared:
+                text = statement.replace("{ks}", self.address.keyspace)
+                try:
+                    self._prepared[statement] = await asyncio.to_thread(self._session.prepare, text)
+                except Exception as error:
+                    raise self._translated(error) from error
         return self._prepared[statement]
 
     async def read(self, statement: str, *values: object) -> list[Found]:
@@ -142,6 +130,8 @@ class Database:
                 statement = BatchStatement(BatchType.UNLOGGED)
                 for row in batch:
                     statement.add(row.statement, row.values)
+            # Every row carries its own time: lets the driver ask a second node while the first one hangs.
+            statement.is_idempotent = True
             await self._execute(statement, EXEC_PROFILE_DEFAULT)
 
     async def _execute(self, statement: Statement, profile: object) -> list[Found]:
@@ -173,35 +163,6 @@ def _cut(rows: list[Row]) -> Iterable[list[Row]]:
         size += row.size
     if batch:
         yield batch
-
-
-def cluster_of(address: Address) -> Cluster:
-    """The driver's view of the cluster, not connected yet."""
-
-    def profile(**more: object) -> ExecutionProfile:
-        balancing = TokenAwarePolicy(DCAwareRoundRobinPolicy(address.dc))
-        return ExecutionProfile(
-            balancing,
-            consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-            serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-            request_timeout=REQUEST_S,
-            **more,
-        )
-
-    speculative = ConstantSpeculativeExecutionPolicy(SPECULATE_S, SPECULATIONS)
-    return Cluster(
-        list(address.hosts),
-        port=address.port,
-        protocol_version=PROTOCOL,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile(), READ: profile(speculative_execution_policy=speculative)},
-        auth_provider=PlainTextAuthProvider(address.user, address.password) if address.user else None,
-        ssl_context=address.ssl_context(),
-        connect_timeout=CONNECT_S,
-        control_connection_timeout=CONNECT_S,
-        idle_heartbeat_interval=HEARTBEAT_S,
-        idle_heartbeat_timeout=HEARTBEAT_S,
-        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, None),
-    )
 
 
 def connected(cluster: Cluster, address: Address) -> Session:

@@ -16,7 +16,8 @@ from cassandra.cluster import Cluster, ResultSet, Session
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
-from infra.scylla.database import cluster_of, connected, version
+from infra.scylla.cluster import cluster_of
+from infra.scylla.database import connected, version
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.schema import BOOTSTRAP, MIGRATIONS
 

@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,13 +112,12 @@ class Place:
 class CassandraNode:
     """One node, its data in *folder*; it ends with the process that started it."""
 
-    def __init__(self, folder: Path, place: Place | None = None, more: Mapping[str, str] | None = None) -> None:
-        """*more* are lines of its configuration over those above, each a setting and its YAML."""
+    def __init__(self, folder: Path, place: Place | None = None) -> None:
+        """Alone, unless it has a *place* in a ring."""
         self.folder = folder
         self.log = folder / "cassandra.log"
         self.place = place or Place.alone()
         self.host, self.port = self.place.host, self.place.port
-        self._more = more or {}
         self.what = f"Apache Cassandra {VERSION}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -169,9 +167,7 @@ class CassandraNode:
         seeds = ",".join(f"{host}:{place.storage}" for host in place.seeds)
         values = {"run": self.folder / "run", "seeds": seeds, "memtables": place.heap_mib // 5}
         own = YAML.format(host=place.host, port=place.port, storage=place.storage, token=place.token, **values)
-        lines = [line for line in own.splitlines() if line.partition(":")[0] not in self._more]
-        lines += [f"{name}: {value}" for name, value in self._more.items()]
-        (self.folder / "cassandra.yaml").write_text("\n".join(lines) + "\n")
+        (self.folder / "cassandra.yaml").write_text(own)
         (self.folder / "logback.xml").write_text(LOGBACK)
         (self.folder / "cassandra-rackdc.properties").write_text("dc=dc1\nrack=r1\n")
 
@@ -195,6 +191,10 @@ class CassandraNode:
         Raises:
             AssertionError: it ended, or took longer than `START_S`; says its last words.
         """
+        self._await_answer()
+        return self
+
+    def _await_answer(self) -> None:
         assert self.process is not None
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
@@ -203,7 +203,7 @@ class CassandraNode:
                 code = self.process.wait(0.1)
             except subprocess.TimeoutExpired:
                 if _answers(self.host, self.port):
-                    return self
+                    return
             else:
                 msg = f"Cassandra ended with {code}:\n{self._words()}"
                 raise AssertionError(msg)

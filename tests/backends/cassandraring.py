@@ -1,4 +1,4 @@
-"""Three Apache Cassandra nodes on 127.x.x.1 to 3 that keep a copy each of everything; tests kill, pause and start them again."""
+"""Three Apache Cassandra nodes on 127.x.x.1 to 3, each with a copy of everything; tests kill, pause and start them again."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 
 from infra.scylla import Address
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 from scripts.cassandra import VERSION
 from tests.backends.cassandranode import CassandraNode, Place, free_port
 
