@@ -19,7 +19,8 @@ from cassandra.concurrent import execute_concurrent
 from cassandra.query import BatchStatement, BatchType
 
 from infra.scylla import Address, Database, ScyllaComments, migrate
-from infra.scylla.database import WRITERS, Row, batched, cluster_of
+from infra.scylla.cluster import cluster_of
+from infra.scylla.database import WRITERS, Row, batched
 from infra.scylla.facts import Rows
 from infra.sqlite import Database as File
 from infra.sqlite import SqliteComments

@@ -24,10 +24,10 @@ class Bridge:
         self,
         session: Session,
         loop: asyncio.AbstractEventLoop,
-        ended: Callable[[ResponseFuture], None] = lambda _request: None,
+        ended: Callable[[ResponseFuture, BaseException | None], None] = lambda _request, _error: None,
         in_flight: int = IN_FLIGHT,
     ) -> None:
-        """*ended* is called with each request that was answered or failed, on the driver's thread."""
+        """*ended* is called with each request that is over, and its error, on the driver's thread."""
         self._session = session
         self._ended = ended
         self._loop = loop
@@ -50,7 +50,7 @@ class Bridge:
             raise
 
         def end(rows: list[Any] | None, error: BaseException | None) -> None:
-            self._ended(sent)
+            self._ended(sent, error)
             self._push(answer, rows, error)
 
         sent.add_callbacks(lambda rows: end(rows, None), lambda error: end([], error))

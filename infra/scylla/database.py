@@ -15,8 +15,7 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement, Statem
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.bridge import Bridge
-from infra.scylla.cluster import READ, suspects_of
-from infra.scylla.cluster import cluster_of as cluster_of
+from infra.scylla.cluster import READ, cluster_of, suspects_of
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.schema import MIGRATIONS
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from cassandra.cluster import ResponseFuture
 from cassandra.policies import TokenAwarePolicy
@@ -10,6 +9,8 @@ from cassandra.pool import Host
 
 #: A node that was overtaken is asked last for so long; then one request finds out. Its heartbeats take it out meanwhile.
 SUSPECT_S = 2.0
+#: How often a plan has each node.
+ROUNDS = 2
 
 
 class SuspectsLast(TokenAwarePolicy):  # type: ignore[misc]  # the driver has no types
@@ -23,27 +24,26 @@ class SuspectsLast(TokenAwarePolicy):  # type: ignore[misc]  # the driver has no
         self._until: dict[Host, float] = {}
 
     def make_query_plan(self, working_keyspace: str | None = None, query: object = None) -> Iterator[Host]:
-        """All nodes, in the order they are asked."""
-        plan = super().make_query_plan(working_keyspace, query)
-        if not self._until:
-            yield from plan
-            return
-        now, last = self._clock(), []
-        for host in plan:
-            if self._until.get(host, 0.0) > now:
-                last.append(host)
-            else:
-                yield host
-        yield from last
+        """All nodes, in the order they are asked; then all again.
 
-    def learn(self, answered: ResponseFuture) -> None:
-        """See who answered: those that were asked before it were overtaken."""
-        asked: list[Any] = answered.attempted_hosts
-        if len(asked) < 2:
-            if self._until and answered.coordinator_host is not None:
-                self._until.pop(answered.coordinator_host, None)
+        Second questions use a plan up: without another round, the first node that refused would end a request that others
+        are still working on.
+        """
+        plan = list(super().make_query_plan(working_keyspace, query))
+        if self._until:
+            now = self._clock()
+            plan.sort(key=lambda host: self._until.get(host, 0.0) > now)
+        return iter(plan * ROUNDS)
+
+    def learn(self, request: ResponseFuture, error: BaseException | None) -> None:
+        """See who has answered *request*: whoever was asked before was overtaken, or refused."""
+        asked: list[Host] = request.attempted_hosts
+        if error is None and len(asked) == 1:
+            # Somebody found out: it answers again.
+            self._until.pop(asked[0], None)
             return
+        until = self._clock() + SUSPECT_S
         for host in asked:
-            if host == answered.coordinator_host:
+            if error is None and host == request.coordinator_host:
                 break
-            self._until[host] = self._clock() + SUSPECT_S
+            self._until[host] = until

@@ -12,7 +12,7 @@ import pytest
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla import Address, Database, ScyllaComments, migrate
 from infra.scylla.bridge import IN_FLIGHT
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 from infra.scylla.schema import MIGRATIONS
 from tests.backends.cassandra import CqlServer
 from tests.contract.histories import LOG, OTHER, S, answers, logged, random_item, replayed
