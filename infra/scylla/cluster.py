@@ -8,12 +8,13 @@ first of these on (`suspects.py`). So one of three nodes may hang and reads and 
 from functools import lru_cache
 from typing import Any
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, UnresolvableContactPoints
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import ConstantReconnectionPolicy, ConstantSpeculativeExecutionPolicy, DCAwareRoundRobinPolicy
 from cassandra.query import named_tuple_factory
 
+from infra.errors import Unavailable
 from infra.scylla.address import Address
 from infra.scylla.notices import Notices, quieten
 from infra.scylla.suspects import SuspectsLast
@@ -33,38 +34,51 @@ SPECULATIONS = 2
 READ = "read"
 #: Shapes of rows that are known: there are as many as statements.
 SHAPES = 512
+UNKNOWN_RETRY_S = 5
 
 
 def cluster_of(address: Address) -> Cluster:
-    """The driver's view of the cluster, not connected yet."""
+    """The driver's view of the cluster, not connected yet. Blocks while names are looked up.
+
+    Raises:
+        Unavailable: none of the hosts' names is known.
+        BadSettings: a certificate's file cannot be read.
+    """
     quieten()
     nodes = SuspectsLast(DCAwareRoundRobinPolicy(address.dc))
 
-    def profile(speculate_s: float) -> ExecutionProfile:
+    def profile(speculate_s: float, **more: object) -> ExecutionProfile:
         return ExecutionProfile(
             nodes,
             consistency_level=ConsistencyLevel.LOCAL_QUORUM,
             serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
             request_timeout=REQUEST_S,
-            row_factory=_rows,
             speculative_execution_policy=ConstantSpeculativeExecutionPolicy(speculate_s, SPECULATIONS),
+            **more,
         )
 
-    cluster = Cluster(
-        list(address.hosts),
-        port=address.port,
-        protocol_version=PROTOCOL,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile(SPECULATE_WRITE_S), READ: profile(SPECULATE_S)},
-        auth_provider=PlainTextAuthProvider(address.user, address.password) if address.user else None,
-        ssl_context=address.ssl_context(),
-        connect_timeout=CONNECT_S,
-        control_connection_timeout=CONNECT_S,
-        idle_heartbeat_interval=HEARTBEAT_S,
-        idle_heartbeat_timeout=HEARTBEAT_S,
-        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, None),
-        # The others learn a statement when they are first asked it: a node that hangs would hold up its preparing for 10 s.
-        prepare_on_all_hosts=False,
-    )
+    try:
+        cluster = Cluster(
+            list(address.hosts),
+            port=address.port,
+            protocol_version=PROTOCOL,
+            execution_profiles={
+                EXEC_PROFILE_DEFAULT: profile(SPECULATE_WRITE_S),
+                READ: profile(SPECULATE_S, row_factory=_rows),
+            },
+            auth_provider=PlainTextAuthProvider(address.user, address.password) if address.user else None,
+            ssl_context=address.ssl_context(),
+            connect_timeout=CONNECT_S,
+            control_connection_timeout=CONNECT_S,
+            idle_heartbeat_interval=HEARTBEAT_S,
+            idle_heartbeat_timeout=HEARTBEAT_S,
+            reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, None),
+            # The others learn a statement when they are first asked it: one that hangs would hold up its preparing for 10 s.
+            prepare_on_all_hosts=False,
+        )
+    except UnresolvableContactPoints as error:
+        msg = f"no address is known of {', '.join(address.hosts)}: check OVATION_STORE_URL or OVATION_SCYLLA_CONTACT_POINTS"
+        raise Unavailable(msg, UNKNOWN_RETRY_S) from error
     cluster.register_listener(Notices(str(address)))
     return cluster
 

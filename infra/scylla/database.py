@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, Session
+from cassandra import OperationTimedOut
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Session
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, Statement
 
 from infra.errors import StoreTooNew, Unavailable
@@ -24,6 +25,8 @@ BATCH_ROWS = 30
 BATCH_BYTES = 32 * 1024
 #: Batches of one `put` on their way at once.
 WRITERS = 32
+#: What becomes of a connection where nobody is; a node that does not want us says more.
+SILENT = (ConnectionRefusedError, OperationTimedOut, TimeoutError, OSError)
 
 
 class Row(NamedTuple):
@@ -62,7 +65,7 @@ class Database:
             StoreTooNew: a newer version migrated it.
             BadSettings: a certificate's file cannot be read.
         """
-        cluster = cluster_of(address)
+        cluster = await asyncio.to_thread(cluster_of, address)
         try:
             session = await asyncio.to_thread(connected, cluster, address)
             database = cls(address, cluster, session, Bridge(session, asyncio.get_running_loop(), suspects_of(cluster).learn))
@@ -168,14 +171,24 @@ def connected(cluster: Cluster, address: Address) -> Session:
     """A session on *cluster*. Blocks.
 
     Raises:
-        Unavailable: no host answers, or they refuse us.
+        Unavailable: no host answers, or they refuse us; says what to check.
     """
     try:
         return cluster.connect()
     except Exception as error:
-        if is_drivers(error):
-            raise unavailable(address, error) from error
-        raise
+        if not is_drivers(error):
+            raise
+        there = {host.datacenter for host in cluster.metadata.all_hosts()} - {None}
+        if address.dc and there and address.dc not in there:
+            msg = (
+                f"the store {address} has no data center {address.dc}, but {', '.join(there)}: correct dc= in OVATION_STORE_URL"
+            )
+            raise Unavailable(msg, 5) from error
+        told = unavailable(address, error)
+        if isinstance(error, NoHostAvailable) and all(type(each) in SILENT for each in dict(error.errors).values()):
+            msg = f"{told}: see that a node runs there, or correct OVATION_STORE_URL or OVATION_SCYLLA_CONTACT_POINTS"
+            raise Unavailable(msg, told.retry_after) from error
+        raise told from error
 
 
 def version(session: Session, keyspace: str) -> int:
