@@ -17,7 +17,8 @@ from tests.ups import run
 
 pytestmark = [pytest.mark.nats, pytest.mark.e2e, pytest.mark.chaos, pytest.mark.timeout(300)]
 
-PER_S = 80
+#: Of which five times as many are archived even where others take nine tenths of the cores.
+PER_S = 50
 READS_PER_S = 5
 WARM_S = 5.0
 HUNG_S = 9.0
