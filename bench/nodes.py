@@ -263,7 +263,7 @@ def tell(result: Result, outcome: Outcome) -> None:
     result.want("two nodes lost: the viewer's longest silence, s", outcome.phases[6].silence, at_most=WANTED_WRITE_S)
     result.want("two nodes back: drained, times the live rate", outcome.drained / outcome.rate, at_least=WANTED_DRAIN)
     reach = (
-        f"drained {outcome.drained:,.0f}/s while {outcome.rate:g}/s came in. On the same three nodes with nothing else going on "
+        f"drained {outcome.drained:,.0f}/s while {outcome.rate:g}/s came in. On the same three nodes with nothing else to do "
         f"the raw driver writes the same rows in the same batches at {outcome.raw_writes:,.0f}/s, the store at "
         f"{outcome.store_writes:,.0f}/s: here 5 times the live rate is out of any archive's reach above "
         f"{outcome.raw_writes / 5:,.0f} comments/s, since three servers, gateway, archive, log and load share the cores."
