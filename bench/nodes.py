@@ -26,7 +26,7 @@ from infra.scylla import Database, ScyllaComments
 from infra.scylla.cluster import cluster_of
 from tests.backends.cassandraring import CassandraRing
 from tests.backends.nats import NatsServer
-from tests.nodefaults import Read, Scene, between, now, quantile, refused, scene
+from tests.nodefaults import TICK_S, Read, Scene, between, now, quantile, refused, scene
 from tests.ups import run as ovation
 
 WANTED_PAGE_S, WANTED_WRITE_S, WANTED_DRAIN = 0.5, 5.0, 5.0
@@ -165,7 +165,7 @@ class Bench:
             with suppress(AssertionError):
                 await s.until(lambda: s.lag < rate, 90)
         last = s.archived_at(now())
-        return (last.archived - first.archived) / (last.at - first.at)
+        return (last.archived - first.archived) / max(last.at - first.at, TICK_S)
 
 
 class Outcome(Struct):
@@ -190,9 +190,9 @@ async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: flo
     keyspace = f"nodes_{time.time_ns()}"
     async with scene(ring, nats, folder, keyspace) as s:
         bench = Bench(ring, s)
-        async with s.load(rate):
-            raw = asyncio.ensure_future(bench.raw_pages(5))
+        async with s.load(rate, reads=5, posts=2):
             await asyncio.sleep(WARM_S / 2)
+            raw = asyncio.ensure_future(bench.raw_pages(5))
             async with bench.phase("nothing wrong"):
                 await asyncio.sleep(WARM_S)
             await bench.hung()

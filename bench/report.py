@@ -31,6 +31,8 @@ ORDER = (
     "outage",
     "alignment",
     "conformance",
+    "nodes",
+    "nodes-100",
 )
 
 
