@@ -10,7 +10,8 @@ from cassandra.concurrent import execute_concurrent
 from cassandra.query import BatchStatement, BatchType, Statement
 
 from infra.scylla import Database
-from infra.scylla.database import WRITERS, cluster_of
+from infra.scylla.cluster import cluster_of
+from infra.scylla.database import WRITERS
 from infra.scylla.facts import Rows
 from infra.scylla.groups import BATCH_ROWS, Row, batched
 from infra.sqlite.database import WRITER_CACHE_KIB

@@ -34,6 +34,8 @@ ORDER = (
     "alignment",
     "recording",
     "conformance",
+    "nodes",
+    "nodes-100",
 )
 
 

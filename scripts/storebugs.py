@@ -48,6 +48,22 @@ STORE_BUGS = [
         f"{_BEYOND}::test_readers_that_leave_hold_no_slots",
     ),
     Bug(
+        "first-refusal",
+        "second questions use up a plan: the first node that refuses ends a request that others are working on",
+        "infra/scylla/suspects.py",
+        "        return iter(plan * ROUNDS)",
+        "        return iter(plan)",
+        "tests/unit/infra/scylla/test_suspects.py",
+    ),
+    Bug(
+        "hung-first",
+        "a node that hangs is asked first again and again until its heartbeats are missed",
+        "infra/scylla/suspects.py",
+        "            self._until[host] = until",
+        "            self._until[host] = 0.0",
+        "tests/unit/infra/scylla/test_suspects.py",
+    ),
+    Bug(
         "skipped-block",
         "a block of which only a part is wanted is passed over whole by an offset",
         "infra/scylla/walk.py",

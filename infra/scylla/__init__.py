@@ -11,6 +11,9 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     failures.py    the driver's errors, translated into ours
     refusals.py    why the cluster lets us not in, and the setting to change
     bridge.py      the driver's answers, brought to the event loop many at a time
+    cluster.py     the driver's view of the nodes: timeouts, heartbeats, second questions
+    suspects.py    which node is asked first, and which last
+    notices.py     what the log says of nodes, and how often
     database.py    the connection: reads and writes
     groups.py      which rows go together in one request
     packed.py      values as bytes, without the driver's look-ups for each

@@ -7,9 +7,10 @@ cannot take a request back, and a cluster that hangs would otherwise be sent eve
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from cassandra.cluster import Session
+from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import Statement
 
 #: Requests under way per process. Two cores saturate at some 30; the rest covers a cluster's latency.
@@ -19,8 +20,16 @@ IN_FLIGHT = 128
 class Bridge:
     """Between one driver session and one event loop."""
 
-    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop, in_flight: int = IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        session: Session,
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[ResponseFuture, BaseException | None], None] = lambda _request, _error: None,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        """*ended* is called with each request that is over, and its error, on the driver's thread."""
         self._session = session
+        self._ended = ended
         self._loop = loop
         self._slots = asyncio.Semaphore(in_flight)
         self._done: deque[tuple[asyncio.Future[list[Any]], list[Any], BaseException | None]] = deque()
@@ -39,7 +48,12 @@ class Bridge:
         except BaseException:
             self._slots.release()
             raise
-        sent.add_callbacks(lambda rows: self._push(answer, rows, None), lambda error: self._push(answer, [], error))
+
+        def end(rows: list[Any] | None, error: BaseException | None) -> None:
+            self._ended(sent, error)
+            self._push(answer, rows, error)
+
+        sent.add_callbacks(lambda rows: end(rows, None), lambda error: end([], error))
         return await answer
 
     def _push(self, answer: asyncio.Future[list[Any]], rows: list[Any] | None, error: BaseException | None) -> None:

@@ -8,39 +8,24 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol, Self
 
-from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
-from cassandra.policies import (
-    ConstantReconnectionPolicy,
-    ConstantSpeculativeExecutionPolicy,
-    DCAwareRoundRobinPolicy,
-    TokenAwarePolicy,
-)
+from cassandra import OperationTimedOut
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Session
 from cassandra.query import PreparedStatement, Statement
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.bridge import Bridge
+from infra.scylla.cluster import READ, cluster_of, suspects_of
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.groups import Row as Row  # noqa: PLC0414 - whoever writes has it from here
 from infra.scylla.groups import batched
 from infra.scylla.packed import Batch, Packer
 from infra.scylla.schema import MIGRATIONS
 
-#: ScyllaDB speaks 4; so both databases take the same path.
-PROTOCOL = 4
-REQUEST_S = 3.0
-CONNECT_S = 2.0
-#: A node that hangs is noticed by its missing heartbeats, and left alone until it answers again.
-HEARTBEAT_S = 2.0
-RECONNECT_S = 0.5
-#: A read that has taken so long is asked of another node as well, at most this many.
-SPECULATE_S = 0.1
-SPECULATIONS = 2
 #: Batches of one `put` on their way at once.
 WRITERS = 32
-READ = "read"
+#: What becomes of a connection where nobody is; a node that does not want us says more.
+SILENT = (ConnectionRefusedError, OperationTimedOut, TimeoutError, OSError)
 
 
 class Found(Protocol):
@@ -60,6 +45,7 @@ class Database:
         self._bridge = bridge
         self._prepared: dict[str, PreparedStatement] = {}
         self._packers: dict[bytes, Packer] = {}
+        self._preparing = asyncio.Lock()
 
     @classmethod
     async def open(cls, address: Address) -> Self:
@@ -70,10 +56,10 @@ class Database:
             StoreTooNew: a newer version migrated it.
             BadSettings: a certificate's file cannot be read.
         """
-        cluster = cluster_of(address)
+        cluster = await asyncio.to_thread(cluster_of, address)
         try:
             session = await asyncio.to_thread(connected, cluster, address)
-            database = cls(address, cluster, session, Bridge(session, asyncio.get_running_loop()))
+            database = cls(address, cluster, session, Bridge(session, asyncio.get_running_loop(), suspects_of(cluster).learn))
             await asyncio.to_thread(_check, session, address)
         except BaseException:
             await asyncio.to_thread(cluster.shutdown)
@@ -90,12 +76,16 @@ class Database:
         Raises:
             Unavailable: the cluster does not answer.
         """
-        if statement not in self._prepared:
-            text = statement.replace("{ks}", self.address.keyspace)
-            try:
-                self._prepared[statement] = await asyncio.to_thread(self._session.prepare, text)
-            except Exception as error:
-                raise self._translated(error) from error
+        if statement in self._prepared:
+            return self._prepared[statement]
+        # One at a time: those that ask for the same one meanwhile would each take a thread for it.
+        async with self._preparing:
+            if statement not in self._prepared:
+                text = statement.replace("{ks}", self.address.keyspace)
+                try:
+                    self._prepared[statement] = await asyncio.to_thread(self._session.prepare, text)
+                except Exception as error:
+                    raise self._translated(error) from error
         return self._prepared[statement]
 
     async def read(self, statement: str, *values: object) -> list[Found]:
@@ -133,6 +123,8 @@ class Database:
                 statement = Batch()
                 for row in batch:
                     statement.put(self._packer(row.statement), row.values)
+            # All that is written may be written again: lets the driver ask a second node while the first one hangs.
+            statement.is_idempotent = True
             await self._execute(statement, EXEC_PROFILE_DEFAULT)
 
     def _replica(self, row: Row) -> object:
@@ -160,47 +152,28 @@ class Database:
         return unavailable(self.address, error) if is_drivers(error) else error
 
 
-def cluster_of(address: Address) -> Cluster:
-    """The driver's view of the cluster, not connected yet."""
-
-    def profile(**more: object) -> ExecutionProfile:
-        balancing = TokenAwarePolicy(DCAwareRoundRobinPolicy(address.dc))
-        return ExecutionProfile(
-            balancing,
-            consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-            serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-            request_timeout=REQUEST_S,
-            **more,
-        )
-
-    speculative = ConstantSpeculativeExecutionPolicy(SPECULATE_S, SPECULATIONS)
-    return Cluster(
-        list(address.hosts),
-        port=address.port,
-        protocol_version=PROTOCOL,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile(), READ: profile(speculative_execution_policy=speculative)},
-        auth_provider=PlainTextAuthProvider(address.user, address.password) if address.user else None,
-        ssl_context=address.ssl_context(),
-        connect_timeout=CONNECT_S,
-        control_connection_timeout=CONNECT_S,
-        idle_heartbeat_interval=HEARTBEAT_S,
-        idle_heartbeat_timeout=HEARTBEAT_S,
-        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, None),
-    )
-
-
 def connected(cluster: Cluster, address: Address) -> Session:
     """A session on *cluster*. Blocks.
 
     Raises:
-        Unavailable: no host answers, or they refuse us.
+        Unavailable: no host answers, or they refuse us; says what to check.
     """
     try:
         return cluster.connect()
     except Exception as error:
-        if is_drivers(error):
-            raise unavailable(address, error) from error
-        raise
+        if not is_drivers(error):
+            raise
+        there = {host.datacenter for host in cluster.metadata.all_hosts()} - {None}
+        if address.dc and there and address.dc not in there:
+            msg = (
+                f"the store {address} has no data center {address.dc}, but {', '.join(there)}: correct dc= in OVATION_STORE_URL"
+            )
+            raise Unavailable(msg, 5) from error
+        told = unavailable(address, error)
+        if isinstance(error, NoHostAvailable) and all(type(each) in SILENT for each in dict(error.errors).values()):
+            msg = f"{told}: see that a node runs there, or correct OVATION_STORE_URL or OVATION_SCYLLA_CONTACT_POINTS"
+            raise Unavailable(msg, told.retry_after) from error
+        raise told from error
 
 
 def version(session: Session, keyspace: str) -> int:

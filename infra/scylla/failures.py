@@ -25,7 +25,8 @@ def unavailable(where: object, error: BaseException) -> Unavailable:
     """What *error* means to whoever asked."""
     if isinstance(error, NoHostAvailable) and error.errors:
         # One of the hosts' own words says more than that none of them served.
-        inner = next((each for each in error.errors.values() if is_drivers(each)), error)
+        said = error.errors.values() if isinstance(error.errors, dict) else ()
+        inner = next((each for each in said if is_drivers(each)), error)
         if inner is not error:
             return unavailable(where, inner)
     if refused := refusal(error, tls=getattr(where, "tls", False)):

@@ -18,7 +18,8 @@ from cassandra.query import SimpleStatement
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
-from infra.scylla.database import cluster_of, connected, version
+from infra.scylla.cluster import cluster_of
+from infra.scylla.database import connected, version
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.schema import BOOTSTRAP, MIGRATIONS, Step
 

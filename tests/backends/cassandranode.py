@@ -1,6 +1,7 @@
 """One Apache Cassandra as a process of ours, in a folder and on ports of its own; tests kill, pause and start it again.
 
-The jars have no `bin/cassandra` and no configuration: the command line and the file below are all it runs with.
+The jars have no `bin/cassandra` and no configuration: the command line and the file below are all it runs with. A node is
+alone, or one of a ring (`cassandraring.py`).
 """
 
 import ctypes
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cassandra import VERSION, installed
@@ -28,10 +30,11 @@ _libc = ctypes.CDLL(None)
 
 YAML = """cluster_name: ovation-tests
 num_tokens: 1
+initial_token: {token}
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
-seed_provider: [{{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{{seeds: "127.0.0.1:{storage}"}}]}}]
-listen_address: 127.0.0.1
-rpc_address: 127.0.0.1
+seed_provider: [{{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{{seeds: "{seeds}"}}]}}]
+listen_address: {host}
+rpc_address: {host}
 native_transport_port: {port}
 storage_port: {storage}
 endpoint_snitch: GossipingPropertyFileSnitch
@@ -45,8 +48,8 @@ commitlog_directory: {run}/commitlog
 saved_caches_directory: {run}/caches
 hints_directory: {run}/hints
 cdc_raw_directory: {run}/cdc
-memtable_heap_space: 64MiB
-memtable_offheap_space: 64MiB
+memtable_heap_space: {memtables}MiB
+memtable_offheap_space: {memtables}MiB
 file_cache_size: 32MiB
 networking_cache_size: 32MiB
 key_cache_size: 0MiB
@@ -87,19 +90,43 @@ OPENS = (
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a node is, alone or in a ring: its address and ports, whom it asks for the others, and where its share begins."""
+
+    host: str
+    port: int
+    storage: int
+    seeds: tuple[str, ...]
+    token: int = -(2**63)
+    heap_mib: int = HEAP_MIB
+    #: How long a node that starts listens for others first; alone there are none.
+    ring_delay_ms: int = 0
+
+    @classmethod
+    def alone(cls) -> "Place":
+        """On ports that were free a moment ago."""
+        return cls("127.0.0.1", free_port("127.0.0.1"), free_port("127.0.0.1"), ("127.0.0.1",))
+
+
 class CassandraNode:
     """One node, its data in *folder*; it ends with the process that started it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Place | None = None) -> None:
+        """Alone, unless it has a *place* in a ring."""
         self.folder = folder
         self.log = folder / "cassandra.log"
-        self.host = "127.0.0.1"
-        self.port, self._storage = _free_port(), _free_port()
+        self.place = place or Place.alone()
+        self.host, self.port = self.place.host, self.place.port
         self.what = f"Apache Cassandra {VERSION}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "CassandraNode":
         """Start it, or start it again on the same port and data; returns when it answers."""
+        return self.begin().await_answer()
+
+    def begin(self) -> "CassandraNode":
+        """Start it, and do not wait: `await_answer` does."""
         jars, java = installed()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._configure()
@@ -111,15 +138,18 @@ class CassandraNode:
                 stderr=subprocess.STDOUT,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one libc call
             )
-        self._await_answer()
         return self
 
-    def kill(self) -> None:
-        """Kill -9, and wait until it is gone; its data goes too, since a run's folder is kept for days."""
+    def crash(self) -> None:
+        """Kill -9, and wait until it is gone; its data stays, and `start` begins with it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def kill(self) -> None:
+        """Kill -9, and wait until it is gone; its data goes too, since a run's folder is kept for days."""
+        self.crash()
         shutil.rmtree(self.folder / "run", ignore_errors=True)
 
     def pause(self) -> None:
@@ -133,24 +163,36 @@ class CassandraNode:
         os.kill(self.process.pid, signal.SIGCONT)
 
     def _configure(self) -> None:
-        values = {"run": self.folder / "run", "port": self.port, "storage": self._storage}
-        (self.folder / "cassandra.yaml").write_text(YAML.format(**values))
+        place = self.place
+        seeds = ",".join(f"{host}:{place.storage}" for host in place.seeds)
+        values = {"run": self.folder / "run", "seeds": seeds, "memtables": place.heap_mib // 5}
+        own = YAML.format(host=place.host, port=place.port, storage=place.storage, token=place.token, **values)
+        (self.folder / "cassandra.yaml").write_text(own)
         (self.folder / "logback.xml").write_text(LOGBACK)
         (self.folder / "cassandra-rackdc.properties").write_text("dc=dc1\nrack=r1\n")
 
     def _command(self, jars: Path, java: str) -> list[str]:
-        conf = self.folder
+        conf, heap = self.folder, self.place.heap_mib
         return [
-            java, f"-Xms{HEAP_MIB}m", f"-Xmx{HEAP_MIB}m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            java, f"-Xms{heap}m", f"-Xmx{heap}m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             f"-Dcassandra.config=file://{conf}/cassandra.yaml", f"-Dcassandra.storagedir={conf}/run",
             f"-Dlogback.configurationFile={conf}/logback.xml",
-            "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0",
+            "-Dcassandra.skip_wait_for_gossip_to_settle=0", f"-Dcassandra.ring_delay_ms={self.place.ring_delay_ms}",
             "-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.shutdown_announce_in_ms=0", "-Dcassandra-foreground=yes",
             "-Djdk.attach.allowAttachSelf=true", "-Dio.netty.tryReflectionSetAccessible=true",
             *(word for name in EXPORTS for word in ("--add-exports", f"{name}=ALL-UNNAMED")),
             *(word for name in OPENS for word in ("--add-opens", f"{name}=ALL-UNNAMED")),
             "-cp", f"{conf}:{jars}/*", "org.apache.cassandra.service.CassandraDaemon",
         ]  # fmt: skip
+
+    def await_answer(self) -> "CassandraNode":
+        """Wait until it answers.
+
+        Raises:
+            AssertionError: it ended, or took longer than `START_S`; says its last words.
+        """
+        self._await_answer()
+        return self
 
     def _await_answer(self) -> None:
         assert self.process is not None
@@ -183,9 +225,10 @@ def _answers(host: str, port: int) -> bool:
     return len(header) == 9 and header[4] == SUPPORTED
 
 
-def _free_port() -> int:
+def free_port(host: str) -> int:
+    """A TCP port of *host* that was free a moment ago."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from infra.errors import Unavailable
 from infra.scylla import Address
-from infra.scylla.database import cluster_of, connected
+from infra.scylla.cluster import cluster_of
+from infra.scylla.database import connected
 from tests.backends.cassandranode import START_S, CassandraNode
 from tests.certificates import Pair
 

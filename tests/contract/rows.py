@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from infra.scylla import Address
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 
 #: What a keyspace has of its migrations; no rows of ours.
 NOT_OURS = ("migrations", "locks")

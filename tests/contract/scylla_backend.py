@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from infra.scylla import Address, Database, ScyllaComments, ScyllaModeration, ScyllaPeople, migrate
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 from infra.scylla.schema import MIGRATIONS
 from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore
 from tests.backends.cassandra import CqlServer

@@ -12,7 +12,7 @@ import pytest
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla import Address, Database, ScyllaComments, migrate
 from infra.scylla.bridge import IN_FLIGHT
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 from infra.scylla.schema import MIGRATIONS
 from tests.backends.cassandra import CqlServer
 from tests.contract.histories import LOG, OTHER, S, answers, logged, random_item, replayed
@@ -161,6 +161,23 @@ async def test_migrations_are_applied_once(cql_server: CqlServer) -> None:
             await migrate(address)
     finally:
         await asyncio.to_thread(drop, address)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"hosts": ("no-such-host.invalid",)}, "no address is known of no-such-host.invalid: check OVATION_STORE_URL"),
+        ({"port": 1}, "Connection refused: see that a node runs there, or correct OVATION_STORE_URL"),
+        ({"dc": "elsewhere"}, r"has no data center elsewhere, but \w+: correct dc= in OVATION_STORE_URL"),
+    ],
+)
+async def test_a_wrong_address_is_told(cql_server: CqlServer, wrong: dict[str, object], told: str) -> None:
+    """Whoever opens or migrates hears what is wrong and which setting to change; it may be right later, so all may wait."""
+    address = msgspec.structs.replace(address_of(cql_server, "any"), **wrong)
+    with pytest.raises(Unavailable, match=told):
+        await Database.open(address)
+    with pytest.raises(Unavailable, match=told):
+        await migrate(address)
 
 
 def _set_version(address: Address, version: int) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from infra.errors import BadSettings, Unavailable
 from infra.scylla import Address, Database, ScyllaComments, migrate
-from infra.scylla.database import cluster_of, connected
+from infra.scylla.cluster import cluster_of
+from infra.scylla.database import connected
 from infra.settings import Settings
 from tests.backends.cassandra import CqlServer
 from tests.backends.securednode import SecuredNode

@@ -11,7 +11,7 @@ from cassandra.cluster import Session
 from infra.errors import Unavailable
 from infra.scylla import migrate
 from infra.scylla.address import DAY_S
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 from tests.backends.cassandra import CqlServer
 from tests.contract.scylla_backend import address_of, drop
 

@@ -9,7 +9,7 @@ from cassandra.cluster import Session
 
 from infra.errors import Unavailable
 from infra.scylla import Address, Database, ScyllaComments, ScyllaModeration, ScyllaPeople, ScyllaStreams, migrate, places
-from infra.scylla.database import cluster_of
+from infra.scylla.cluster import cluster_of
 from infra.scylla.facts import event_us
 from infra.scylla.schema import BOOTSTRAP, MIGRATIONS
 from infra.stores import LoggedItem, decision_of

@@ -1,0 +1,299 @@
+"""Three CQL nodes with a copy of everything each, a gateway and an archive, and what a lost node changes.
+
+One node is hung (SIGSTOP) for 20 s; one is killed (-9) and started again on what it had; two are killed and started again.
+Comments go into the live log as a gateway puts them there, `--rate` a second; pages of history are asked for all the time,
+and a raw driver asks the same cluster for one page of one partition beside them: the reference, in the same fault. At
+the end nothing may be missing: the log is counted, and `ovation verify` compares every row with it. Then the raw driver writes
+the same rows in the same batches on the idle cluster, which bounds what any archive could drain.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from bench import results
+from bench.archive import items, of_driver, of_store
+from bench.cpu import cost
+from bench.options import parse, parser
+from bench.results import Result, Table
+from infra.scylla import Database, ScyllaComments
+from infra.scylla.cluster import cluster_of
+from tests.backends.cassandraring import CassandraRing
+from tests.backends.nats import NatsServer
+from tests.nodefaults import TICK_S, Read, Scene, between, now, quantile, refused, scene
+from tests.ups import run as ovation
+
+WANTED_PAGE_S, WANTED_WRITE_S, WANTED_DRAIN = 0.5, 5.0, 5.0
+WARM_S, HUNG_S, DEAD_S, BACK_S = 10.0, 20.0, 20.0, 10.0
+#: Comments of the raw driver's reference.
+WORK = 6000
+_PAGE = "SELECT seq, payload FROM {ks}.items WHERE stream_id = ? AND bucket = ? LIMIT 50"
+
+
+class Phase(Struct):
+    """What happened between two moments. Times in seconds; `waited` is how long the gateway had work and no core, of 1."""
+
+    name: str
+    seconds: float
+    archived_per_s: float
+    standstill: float
+    silence: float
+    pages: int
+    page_p50: float
+    page_p99: float
+    refused: dict[int, int]
+    posts: int
+    post_p99: float
+    posts_refused: dict[int, int]
+    raw_p50: float
+    raw_p99: float
+    raw_failed: int
+    lag: int
+    waited: float
+
+
+class Bench:
+    """One scene, its raw reader, and the phases so far."""
+
+    def __init__(self, ring: CassandraRing, s: Scene) -> None:
+        self.ring, self.scene = ring, s
+        self.phases: list[Phase] = []
+        self.raw: list[Read] = []
+
+    async def raw_pages(self, per_s: float) -> None:
+        """One partition's page by the driver alone, until cancelled."""
+        cluster = await asyncio.to_thread(cluster_of, self.scene.address)
+        session = await asyncio.to_thread(cluster.connect)
+        statement = await asyncio.to_thread(session.prepare, _PAGE.replace("{ks}", self.scene.address.keyspace))
+        bucket = self.scene.highest >> 16
+        loop, asked = asyncio.get_running_loop(), set()
+
+        def ask() -> Read:
+            began, status = time.monotonic(), 200
+            bound = statement.bind((self.scene.stream_id, bucket))
+            bound.is_idempotent = True
+            try:
+                session.execute(bound, execution_profile="read")
+            except Exception:  # noqa: BLE001 - whatever it is, it is no answer
+                status = 503
+            return Read(began, time.monotonic() - began, status)
+
+        try:
+            while True:
+                asked.add(task := loop.run_in_executor(None, ask))
+                task.add_done_callback(lambda done: self.raw.append(done.result()))
+                task.add_done_callback(asked.discard)
+                await asyncio.sleep(1 / per_s)
+        finally:
+            await asyncio.gather(*asked)
+            await asyncio.to_thread(cluster.shutdown)
+
+    @asynccontextmanager
+    async def phase(self, name: str) -> AsyncIterator[None]:
+        """What is measured while the block lasts."""
+        s, gateway = self.scene, self.scene.cluster.gateways[0].pid
+        began, spent = now(), cost(gateway)
+        yield
+        ended = now()
+        pages, posts, raw = (between(each, began, ended) for each in (s.reads, s.posts, self.raw))
+        advanced = s.archived_at(ended).archived - s.archived_at(began).archived
+        self.phases.append(
+            Phase(
+                name=name,
+                seconds=ended - began,
+                archived_per_s=advanced / (ended - began),
+                standstill=s.standstill(began, ended),
+                silence=s.silence(began, ended),
+                pages=len(pages),
+                page_p50=quantile(pages, 0.5),
+                page_p99=quantile(pages, 0.99),
+                refused=refused(pages),
+                posts=len(posts),
+                post_p99=quantile(posts, 0.99),
+                posts_refused=refused(posts),
+                raw_p50=quantile(raw, 0.5),
+                raw_p99=quantile(raw, 0.99),
+                raw_failed=sum(refused(raw).values()),
+                lag=s.archived_at(ended).last - s.archived_at(ended).archived,
+                waited=cost(gateway).since(spent).waited / (ended - began),
+            )
+        )
+        print(self.phases[-1], flush=True)
+
+    async def hung(self) -> None:
+        """One node answers nothing for a while, and then goes on."""
+        self.ring.nodes[2].pause()
+        try:
+            async with self.phase("one hung"):
+                await asyncio.sleep(HUNG_S)
+        finally:
+            self.ring.nodes[2].resume()
+        async with self.phase("... awake"):
+            await asyncio.sleep(BACK_S)
+            await asyncio.to_thread(self.ring.agree)
+
+    async def killed(self) -> None:
+        """One node dies and comes back with what it had."""
+        async with self.phase("one killed"):
+            self.ring.nodes[1].crash()
+            await asyncio.sleep(DEAD_S)
+        async with self.phase("... starting"):
+            await asyncio.to_thread(self.ring.nodes[1].start)
+            await asyncio.to_thread(self.ring.agree)
+        async with self.phase("... back"):
+            await asyncio.sleep(BACK_S)
+
+    async def two_killed(self, rate: float) -> float:
+        """Two die and come back; comments archived a second while the backlog goes."""
+        s = self.scene
+        async with self.phase("two killed"):
+            for node in self.ring.nodes[:2]:
+                node.crash()
+            await asyncio.sleep(DEAD_S)
+        stood = s.archived
+        async with self.phase("... starting"):
+            await asyncio.gather(*(asyncio.to_thread(node.start) for node in self.ring.nodes[:2]))
+        await s.until(lambda: s.archived > stood, 60)
+        first = s.archived_at(now())
+        async with self.phase("... draining"):
+            with suppress(AssertionError):
+                await s.until(lambda: s.lag < rate, 90)
+        last = s.archived_at(now())
+        return (last.archived - first.archived) / max(last.at - first.at, TICK_S)
+
+
+class Outcome(Struct):
+    """All of one run."""
+
+    rate: float
+    phases: list[Phase]
+    drained: float
+    acknowledged: int
+    in_log: int
+    failed: int
+    dead_letters: int
+    verified: str
+    verify_code: int
+    raw_writes: float
+    store_writes: float
+    alive: bool
+
+
+async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: float) -> Outcome:
+    """One rate, all faults."""
+    keyspace = f"nodes_{time.time_ns()}"
+    async with scene(ring, nats, folder, keyspace) as s:
+        bench = Bench(ring, s)
+        async with s.load(rate, reads=5, posts=2):
+            await asyncio.sleep(WARM_S / 2)
+            raw = asyncio.ensure_future(bench.raw_pages(5))
+            async with bench.phase("nothing wrong"):
+                await asyncio.sleep(WARM_S)
+            await bench.hung()
+            await bench.killed()
+            drained = await bench.two_killed(rate)
+            raw.cancel()
+            with suppress(asyncio.CancelledError):
+                await raw
+        await s.settled(300)
+        settings = {"store_url": f"{ring.url}/{keyspace}", "nats_url": nats.url, "data_dir": folder / "verify"}
+        code, out, errors = await ovation("verify", s.stream_id, **settings)
+        store, driver = await writes(s)
+        return Outcome(
+            rate=rate,
+            phases=bench.phases,
+            drained=drained,
+            acknowledged=s.acknowledged,
+            in_log=await s.in_log(),
+            failed=len(s.failed),
+            dead_letters=await s.dead_letters(),
+            verified=(out + errors).strip()[-300:],
+            verify_code=code,
+            raw_writes=driver,
+            store_writes=store,
+            alive=all(each is not None and each.alive for each in (s.cluster.archive, *s.cluster.gateways)),
+        )
+
+
+async def writes(s: Scene) -> tuple[float, float]:
+    """Comments a second that the store and the raw driver write on all three nodes while nothing else goes on."""
+    database = await Database.open(s.address)
+    rates: dict[str, list[float]] = {"store": [], "driver": []}
+    try:
+        for number in range(3):
+            work = items(1 + number * WORK, WORK, 1)
+            rates["store"].append(WORK / await of_store(ScyllaComments(database), work, 500))
+            rates["driver"].append(WORK / await of_driver(database, work, 500, together=True))
+    finally:
+        await database.close()
+    return sorted(rates["store"])[1], sorted(rates["driver"])[1]
+
+
+def tell(result: Result, outcome: Outcome) -> None:
+    """The phases as a table, and the promises."""
+    columns = [
+        *("phase", "s", "archived/s", "longest stop s", "pages", "p50 ms", "p99 ms", "refused"),
+        *("raw p50 ms", "raw p99 ms", "raw failed", "posts with keys refused", "viewer's longest silence s", "lag", "waited"),
+    ]
+    rows = [
+        [
+            *(each.name, f"{each.seconds:.0f}", f"{each.archived_per_s:,.0f}", f"{each.standstill:.1f}", str(each.pages)),
+            *(f"{each.page_p50 * 1000:.0f}", f"{each.page_p99 * 1000:.0f}", str(sum(each.refused.values()))),
+            *(f"{each.raw_p50 * 1000:.0f}", f"{each.raw_p99 * 1000:.0f}", str(each.raw_failed)),
+            *(f"{sum(each.posts_refused.values())} of {each.posts}", f"{each.silence:.1f}", f"{each.lag:,}"),
+            f"{each.waited:.2f}",
+        ]
+        for each in outcome.phases
+    ]
+    result.tables.append(Table(f"{outcome.rate:g} comments/s", columns, rows))
+    one = outcome.phases[1:6]
+    result.want("one node lost: pages, p99 s", max(each.page_p99 for each in one), at_most=WANTED_PAGE_S)
+    result.want("one node lost: pages refused", sum(sum(each.refused.values()) for each in one), at_most=0)
+    result.want("one node lost: the archive's longest stop, s", max(each.standstill for each in one), at_most=WANTED_WRITE_S)
+    result.want("acknowledged and not in the log", outcome.acknowledged - outcome.in_log, at_most=0)
+    result.want("`ovation verify` ends with", outcome.verify_code, at_most=0)
+    result.want("dead letters", outcome.dead_letters, at_most=0)
+    result.want("processes of ours that ended", 0 if outcome.alive else 1, at_most=0)
+    result.want("two nodes lost: the viewer's longest silence, s", outcome.phases[6].silence, at_most=WANTED_WRITE_S)
+    result.want("two nodes back: drained, times the live rate", outcome.drained / outcome.rate, at_least=WANTED_DRAIN)
+    reach = (
+        f"drained {outcome.drained:,.0f}/s while {outcome.rate:g}/s came in. On the same three nodes with nothing else to do "
+        f"the raw driver writes the same rows in the same batches at {outcome.raw_writes:,.0f}/s, the store at "
+        f"{outcome.store_writes:,.0f}/s: here 5 times the live rate is out of any archive's reach above "
+        f"{outcome.raw_writes / 5:,.0f} comments/s, since three servers, gateway, archive, log and load share the cores."
+    )
+    waited = "`waited` is the share of the time in which the gateway had work and no core to do it on: other people's work too."
+    result.notes += [f"verify: {outcome.verified}", reach, waited]
+    result.rounds = [structs.asdict(outcome)]
+
+
+def main() -> None:
+    """Run the command line."""
+    made = parser("nodes", __doc__, viewers=1, seconds=WARM_S, rounds=1)
+    made.add_argument("--rate", type=float, default=1000, help="comments a second (default %(default)s)")
+    options = parse(made)
+    name = "nodes" if options.more.rate == made.get_default("rate") else f"nodes-{options.more.rate:g}"
+    result = results.begin(name, "A store that loses nodes", options, nodes=3, copies=3, consistency="LOCAL_QUORUM")
+    result.settings["cores"] = str(os.cpu_count())
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        ring, nats = CassandraRing(place / "ring"), NatsServer(place / "nats")
+        try:
+            ring.start()
+            nats.start()
+            outcome = asyncio.run(measure(ring, nats, place, options.more.rate))
+        finally:
+            ring.kill()
+            nats.kill()
+    tell(result, outcome)
+    result.finish()
+
+
+if __name__ == "__main__":
+    main()

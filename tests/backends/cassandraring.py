@@ -1,0 +1,97 @@
+"""Three Apache Cassandra nodes on 127.x.x.1 to 3, each with a copy of everything; tests kill, pause and start them again."""
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable
+
+from infra.scylla import Address
+from infra.scylla.cluster import cluster_of
+from scripts.cassandra import VERSION
+from tests.backends.cassandranode import CassandraNode, Place, free_port
+
+NODES = 3
+HEAP_MIB = 256
+#: What a node that starts on a new ring waits for the others' words; less, and on two busy cores it finds nobody.
+RING_DELAY_MS = 5000
+START_S = 180.0
+_STATES = "SELECT status_with_port FROM system_views.gossip_info"
+
+
+class CassandraRing:
+    """The nodes, their data in *folder*; they end with the process that started them."""
+
+    def __init__(self, folder: Path, heap_mib: int = HEAP_MIB) -> None:
+        """Nothing is started yet."""
+        network = f"127.{os.getpid() >> 8 & 0x7F | 0x80}.{os.getpid() & 0xFF}"
+        hosts = tuple(f"{network}.{number + 1}" for number in range(NODES))
+        port, storage = _common_port(hosts), _common_port(hosts)
+        # Equal shares, told beforehand: a node that has to find its own takes the ring's time.
+        tokens = [-(2**63) + number * (2**64 // NODES) for number in range(NODES)]
+        self.nodes = [
+            CassandraNode(folder / f"node-{number}", Place(host, port, storage, hosts, tokens[number], heap_mib, RING_DELAY_MS))
+            for number, host in enumerate(hosts)
+        ]
+        self.hosts, self.port = hosts, port
+        self.what = f"Apache Cassandra {VERSION}, {NODES} nodes"
+
+    @property
+    def url(self) -> str:
+        """What OVATION_STORE_URL begins with; the keyspace follows."""
+        return f"scylla://{','.join(f'{host}:{self.port}' for host in self.hosts)}"
+
+    def address(self, keyspace: str) -> Address:
+        """*keyspace*, a copy on each node."""
+        return Address(hosts=self.hosts, port=self.port, keyspace=keyspace, create_keyspace=True, replication=NODES)
+
+    def start(self) -> "CassandraRing":
+        """Start all; returns when each of them knows of all the others, which is later than when a client does."""
+        for node in self.nodes:
+            node.begin()
+        for node in self.nodes:
+            node.await_answer()
+        self.agree()
+        return self
+
+    def agree(self) -> None:
+        """Wait until each node sees all of them up: before, one of them refuses tables that another has just made."""
+        deadline = time.monotonic() + START_S
+        cluster = cluster_of(self.address("none"))
+        try:
+            session = cluster.connect()
+            waiting = list(self.hosts)
+            while waiting:
+                for host in list(waiting):
+                    known = next((each for each in cluster.metadata.all_hosts() if each.address == host), None)
+                    try:
+                        rows = session.execute(_STATES, host=known) if known is not None else []
+                    except (DriverException, NoHostAvailable):
+                        continue
+                    if sum(str(row.status_with_port).startswith("NORMAL") for row in rows) == NODES:
+                        waiting.remove(host)
+                assert time.monotonic() < deadline, f"{waiting} do not see all of the ring"
+                threading.Event().wait(0.1)
+        finally:
+            cluster.shutdown()
+
+    def kill(self) -> None:
+        """Kill -9 all of them; their data goes too."""
+        for node in self.nodes:
+            node.kill()
+
+
+def _common_port(hosts: tuple[str, ...]) -> int:
+    """A port that is free on all *hosts*: all nodes of a ring have the same."""
+    while True:
+        port = free_port(hosts[0])
+        try:
+            for host in hosts[1:]:
+                with socket.socket() as probe:
+                    probe.bind((host, port))
+        except OSError:
+            continue
+        return port
