@@ -30,6 +30,9 @@ Refuses to write to the store (the archive does) and to know which store it is (
     text.py         what a comment's text may be
     ingest.py       what a stream's encoder sends, from the media log
     history.py      store and log as one history
+    merged.py       rows of the store and messages of the log as one sequence
+    totals.py       how many comments a stream has
+    logends.py      the ends of the live logs, as their leaders know them
     unarchived.py   what the log has and the store does not have yet
     kept.py         what is kept between two questions, bounded by its weight
     latekeys.py     keys that the log is about to forget and the store does not know yet

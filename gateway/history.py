@@ -4,23 +4,32 @@ A comment that was just acknowledged is in it, archived or not. While the broker
 before still answer.
 """
 
+import itertools
 from collections.abc import Iterable
 
 from msgspec import Struct
 
 from gateway.latekeys import LateKeys
+from gateway.logends import LogEnds
+from gateway.merged import between, merged, outline
 from gateway.removals import Removals
 from gateway.shown import Shown, show
-from gateway.unarchived import FarBehind, Unarchived, item_of, learn
+from gateway.totals import Totals
+from gateway.unarchived import FarBehind, Unarchived, learn
 from infra.clock import Clock
+from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, LogState, Reader
 from infra.stores import CommentStore, StoredItem
 from schemas import codec, subjects
-from schemas.items import Comment, Removed
+from schemas.items import Comment
 from schemas.records import StreamRecord
 
-#: Longer than a page's worth of work, shorter than anyone notices an expired message.
-STATE_S = 1.0
+#: Above every seq.
+END = 2**53
+#: Items that are looked at for a backfill, whose newest may all be placeholders after a raid: 80 kB of them, compressed.
+LOOKED_AT = 6000
+#: How often a range is read again since its beginning went out of the log meanwhile.
+TRIES = 5
 
 
 class Missing(Struct, frozen=True):
@@ -32,14 +41,18 @@ class Missing(Struct, frozen=True):
 
 
 class History:
-    """Answers for one gateway; every answer has removed comments replaced."""
+    """Answers for one gateway; every answer has removed comments replaced.
+
+    The log is read first and the store last: what leaves the log in between has come to the store before, and what is in both
+    counts once. So it does not matter where the log begins, how far the archive has come, or whether either moves meanwhile.
+    """
 
     def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
         self._store = store
         self._reader = reader
-        self._clock = clock
         self._unarchived = Unarchived(store, reader)
-        self._states: dict[str, tuple[float, LogState]] = {}
+        self._ends = LogEnds(reader, clock)
+        self._totals = Totals(store, self._unarchived)
         self._late_keys = LateKeys(store, reader, clock, self._unarchived)
 
     async def comments(
@@ -59,34 +72,43 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        top = before if before is not None else 2**53
+        top = before if before is not None else END
         recent = await self._unarchived.read(record)
-
-        def wanted(shown: Shown) -> bool:
-            return (
-                shown.comment_id is not None
-                and after < shown.seq < top
-                and (from_ms is None or shown.at_ms >= from_ms)
-                and (to_ms is None or shown.at_ms < to_ms)
-            )
-
-        unarchived = [shown for shown in self._show(record, recent.messages, recent.removals) if wanted(shown)]
-        archived_before = min(top, recent.through + 1)
+        messages = [
+            message
+            for message in between(recent.messages, after, top)
+            if (from_ms is None or message.at_ms >= from_ms) and (to_ms is None or message.at_ms < to_ms)
+        ]
         if descending:
-            unarchived.reverse()
-            rest, offset = _skip(unarchived, offset)
-            if len(rest) < limit:
-                rows = await self._store.comments(
-                    record.stream_id, after=after, before=archived_before, descending=True,
-                    limit=limit - len(rest), offset=offset, from_ms=from_ms, to_ms=to_ms,
-                )  # fmt: skip
-                rest += self._show_rows(rows, recent.removals)
-            return rest[:limit]
-        rows = await self._store.comments(
-            record.stream_id, after=after, before=archived_before, descending=False,
-            limit=limit + offset, from_ms=from_ms, to_ms=to_ms,
-        )  # fmt: skip
-        return (list(self._show_rows(rows, recent.removals)) + unarchived)[offset : offset + limit]
+            messages.reverse()
+
+        async def both(low: int, high: int, size: int) -> list[Shown]:
+            """The first *size* of log and store between two seqs, of which the log's are above `through`."""
+            rows = await self._store.comments(
+                record.stream_id, after=low, before=high, descending=descending, limit=size, from_ms=from_ms, to_ms=to_ms
+            )
+            shown = merged(rows, messages, recent.removals, stream_id=record.stream_id, descending=descending)
+            return list(itertools.islice((each for each in shown if each.comment_id is not None), size))
+
+        async def stored(skip: int, size: int) -> list[Shown]:
+            """The store's own part, up to where it has everything, after the first *skip* of it."""
+            rows = await self._store.comments(
+                record.stream_id, after=after, before=min(top, recent.through + 1), descending=descending, limit=size,
+                offset=skip, from_ms=from_ms, to_ms=to_ms,
+            )  # fmt: skip
+            return list(self._show_rows(rows, recent.removals))
+
+        if not offset:
+            return await both(after, top, limit)
+        if descending:
+            newer = await both(max(after, recent.through), top, offset + limit)
+            found = newer[offset:]
+            return found if len(found) == limit else found + await stored(max(0, offset - len(newer)), limit - len(found))
+        if found := await stored(offset, limit):
+            rest = limit - len(found)
+            return found + (await both(max(after, recent.through), top, rest) if rest else [])
+        # As many as that are not archived: then it is not known how many are.
+        return (await both(after, top, offset + limit))[offset:]
 
     async def replies(self, record: StreamRecord, parent_comment_id: str, after: int, limit: int) -> list[Shown]:
         """Replies to a comment with `seq > after`, oldest first.
@@ -95,13 +117,13 @@ class History:
             Unavailable: the store does not answer.
         """
         recent = await self._unarchived.read(record)
+        messages = [
+            message
+            for message in between(recent.messages, after, END)
+            if (looked := outline(message.payload)).is_comment and looked.parent_comment_id == parent_comment_id
+        ]
         rows = await self._store.replies(record.stream_id, parent_comment_id, after, limit)
-        found = list(self._show_rows((row for row in rows if row.seq <= recent.through), recent.removals))
-        for message in recent.messages:
-            item = item_of(message)
-            if message.seq > after and isinstance(item, Comment) and item.parent_comment_id == parent_comment_id:
-                found += self._show(record, [message], recent.removals)
-        return found[:limit]
+        return list(itertools.islice(merged(rows, messages, recent.removals, stream_id=record.stream_id), limit))
 
     async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
         """One comment by its id, wherever it is.
@@ -110,9 +132,9 @@ class History:
             Unavailable: the store does not answer.
         """
         recent = await self._unarchived.read(record)
-        for shown in self._show(record, recent.messages, recent.removals):
-            if shown.comment_id == comment_id:
-                return shown
+        for message in recent.messages:
+            if (looked := outline(message.payload)).is_comment and looked.comment_id == comment_id:
+                return next(iter(self._show(record, [message], recent.removals)), None)
         row = await self._store.comment(record.stream_id, comment_id)
         return next(iter(self._show_rows([row] if row else [], recent.removals)), None)
 
@@ -133,42 +155,28 @@ class History:
         Raises:
             Unavailable: neither log nor store answers.
         """
-        rows = await self._store.range(record.stream_id, seq - 1, seq, 1)
-        if rows:
-            payload, at_ms, removed = rows[0].payload, rows[0].at_ms, rows[0].removed is not None
-        else:
-            message = await self._reader.at(subjects.live_log(record.shard), seq)
-            if message is None:
-                return None
+        found = await self._store.range(record.stream_id, seq - 1, seq, 1)
+        message = None if found else await self._reader.at(subjects.live_log(record.shard), seq)
+        if not found and message is None:
+            # Archived and forgotten by the log between the two looks.
+            found = await self._store.range(record.stream_id, seq - 1, seq, 1)
+        if found:
+            payload, at_ms, removed = found[0].payload, found[0].at_ms, found[0].removed is not None
+        elif message is not None:
             payload, at_ms = message.payload, message.at_ms
             removed = (await self._unarchived.read(record)).hides(payload, seq)
+        else:
+            return None
         item = codec.decode_item(payload)
         return (item, at_ms, removed) if isinstance(item, Comment) else None
 
     async def total(self, record: StreamRecord) -> tuple[int, bool]:
-        """Comments that are not removed, and whether that is exact: not while the broker is away, or the archive far behind.
+        """Comments that are not removed, and whether that is exact: `gateway.totals`.
 
         Raises:
             Unavailable: the store does not answer.
         """
-        try:
-            recent = await self._unarchived.read(record)
-        except FarBehind:
-            return await self._store.total(record.stream_id), False
-        total = await self._store.total(record.stream_id)
-        # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
-        rows = await self._store.range(record.stream_id, recent.through, recent.last, len(recent.messages) + 1)
-        stored = {row.seq for row in rows}
-        hidden = 0
-        for message in recent.messages:
-            for shown in self._show(record, [message], recent.removals):
-                if shown.comment is not None and shown.seq not in stored:
-                    total += 1
-            item = item_of(message)
-            if isinstance(item, Removed) and message.seq not in stored:
-                row = await self._store.comment(record.stream_id, item.comment_id)
-                hidden += row is not None and row.removed is None
-        return total - hidden, recent.complete
+        return await self._totals.of(record)
 
     async def tail(self, record: StreamRecord) -> int:
         """The stream's last seq; 0 when nothing was ever said.
@@ -200,10 +208,7 @@ class History:
         Raises:
             Unavailable: the broker is away.
         """
-        kept = self._states.get(subjects.live_log(record.shard))
-        if kept is not None and self._clock.monotonic() - kept[0] <= STATE_S:
-            return kept[1]
-        return await self.fresh_state(record)
+        return await self._ends.lately(subjects.live_log(record.shard))
 
     async def fresh_state(self, record: StreamRecord) -> LogState:
         """The ends of the stream's log, now.
@@ -211,10 +216,7 @@ class History:
         Raises:
             Unavailable: the broker is away.
         """
-        log = subjects.live_log(record.shard)
-        state = await self._reader.state(log)
-        self._states[log] = (self._clock.monotonic(), state)
-        return state
+        return await self._ends.now(subjects.live_log(record.shard))
 
     async def range(
         self, record: StreamRecord, after: int, until: int, limit: int, removals: Removals
@@ -223,29 +225,41 @@ class History:
 
         *removals* is the stream's removed set, as of now: decisions lie after the comments they concern.
         *until* is a seq known to have existed: a replica that lags behind it is asked again. When fewer than *limit* come
-        back, there is nothing else up to *until*. The lost part, if any, is at the range's start; the items follow it.
+        back, there is nothing else up to *until*. The lost part, if any, lies between what the store has without a hole and
+        what the log has still; items of the store come before it, those of the log follow it.
 
         Raises:
             Unavailable: the store does not answer, or the broker is away and the store does not reach *until*.
         """
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        through = await self._store.archived_through(log)
-        found: list[Shown] = []
-        if after < through:
-            rows = await self._store.range(record.stream_id, after, min(until, through), limit)
-            found += self._show_rows(rows, removals)
-            if len(rows) >= limit or until <= through:
-                return found, None
-        missing = await self._missing(record, after, until, through)
-        start = max(after, through, missing.to if missing else 0)
-        messages = await self._reader.range(log, subject, start, until, limit - len(found))
-        return found + list(self._show(record, messages, removals)), missing
+        for _ in range(TRIES):
+            through = await self._store.archived_through(log)
+            found: list[Shown] = []
+            if after < through:
+                rows = await self._store.range(record.stream_id, after, min(until, through), limit)
+                found += self._show_rows(rows, removals)
+                if len(rows) >= limit or until <= through:
+                    return found, None
+            start = max(after, through)
+            messages = await self._reader.range(log, subject, start, until, limit - len(found))
+            # As it is after it was read: what it had then it had before.
+            state = await self._ends.now(log)
+            lost_from = max(start, state.incarnation - 1) + 1
+            lost_to = min(state.first - 1, until)
+            if lost_from > lost_to:
+                return found + list(self._show(record, messages, removals)), None
+            cut = messages and messages[0].seq < state.first
+            if not cut and await self._store.archived_through(log) == through:
+                return found + list(self._show(record, messages, removals)), Missing(lost_from, lost_to, "expired")
+            # The log gave something up meanwhile: what the archive took of it before is in the store now.
+        msg = f"{log} loses its beginning faster than it is read"
+        raise Unavailable(msg)
 
     async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
         """The newest *limit* visible items up to *until*, ascending, and the seq of the item before them (0: none).
 
-        Placeholders between them are included and not counted. While the archive is far behind there are none: who comes
-        then begins with what comes next.
+        Placeholders between them are included and not counted; with `LOOKED_AT` items in all it ends. While the archive is far
+        behind there are none: who comes then begins with what comes next.
 
         Raises:
             Unavailable: as `range`.
@@ -254,29 +268,22 @@ class History:
             recent = await self._unarchived.read(record)
         except FarBehind:
             return [], until
-        found = [shown for shown in self._show(record, recent.messages, removals) if shown.seq <= until]
-        found.reverse()
-        before = min(found[-1].seq if found else until + 1, recent.through + 1)
-        # Twice as many: room for placeholders, which a raid leaves in rows.
-        want = 2 * limit + 1
-        if len(found) < want:
-            rows = await self._store.newest(record.stream_id, before, want - len(found))
-            found += self._show_rows(rows, removals)
-        taken, visible = 0, 0
-        for shown in found:
-            if visible == limit:
-                break
-            taken += 1
-            visible += shown.kind != "removed"
-        chosen = found[:taken]
-        previous = found[taken].seq if taken < len(found) else 0
-        return chosen[::-1], previous
-
-    async def _missing(self, record: StreamRecord, after: int, until: int, through: int) -> Missing | None:
-        state = await self.state(record)
-        lost_from = max(after, through, state.incarnation - 1) + 1
-        lost_to = min(state.first - 1, until)
-        return Missing(lost_from, lost_to, "expired") if lost_from <= lost_to else None
+        # Twice as many: room for a few placeholders. A raid that was purged leaves thousands in a row.
+        chosen: list[Shown] = []
+        before, want, visible = until + 1, 2 * limit + 1, 0
+        while True:
+            rows = await self._store.newest(record.stream_id, before, want)
+            messages = between(recent.messages, -1, before)[::-1]
+            both = merged(rows, messages, removals, stream_id=record.stream_id, descending=True)
+            found = list(itertools.islice(both, want))
+            for shown in found:
+                if visible == limit or len(chosen) == LOOKED_AT:
+                    return chosen[::-1], shown.seq
+                chosen.append(shown)
+                visible += shown.kind != "removed"
+            if len(found) < want:
+                return chosen[::-1], 0
+            before, want = found[-1].seq, min(4 * want, LOOKED_AT - len(chosen) + 1)
 
     def _show(self, record: StreamRecord, messages: Iterable[LogMessage], removals: Removals) -> Iterable[Shown]:
         for message in messages:
@@ -289,7 +296,3 @@ class History:
             shown = show(row.stream_id, row.payload, row.seq, row.at_ms, removals, row.removed)
             if shown is not None:
                 yield shown
-
-
-def _skip(found: list[Shown], offset: int) -> tuple[list[Shown], int]:
-    return found[offset:], max(0, offset - len(found))

@@ -1,5 +1,7 @@
 """What must not be shown again: the decisions on one stream's comments, whatever order they are learned in."""
 
+from collections.abc import Iterable
+
 from schemas.items import Item, Purged, Removed, Restored
 
 
@@ -34,6 +36,21 @@ class Removals:
     def decided(self, comment_id: str) -> bool:
         """Whether anything was ever decided on the comment itself."""
         return comment_id in self._decisions
+
+    def standing(self, comment_id: str, author_id: str, seq: int, stored: str | None) -> str | None:
+        """Why it is not shown, given what is *stored* of it: a decision that is known here is newer and overrules that."""
+        reason = self.reason(comment_id, author_id, seq)
+        return stored if reason is None and not self.decided(comment_id) else reason
+
+    @property
+    def comment_ids(self) -> Iterable[str]:
+        """The comments that anything was decided on, each by itself."""
+        return self._decisions.keys()
+
+    @property
+    def any_purged(self) -> bool:
+        """Whether all of somebody's comments are gone."""
+        return bool(self._purges)
 
     def _decide(self, comment_id: str, seq: int, reason: str | None) -> None:
         if seq >= self._decisions.get(comment_id, (0, None))[0]:

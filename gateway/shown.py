@@ -72,7 +72,5 @@ def show(stream_id: str, payload: bytes, seq: int, at_ms: int, removals: Removal
         comment_id=item.comment_id,
         author_id=item.user.id,
     )
-    reason = removals.reason(item.comment_id, item.user.id, seq)
-    if reason is None and not removals.decided(item.comment_id):
-        reason = removed
+    reason = removals.standing(item.comment_id, item.user.id, seq, removed)
     return shown if reason is None else shown.hidden(reason)

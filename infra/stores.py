@@ -135,10 +135,11 @@ class CommentStore(Protocol):
     async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
         """The item published with this Nats-Msg-Id, however long ago; of several the one with the lowest seq."""
 
-    async def total(self, stream_id: str) -> int:
-        """How many comments of the stream are stored and not removed.
+    async def total(self, stream_id: str, until: int | None = None) -> int:
+        """How many comments of the stream are stored and not removed; of those with `seq <= until`, if that is given.
 
         Exact, but for writes that are under way or have failed and were not repeated yet: any part of these may be counted.
+        Up to a seq that is archived through only decisions can be under way.
         """
 
     async def tail(self, stream_id: str) -> int:

@@ -24,8 +24,10 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     facts.py       what a batch of items says, as rows of the tables
     batch.py       one batch, written so that order, repetition and a crash do not matter
     tallies.py     what was counted of a stream, block by block
+    wanted.py      what a page wants of a stream, and where it may be
     walk.py        a stream's rows in order, across its partitions
     forgetting.py  a stream that was deleted
+    lookups.py     comments by what else they are found by, many in one question
     comments.py    the CommentStore
     people.py      the PeopleStore
     moderation.py  the ModerationStore

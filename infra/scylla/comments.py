@@ -1,15 +1,16 @@
 """The CommentStore on CQL; see `infra.stores` for the contract."""
 
-import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from infra.scylla import places, walk
+from infra.scylla import places, tallies
 from infra.scylla.batch import Batches
-from infra.scylla.database import Database, Found, Row
+from infra.scylla.database import Database, Row
 from infra.scylla.erasure import Erasures
 from infra.scylla.facts import standing
 from infra.scylla.forgetting import forget
-from infra.scylla.walk import COLUMNS, Wanted, stored
+from infra.scylla.lookups import Lookups
+from infra.scylla.walk import Walks
+from infra.scylla.wanted import SLACK, Wanted, stored
 from infra.stores import LoggedItem, StoredItem
 from schemas import codec
 from schemas.items import Comment
@@ -21,11 +22,9 @@ PAGE = 1000
 # Its own value is its write time: of any two watermarks the higher one stands, whichever is written last.
 _THROUGH = "INSERT INTO {ks}.archived (log, through) VALUES (?, ?) USING TIMESTAMP ?"
 _ARCHIVED = "SELECT through FROM {ks}.archived WHERE log = ?"
-_TOTAL = "SELECT sum(shown) AS shown FROM {ks}.buckets WHERE stream_id = ?"
+
 _TAIL = "SELECT high_seq FROM {ks}.buckets WHERE stream_id = ? LIMIT 1"
-_FOUND = f"SELECT seq FROM {{ks}}.lookups WHERE stream_id = ? AND part = ? AND key = ? AND seq > ? LIMIT {PAGE}"  # noqa: S608 - our own constant
 _FEW = "SELECT seq FROM {ks}.lookups WHERE stream_id = ? AND part = ? AND key = ? AND seq > ? LIMIT ?"
-_AT = f"SELECT {COLUMNS} FROM {{ks}}.items WHERE stream_id = ? AND bucket = ? AND seq IN ?"  # noqa: S608 - our own constant
 _DECISIONS = f"""SELECT comment_id, seq, kind FROM {{ks}}.decisions
 WHERE stream_id = ? AND (comment_id, seq) > (?, ?) LIMIT {PAGE}"""  # noqa: S608 - our own constant
 
@@ -38,6 +37,8 @@ class ScyllaComments:
         self._database = database
         self._batches = Batches(database)
         self._erasures = Erasures(database)
+        self._walks = Walks(database)
+        self._lookups = Lookups(database)
 
     async def write(self, items: Sequence[LoggedItem], archived_through: Mapping[str, int]) -> None:
         """Write a batch; once all of it is there, the watermarks."""
@@ -56,12 +57,12 @@ class ScyllaComments:
     async def range(self, stream_id: str, after: int, until: int, limit: int) -> list[StoredItem]:
         """Items with `after < seq <= until`, ascending."""
         wanted = Wanted(stream_id=stream_id, after=after, before=min(until, _MAX - 1) + 1)
-        return await walk.page(self._database, wanted, limit)
+        return await self._walks.page(wanted, limit)
 
     async def newest(self, stream_id: str, before: int, limit: int) -> list[StoredItem]:
         """Items with `seq < before`, descending."""
         wanted = Wanted(stream_id=stream_id, after=-1, before=min(before, _MAX), descending=True)
-        return await walk.page(self._database, wanted, limit)
+        return await self._walks.page(wanted, limit)
 
     async def comments(
         self,
@@ -85,7 +86,7 @@ class ScyllaComments:
             from_ms=from_ms,
             to_ms=to_ms,
         )
-        return await walk.page(self._database, wanted, limit, offset)
+        return await self._walks.page(wanted, limit, offset)
 
     async def replies(self, stream_id: str, parent_comment_id: str, after: int, limit: int) -> list[StoredItem]:
         """Replies to one comment with `seq > after`, ascending."""
@@ -93,9 +94,9 @@ class ScyllaComments:
         found: list[StoredItem] = []
         while len(found) < limit:
             # A few more: what a seq held before its log lost its last second may be looked up still.
-            size = min(limit - len(found) + walk.SLACK, PAGE)
+            size = min(limit - len(found) + SLACK, PAGE)
             rows = await self._database.read(_FEW, stream_id, places.part_of(key), key, after, size)
-            there = await self._at(stream_id, [row.seq for row in rows])
+            there = await self._lookups.at(stream_id, [row.seq for row in rows])
             found += [stored(stream_id, row) for row in there if row.comment_id and _parent(row.payload) == parent_comment_id]
             if len(rows) < size:
                 break
@@ -104,18 +105,20 @@ class ScyllaComments:
 
     async def comment(self, stream_id: str, comment_id: str) -> StoredItem | None:
         """One comment by id, removed or not."""
-        rows = await self._found(stream_id, places.by_id(comment_id))
+        rows = await self._lookups.rows(stream_id, places.by_id(comment_id))
         return next((stored(stream_id, row) for row in rows if row.comment_id == comment_id), None)
 
     async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
         """What was stored under *msg_id*; the first, should the log have taken it twice."""
-        rows = await self._found(stream_id, places.by_msg_id(msg_id))
+        rows = await self._lookups.rows(stream_id, places.by_msg_id(msg_id))
         return next((stored(stream_id, row) for row in rows if row.msg_id == msg_id), None)
 
-    async def total(self, stream_id: str) -> int:
-        """How many comments are stored and not removed."""
-        rows = await self._database.read(_TOTAL, stream_id)
-        return int(rows[0].shown or 0)
+    async def total(self, stream_id: str, until: int | None = None) -> int:
+        """How many comments are stored and not removed; with *until* those up to it."""
+        if until is None:
+            rows = await self._database.read(tallies.TOTAL, stream_id, _MAX)
+            return int(rows[0].shown or 0)
+        return await tallies.shown_until(self._database, stream_id, min(until, _MAX - 1))
 
     async def tail(self, stream_id: str) -> int:
         """The highest stored seq of the stream; 0 when there is none."""
@@ -147,19 +150,6 @@ class ScyllaComments:
     async def erased(self, stream_id: str, after: int, until: int, limit: int) -> list[int]:
         """The erased seqs with `after < seq <= until`, ascending."""
         return await self._erasures.listed(stream_id, after, min(until, _MAX), limit)
-
-    async def _found(self, stream_id: str, key: str) -> list[Found]:
-        rows = await self._database.read(_FOUND, stream_id, places.part_of(key), key, -1)
-        return await self._at(stream_id, [row.seq for row in rows])
-
-    async def _at(self, stream_id: str, seqs: Iterable[int]) -> list[Found]:
-        """The rows at *seqs* that are there, ascending."""
-        buckets: dict[int, list[int]] = {}
-        for seq in seqs:
-            buckets.setdefault(places.bucket_of(seq), []).append(seq)
-        asked = (self._database.read(_AT, stream_id, bucket, theirs) for bucket, theirs in buckets.items())
-        rows = [row for answer in await asyncio.gather(*asked) for row in answer if row.payload]
-        return sorted(rows, key=lambda row: row.seq)
 
 
 def _parent(payload: bytes) -> str | None:

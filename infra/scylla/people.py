@@ -9,10 +9,10 @@ import math
 import time
 from collections.abc import Iterable
 
-from infra.scylla import places, walk
+from infra.scylla import places
 from infra.scylla.database import Database, Found, Row
 from infra.scylla.facts import event_us
-from infra.scylla.walk import COLUMNS, stored
+from infra.scylla.wanted import COLUMNS, SLACK, stored
 from infra.stores import LoggedItem, StoredItem
 from schemas import codec
 from schemas.items import Comment
@@ -102,7 +102,7 @@ class ScyllaPeople:
         before = min(before, _MAX)
         while len(found) < limit:
             # A few more: what a seq held before its log lost its last second may be looked up still.
-            size = min(limit - len(found) + walk.SLACK, PAGE)
+            size = min(limit - len(found) + SLACK, PAGE)
             rows = await self._database.read(_SAID, stream_id, places.part_of(key), key, before, size)
             found += [stored(stream_id, row) for row in await self._theirs(stream_id, user_id, [row.seq for row in rows])]
             if len(rows) < size:

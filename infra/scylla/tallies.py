@@ -35,7 +35,9 @@ _BUCKET = f"""INSERT INTO {{ks}}.buckets (stream_id, bucket, {_COLUMNS}) VALUES 
 USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
 #: A bucket has no more blocks than one page holds rows.
 BLOCKS = f"SELECT block, {_COLUMNS} FROM {{ks}}.tallies WHERE stream_id = ? AND bucket = ?"  # noqa: S608 - our own constant
-
+#: Of the buckets before one.
+TOTAL = "SELECT sum(shown) AS shown FROM {ks}.buckets WHERE stream_id = ? AND bucket < ?"
+_PART = "SELECT sum(shown) AS shown FROM {ks}.tallies WHERE stream_id = ? AND bucket = ? AND block < ?"
 
 #: The times of no comment at all.
 NO_LOW_MS, NO_HIGH_MS = 2**62, -(2**62)
@@ -123,6 +125,21 @@ class Tallies:
         # Never twice the same: at equal times CQL lets the larger value stand.
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return self._last
+
+
+async def shown_until(database: Database, stream_id: str, seq: int) -> int:
+    """The comments up to *seq* that are shown: those of whole buckets, of whole blocks, and of a block's rows.
+
+    Raises:
+        Unavailable: too few nodes answer.
+    """
+    bucket, block = places.bucket_of(seq), places.block_of(seq)
+    buckets, blocks, rows = await asyncio.gather(
+        database.read(TOTAL, stream_id, bucket),
+        database.read(_PART, stream_id, bucket, block),
+        database.read(_ROWS, stream_id, bucket, block * places.BLOCK, seq + 1),
+    )
+    return int(buckets[0].shown or 0) + int(blocks[0].shown or 0) + _counted(rows).shown
 
 
 def _counted(rows: Iterable[Found]) -> Tally:

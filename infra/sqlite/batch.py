@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from infra.sqlite.erasure import PURGED, erase_later
 from infra.sqlite.moderation import write_decision
+from infra.sqlite.schema import COARSE, FINE
 from infra.stores import LoggedItem
 from schemas.items import Comment, Purged, Removed, Restored
 
@@ -42,9 +43,9 @@ _PURGED = """
 INSERT INTO purges (no, user_id, seq) VALUES (?, ?, ?)
 ON CONFLICT (no, user_id) DO UPDATE SET seq = max(seq, excluded.seq)
 """
-_MINUTE = """
-INSERT INTO minutes (no, minute, low, high) VALUES (?, ?, ?, ?)
-ON CONFLICT (no, minute) DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)
+_SPAN = """
+INSERT INTO spans (no, width, span, low, high) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (no, width, span) DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)
 """
 _THROUGH = """
 INSERT INTO archived (log, through) VALUES (?, ?)
@@ -82,7 +83,7 @@ def write_batch(db: sqlite3.Connection, items: Sequence[LoggedItem], archived_th
 
 def _write_stream(db: sqlite3.Connection, no: int, items: Sequence[LoggedItem]) -> None:
     _insert(db, no, [_row(no, item) for item in items])
-    db.executemany(_MINUTE, _minutes(no, items))
+    db.executemany(_SPAN, _spans(no, items))
     touched: dict[str, None] = {}
     for item in items:
         if not isinstance(item.item, Comment):
@@ -144,14 +145,19 @@ def _insert(db: sqlite3.Connection, no: int, rows: Sequence[_ItemRow]) -> None:
     db.execute(_COUNTED, (added, no))
 
 
-def _minutes(no: int, items: Sequence[LoggedItem]) -> list[tuple[int, int, int, int]]:
-    bounds: dict[int, tuple[int, int]] = {}
+def _spans(no: int, items: Sequence[LoggedItem]) -> list[tuple[int, int, int, int, int]]:
+    fine: dict[int, tuple[int, int]] = {}
     for item in items:
-        minute, seq = item.at_ms // 60_000, item.seq
-        low, high = bounds.get(minute, (seq, seq))
-        if not low < seq < high:
-            bounds[minute] = (min(low, seq), max(high, seq))
-    return [(no, minute, *ends) for minute, ends in bounds.items()]
+        if isinstance(item.item, Comment):
+            span, seq = item.at_ms >> FINE, item.seq
+            low, high = fine.get(span, (seq, seq))
+            if not low < seq < high:
+                fine[span] = (min(low, seq), max(high, seq))
+    coarse: dict[int, tuple[int, int]] = {}
+    for span, ends in fine.items():
+        low, high = coarse.get(span >> (COARSE - FINE), ends)
+        coarse[span >> (COARSE - FINE)] = (min(low, ends[0]), max(high, ends[1]))
+    return [(no, width, span, *ends) for width, found in ((FINE, fine), (COARSE, coarse)) for span, ends in found.items()]
 
 
 def _decided(db: sqlite3.Connection, no: int, items: Sequence[LoggedItem]) -> Iterable[str]:

@@ -1,18 +1,43 @@
 """The CommentStore on SQLite; see `infra.stores` for the contract."""
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from infra.sqlite.batch import number, write_batch
 from infra.sqlite.database import Database
 from infra.sqlite.erasure import ERASED, erase
 from infra.sqlite.forgetting import forget
 from infra.sqlite.lookups import Lookups
+from infra.sqlite.schema import COARSE, FINE
 from infra.stores import LoggedItem, StoredItem
 
 _MAX = 2**63 - 1
 _NO = "no = (SELECT no FROM tally WHERE stream_id = ?)"
 _COLUMNS = "seq, at_ms, payload, removed, msg_id"
+
+
+def _page(where: str, order: str) -> str:
+    """A page of comments. Found in the index alone: what is passed over is never read."""
+    found = (
+        f"SELECT seq FROM items INDEXED BY items_comments WHERE {_NO} AND comment_id IS NOT NULL AND {where} "  # noqa: S608 - our own constants
+        f"ORDER BY seq {order} LIMIT ? OFFSET ?"
+    )
+    return f"SELECT {_COLUMNS} FROM items WHERE {_NO} AND seq IN ({found}) ORDER BY seq {order}"  # noqa: S608 - our own constants
+
+
+_SPANS = f"SELECT low, high FROM spans WHERE {_NO} AND width = ? AND span BETWEEN ? AND ?"  # noqa: S608 - our own constant
+_ENDS = f"""WITH ends AS MATERIALIZED (
+    SELECT min(low) - 1 AS low, max(high) + 1 AS high FROM ({_SPANS} UNION ALL {_SPANS} UNION ALL {_SPANS})
+) """  # noqa: S608 - our own constant
+_WITHIN = "seq > max(?, (SELECT low FROM ends)) AND seq < min(?, (SELECT high FROM ends)) AND at_ms >= ? AND at_ms < ?"
+#: By whether it is descending. One statement each: a thread waits for the interpreter at every one.
+_PAGES = {False: _page("seq > ? AND seq < ?", "ASC"), True: _page("seq > ? AND seq < ?", "DESC")}
+_TIMED = {False: _ENDS + _page(_WITHIN, "ASC"), True: _ENDS + _page(_WITHIN, "DESC")}
+# What lies above is counted: it is little, since all questions ask up to where the archive has come.
+_UNTIL = f"""SELECT comments - (
+    SELECT count(*) FROM items INDEXED BY items_comments WHERE {_NO} AND comment_id IS NOT NULL AND seq > ? AND removed IS NULL
+) FROM tally WHERE stream_id = ?"""  # noqa: S608 - our own constant
 #: What may stand in a question: bound, never written into it.
 _Value = int | str
 
@@ -55,27 +80,14 @@ class SqliteComments:
         to_ms: int | None = None,
     ) -> list[StoredItem]:
         """Comments with `after < seq < before` and `from_ms <= at < to_ms`."""
+        first, last = max(after, -_MAX), min(before, _MAX)
+        if from_ms is None and to_ms is None:
+            plain = (stream_id, stream_id, first, last, limit, offset)
+            return _stored(stream_id, await self._database.query(_PAGES[descending], plain))
         low = -_MAX if from_ms is None else max(from_ms, -_MAX)
         high = _MAX if to_ms is None else min(to_ms, _MAX)
-        order = "DESC" if descending else "ASC"
-
-        def page(db: sqlite3.Connection) -> list[StoredItem]:
-            first, last = max(after, -_MAX), min(before, _MAX)
-            if from_ms is not None or to_ms is not None:
-                bounds = db.execute(
-                    f"SELECT min(low), max(high) FROM minutes WHERE {_NO} AND minute BETWEEN ? AND ?",  # noqa: S608 - our own constant
-                    (stream_id, low // 60_000, (high - 1) // 60_000),
-                ).fetchone()
-                if bounds[0] is None:
-                    return []
-                first, last = max(first, bounds[0] - 1), min(last, bounds[1] + 1)
-            where = (
-                "seq > ? AND seq < ? AND comment_id IS NOT NULL AND at_ms >= ? AND at_ms < ? "
-                f"ORDER BY seq {order} LIMIT ? OFFSET ?"
-            )
-            return _select(db, stream_id, where, first, last, low, high, limit, offset)
-
-        return await self._database.read(page)
+        values = (*_spans(stream_id, low, high), stream_id, stream_id, first, last, low, high, limit, offset)
+        return _stored(stream_id, await self._database.query(_TIMED[descending], values))
 
     async def replies(self, stream_id: str, parent_comment_id: str, after: int, limit: int) -> list[StoredItem]:
         """Replies to one comment with `seq > after`, ascending."""
@@ -92,9 +104,11 @@ class SqliteComments:
         """What was stored under *msg_id*; the first, should the log have taken it twice."""
         return await self._lookups.by_msg_id(stream_id, msg_id)
 
-    async def total(self, stream_id: str) -> int:
-        """How many comments are stored and not removed."""
-        return await self._number("SELECT comments FROM tally WHERE stream_id = ?", stream_id)
+    async def total(self, stream_id: str, until: int | None = None) -> int:
+        """How many comments are stored and not removed; with *until* those up to it."""
+        if until is None:
+            return await self._number("SELECT comments FROM tally WHERE stream_id = ?", stream_id)
+        return await self._number(_UNTIL, stream_id, min(until, _MAX), stream_id)
 
     async def tail(self, stream_id: str) -> int:
         """The highest stored seq of the stream; 0 when there is none."""
@@ -133,8 +147,26 @@ class SqliteComments:
 def _select(db: sqlite3.Connection, stream_id: str, where: str, *values: _Value, index: str = "") -> list[StoredItem]:
     # Named, since SQLite without statistics takes the primary key instead and walks the whole stream.
     source = f"items INDEXED BY {index}" if index else "items"
-    rows = db.execute(f"SELECT {_COLUMNS} FROM {source} WHERE {_NO} AND {where}", (stream_id, *values))  # noqa: S608 - constants of this file
+    question = f"SELECT {_COLUMNS} FROM {source} WHERE {_NO} AND {where}"  # noqa: S608 - constants of this file
+    return _stored(stream_id, db.execute(question, (stream_id, *values)))
+
+
+def _stored(stream_id: str, rows: Iterable[tuple[Any, ...]]) -> list[StoredItem]:
     return [
         StoredItem(stream_id=stream_id, seq=seq, at_ms=at_ms, payload=payload, removed=removed, msg_id=msg_id)
         for seq, at_ms, payload, removed, msg_id in rows
     ]
+
+
+def _spans(stream_id: str, low_ms: int, high_ms: int) -> tuple[_Value, ...]:
+    """Values of `_ENDS`: the coarse spans that lie in the time whole, and the fine ones before and after them."""
+    parts = COARSE - FINE
+    first, last = low_ms >> FINE, (high_ms - 1) >> FINE
+    coarse_first, coarse_last = -(-first >> parts), ((last + 1) >> parts) - 1
+    if coarse_first > coarse_last:
+        return (stream_id, FINE, first, last, stream_id, COARSE, 1, 0, stream_id, FINE, 1, 0)
+    return (
+        *(stream_id, FINE, first, (coarse_first << parts) - 1),
+        *(stream_id, COARSE, coarse_first, coarse_last),
+        *(stream_id, FINE, (coarse_last + 1) << parts, last),
+    )

@@ -6,13 +6,20 @@ comment of 350, and 27k against 21k rows/s. `items` has no rowid: a page is one 
 `items.removed` is derived: `verdicts` and `purges` remember every removal, also of comments that have not arrived yet.
 `decisions` has each removal, restore and purge by itself, as moderators ask for them. An erased row stays in `items`, empty,
 and is listed in `erased`.
-`minutes` bounds the walk of a question about time, exactly, whatever the clock did.
+`items_comments` is what a page walks: a sweep leaves ten thousand removals in a row (1.6 ms for a page before which they lie,
+against 0.08), and an offset of 10,000 passes over index entries instead of comments (0.4 against 8 ms). It has the
+comment's id only so that the walk need not look at the rows. It takes 37 bytes a comment.
+`spans` bounds the walk of a question about time, exactly, whatever the clock did: the seqs of the comments of each 4 s
+(`FINE` bits of milliseconds) and 17 min (`COARSE`), so that neither a stream of a month nor a thousand comments a
+second make it long.
 """
 
 #: Who a record's stream belongs to, as it stands in an index; nobody's where there is no record.
 CREATOR = "CASE WHEN record <> x'' THEN json_extract(CAST(record AS TEXT), '$.broadcaster.id') END"
 #: Whether it has a recording.
 RECORDED = "CASE WHEN record <> x'' THEN json_type(CAST(record AS TEXT), '$.recording') = 'object' END"
+
+FINE, COARSE = 12, 20
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -81,5 +88,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         f"CREATE INDEX streams_by_creator ON streams ({CREATOR}, stream_id)",
         f"CREATE INDEX streams_recorded ON streams (stream_id) WHERE {RECORDED}",
+    ),
+    # Pages that lie anywhere.
+    (
+        "CREATE INDEX items_comments ON items (no, seq, at_ms, comment_id) WHERE comment_id IS NOT NULL",
+        """CREATE TABLE spans (
+            no INTEGER NOT NULL, width INTEGER NOT NULL, span INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
+            PRIMARY KEY (no, width, span)
+        ) WITHOUT ROWID""",
+        *(
+            f"INSERT INTO spans SELECT no, {width}, at_ms >> {width}, min(seq), max(seq) FROM items INDEXED BY items_comments "  # noqa: S608 - our own numbers
+            "WHERE comment_id IS NOT NULL GROUP BY 1, 2, 3"
+            for width in (FINE, COARSE)
+        ),
+        "DROP TABLE minutes",
     ),
 )

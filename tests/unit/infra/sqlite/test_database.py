@@ -16,7 +16,7 @@ from infra.errors import StoreTooNew, Unavailable
 from infra.sqlite import Database, SqliteComments, batch, comments
 from infra.sqlite import database as module
 from infra.sqlite.schema import MIGRATIONS
-from tests.contract.histories import END, LOG, S, logged
+from tests.contract.histories import LOG, S, logged
 from tests.factories import comment
 
 
@@ -134,6 +134,12 @@ async def test_a_bug_is_not_called_unavailable(database: Database) -> None:
 
 async def test_no_question_walks_a_stream(database: Database) -> None:
     """Each question's plan is a search with all its terms, without a sort: a page never costs what the stream costs."""
+
+    async def plan(question: str) -> list[str]:
+        values = (0,) * question.count("?")
+        rows = await database.query(f"EXPLAIN QUERY PLAN {question}", values)
+        return [row[3] for row in rows]
+
     asked: list[str] = []
     original = comments._select  # noqa: SLF001 - to see the real statements
 
@@ -148,28 +154,26 @@ async def test_no_question_walks_a_stream(database: Database) -> None:
     await store.write([logged(comment(1), 2)], {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comments, "_select", spy)
-        await store.comments(S, after=1, before=END, descending=True, limit=5, offset=3, from_ms=5)
-        await store.comments(S, after=1, before=END, descending=False, limit=5)
         await store.range(S, 1, 2, 3)
         await store.newest(S, 1, 2)
         await store.replies(S, "1", 0, 2)
         await store.comment(S, "1")
-
-    searches = [statement for statement in asked if "FROM items" in statement]
-    plans = [
-        [row[3] for row in await database.read(lambda db, s=s: db.execute(f"EXPLAIN QUERY PLAN {s}").fetchall())]  # type: ignore[misc]  # a lambda has no types of its own
-        for s in searches
-    ]
-    found = [plan[0].removeprefix("SEARCH items USING ") for plan in plans]
-    assert not [plan for plan in plans if any("TEMP B-TREE" in step or "SCAN" in step for step in plan)]
-    assert found == [
-        "PRIMARY KEY (no=? AND seq>? AND seq<?)",
-        "PRIMARY KEY (no=? AND seq>? AND seq<?)",
+    plans = [await plan(statement) for statement in asked if "FROM items" in statement]
+    assert [steps[0].removeprefix("SEARCH items USING ") for steps in plans] == [
         "PRIMARY KEY (no=? AND seq>? AND seq<?)",
         "PRIMARY KEY (no=? AND seq<?)",
         "INDEX items_by_parent (no=? AND parent_id=? AND seq>?)",
         "INDEX items_by_comment (no=? AND comment_id=?)",
     ]
+
+    found, row = "SEARCH items USING COVERING INDEX items_comments (no=? AND seq>? AND seq<?)", "PRIMARY KEY (no=? AND seq=?)"
+    for page in (*comments._PAGES.values(), *comments._TIMED.values()):  # noqa: SLF001 - the real statements
+        plans.append(steps := await plan(page))
+        assert found in steps, steps
+        assert f"SEARCH items USING {row}" in steps, steps
+    for page in comments._TIMED.values():  # noqa: SLF001 - the real statements
+        assert (await plan(page)).count("SEARCH spans USING PRIMARY KEY (no=? AND width=? AND span>? AND span<?)") == 3
+    assert not [steps for steps in plans if any("TEMP B-TREE" in step or "SCAN items" in step for step in steps)], plans
 
 
 async def test_no_write_walks_a_stream(database: Database) -> None:

@@ -1,0 +1,54 @@
+"""The ends of the live logs, as their leaders know them."""
+
+import asyncio
+
+from gateway.kept import Kept
+from infra.clock import Clock
+from infra.jetstream.reader import LogState, Reader
+
+#: Longer than a page's worth of work, shorter than anyone notices an expired message.
+STATE_S = 1.0
+#: Logs whose ends are kept: as many as there may be.
+LOGS = 256
+
+
+class LogEnds:
+    """Of one gateway. However many ask, one question per log is under way and one waits."""
+
+    def __init__(self, reader: Reader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._kept: Kept[tuple[float, LogState]] = Kept(LOGS)
+        self._asking: dict[str, asyncio.Lock] = {}
+        self._next: dict[str, asyncio.Task[LogState]] = {}
+
+    async def lately(self, log: str) -> LogState:
+        """As they were at most a second ago.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        kept = self._kept.get(log)
+        if kept is not None and self._clock.monotonic() - kept[0] <= STATE_S:
+            return kept[1]
+        return await self.now(log)
+
+    async def now(self, log: str) -> LogState:
+        """As they are after this was called.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        task = self._next.get(log)
+        if task is None:
+            task = self._next[log] = asyncio.create_task(self._ask(log))
+        # Shielded: whoever leaves must not end it for the others.
+        return await asyncio.shield(task)
+
+    async def _ask(self, log: str) -> LogState:
+        async with self._asking.setdefault(log, asyncio.Lock()):
+            # Who comes from here on might be told what was before they came.
+            del self._next[log]
+            state = await self._reader.state(log)
+            self._kept.put(log, (self._clock.monotonic(), state), 1)
+            return state

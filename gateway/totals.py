@@ -1,0 +1,71 @@
+"""How many comments a stream has: the store's count up to where it has everything, and after that one by one."""
+
+import asyncio
+
+from gateway.merged import outline
+from gateway.unarchived import FarBehind, Recent, Unarchived
+from infra.stores import CommentStore
+from schemas.records import StreamRecord
+
+END = 2**53
+#: Comments that are looked up since something not archived yet was decided on them; with more of them it is not exact.
+LOOKED_UP = 500
+#: How often a count is taken again since the archive wrote meanwhile.
+TRIES = 5
+
+
+class Totals:
+    """Counts for one gateway."""
+
+    def __init__(self, store: CommentStore, unarchived: Unarchived) -> None:
+        self._store = store
+        self._unarchived = unarchived
+
+    async def of(self, record: StreamRecord) -> tuple[int, bool]:
+        """Comments that are not removed, and whether that is exact.
+
+        It is not while the broker is away or the archive far behind, nor for the moment in which a purge is not archived yet.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        try:
+            recent = await self._unarchived.read(record)
+        except FarBehind:
+            return await self._store.total(record.stream_id), False
+        # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
+        most = len(recent.messages) + LOOKED_UP
+        rows = await self._store.comments(record.stream_id, after=recent.through, before=END, descending=False, limit=most)
+        above: set[str] = set()
+        shown = 0
+        stored = {row.seq for row in rows}
+        unstored = [(message.seq, message.payload, None) for message in recent.messages if message.seq not in stored]
+        for seq, payload, removed in [*((row.seq, row.payload, row.removed) for row in rows), *unstored]:
+            looked = outline(payload)
+            if looked.is_comment:
+                above.add(looked.comment_id)
+                shown += recent.removals.standing(looked.comment_id, looked.user.id, seq, removed) is None
+        below, exact = await self._below(record, recent, above)
+        return below + shown, exact and recent.complete and len(rows) < most
+
+    async def _below(self, record: StreamRecord, recent: Recent, above: set[str]) -> tuple[int, bool]:
+        """The comments up to `through` that are shown by what is decided now, and whether that is exact."""
+        decided = [comment_id for comment_id in recent.removals.comment_ids if comment_id not in above]
+        exact = len(decided) <= LOOKED_UP and not recent.removals.any_purged
+        count = await self._store.total(record.stream_id, recent.through)
+        if not decided:
+            return count, exact
+        for _ in range(TRIES):
+            asked = (self._store.comment(record.stream_id, comment_id) for comment_id in decided[:LOOKED_UP])
+            rows = [row for row in await asyncio.gather(*asked) if row is not None and row.seq <= recent.through]
+            before, count = count, await self._store.total(record.stream_id, recent.through)
+            if before == count:
+                break
+            # Some of it was archived between the two questions: it may be in one of the answers and not in the other.
+        else:
+            exact = False
+        for row in rows:
+            looked = outline(row.payload)
+            now = recent.removals.standing(looked.comment_id, looked.user.id, row.seq, row.removed)
+            count += (now is None) - (row.removed is None)
+        return count, exact

@@ -1,0 +1,99 @@
+"""What a page wants of a stream, and where it may be."""
+
+from msgspec import Struct
+
+from infra.scylla.database import Found
+from infra.scylla.facts import verdict
+from infra.scylla.tallies import Tally
+from infra.stores import StoredItem
+
+#: What is read of a row.
+COLUMNS = "seq, at_ms, payload, msg_id, comment_id, decided"
+#: Above every seq of a log.
+NO_CURSOR = 2**53
+#: On top of what is wanted: removals and other items between the comments.
+SLACK = 16
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Rows with `after < seq < before` of one stream; *comments*: nothing else, and only those of these times."""
+
+    stream_id: str
+    after: int
+    before: int
+    descending: bool = False
+    comments: bool = False
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether it begins elsewhere than at the stream's own end."""
+        return self.before < NO_CURSOR if self.descending else self.after > 0
+
+    @property
+    def timed(self) -> bool:
+        """Whether times matter."""
+        return self.from_ms is not None or self.to_ms is not None
+
+    def takes(self, row: Found) -> bool:
+        """Whether a row within the range is wanted."""
+        if not row.payload:
+            # A decision whose comment has not arrived, or what is erased.
+            return False
+        return not self.comments or (bool(row.comment_id) and self._in_time(row.at_ms, row.at_ms))
+
+    def may_hold(self, tally: Tally) -> bool:
+        """Whether any of what was counted is wanted."""
+        return not self.comments or (tally.comments > 0 and self._in_time(tally.low_ms, tally.high_ms))
+
+    def holds_all(self, first: int, last: int, tally: Tally) -> bool:
+        """Whether all comments that were counted from seq *first* to *last* are wanted."""
+        inside = self.after < first and last < self.before
+        return (
+            inside
+            and (self.from_ms is None or self.from_ms <= tally.low_ms)
+            and (self.to_ms is None or tally.high_ms < self.to_ms)
+        )
+
+    def untimely(self, tally: Tally) -> int:
+        """About how many of what was counted come before the time, in the page's order."""
+        ms = tally.high_ms - tally.low_ms + 1
+        late = tally.high_ms + 1 - self.to_ms if self.to_ms is not None and self.descending else 0
+        early = self.from_ms - tally.low_ms if self.from_ms is not None and not self.descending else 0
+        vain = min(max(late, early, 0), ms)
+        return tally.comments * vain // ms + (SLACK if vain else 0)
+
+    def _in_time(self, low_ms: int, high_ms: int) -> bool:
+        return (self.from_ms is None or high_ms >= self.from_ms) and (self.to_ms is None or low_ms < self.to_ms)
+
+
+class Span(Struct, frozen=True):
+    """Seqs with `after < seq < before`, all of one bucket, that hold *about* so many wanted rows.
+
+    *finest*: it is of whole blocks. *slack*: about how many rows that are no comments come before its first.
+    """
+
+    after: int
+    before: int
+    about: int
+    finest: bool = False
+    slack: int = SLACK
+
+    def with_next(self, other: "Span") -> "Span":
+        """Both, of which *other* is the next in the page's order."""
+        after, before = min(self.after, other.after), max(self.before, other.before)
+        return Span(after, before, self.about + other.about, finest=True, slack=self.slack)
+
+
+def stored(stream_id: str, row: Found) -> StoredItem:
+    """The item in *row* as it reads today."""
+    removed = verdict(row.comment_id, row.decided) if row.comment_id else None
+    return StoredItem(
+        stream_id=stream_id,
+        seq=row.seq,
+        at_ms=row.at_ms,
+        payload=row.payload,
+        removed=removed,
+        msg_id=row.msg_id or None,
+    )
