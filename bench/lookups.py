@@ -21,7 +21,7 @@ from tests.backends.cassandranode import CassandraNode
 
 _ONE = "SELECT seq FROM {ks}.lookups WHERE stream_id = ? AND part = ? AND key = ? LIMIT 1000"
 _SOME = "SELECT key, seq FROM {ks}.lookups WHERE stream_id = ? AND part = ? AND key IN ? LIMIT 1000"
-S = STREAM.format(0)
+S = STREAM.format(0, 0)
 
 
 async def alone(database: Database, keys: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ async def measure(address: Address, options: argparse.Namespace) -> None:
     store = ScyllaComments(database)
     try:
         for first in range(1, options.comments, 5000):
-            await store.write(items(first, 5000, 1), {"LIVE_0": first + 4999})
+            await store.write(items(0, first, 5000, 1), {"LIVE_0": first + 4999})
 
         async def as_the_store(_: Database, keys: Sequence[str]) -> None:
             await asyncio.gather(*(store.by_msg_id(S, key[1:]) for key in keys))

@@ -18,7 +18,8 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from bench import results
-from bench.archive import items, of_driver, of_store
+from bench.archive import items, of_store
+from bench.drivers import CqlDriver, as_the_store
 from bench.cpu import cost
 from bench.options import parse, parser
 from bench.results import Result, Table
@@ -225,12 +226,14 @@ async def writes(s: Scene) -> tuple[float, float]:
     """Comments a second that the store and the raw driver write on all three nodes while nothing else goes on."""
     database = await Database.open(s.address)
     rates: dict[str, list[float]] = {"store": [], "driver": []}
+    driver = await asyncio.to_thread(CqlDriver, database)
     try:
         for number in range(3):
-            work = items(1 + number * WORK, WORK, 1)
+            work = items(0, 1 + number * WORK, WORK, 1)
             rates["store"].append(WORK / await of_store(ScyllaComments(database), work, 500))
-            rates["driver"].append(WORK / await of_driver(database, work, 500, together=True))
+            rates["driver"].append(WORK / await driver.write(work, 500, as_the_store))
     finally:
+        await asyncio.to_thread(driver.close)
         await database.close()
     return sorted(rates["store"])[1], sorted(rates["driver"])[1]
 

@@ -66,7 +66,7 @@ STORE_BUGS = [
     Bug(
         "skipped-block",
         "a block of which only a part is wanted is passed over whole by an offset",
-        "infra/scylla/walk.py",
+        "infra/scylla/wanted.py",
         "inside = self.after < first and last < self.before",
         "inside = True",
         f"{_CONTRACT}::TestScyllaComments::test_ten_thousand_comments_page_by_cursor",
