@@ -80,7 +80,7 @@ async def run(options: Options) -> list[dict[str, Any]]:
             await _listed(made)
             for number in range(options.rounds):
                 for player in options.more.players.split(","):
-                    link = Link(round_trip_s=0.02, jitter_s=0.0, stalls=0.0, rate=WIDE)
+                    link = Link(round_trip_s=0.04, jitter_s=0.0, stalls=0.0, rate=WIDE)
                     async with lossy(made.port, link):
                         page = await browser.new_page()
                         await open_player(page, url, PLAYERS[player], made, link.port)
