@@ -47,11 +47,11 @@ class Broadcast:
         """The worker that the first encoder publishes to."""
         return self.workers[0]
 
-    def publish(self, worker: int = 0) -> AbstractAsyncContextManager[Encoder]:
-        """Another encoder, as the first one was, publishing to that worker; killed at the end."""
+    def publish(self, worker: int = 0, by: glass.Camera | None = None) -> AbstractAsyncContextManager[Encoder]:
+        """Another encoder, as the first one was, publishing to that worker what *by* shows; killed at the end."""
         width, height = self.source.size
         url = f"{self.rtmp_urls[worker]}/{self.key}"
-        return glass.source(url, width=width, height=height, group=self.source.group, rate=self.source.rate)
+        return glass.source(url, width=width, height=height, group=self.source.group, rate=self.source.rate, by=by)
 
     @property
     def url(self) -> str:

@@ -241,12 +241,7 @@ def main() -> None:
     name, title = ("glass-lossy", "Glass to glass on a poor line") if line else ("glass", "Glass to glass")
     result = results.begin(name, title, options, picture="1280x720, 30/s", keyframes="every 1 s", **(POOR if line else {}))
     runs = asyncio.run(run(options))
-    path = results.FOLDER / f"{name}.json"
-    if options.more.add and path.exists():
-        now = {run["player"] for run in runs}
-        runs += [run for run in results.read(path).rounds if run["player"] not in now and "load" in run]
-        runs.sort(key=lambda run: list(PLAYERS).index(run["player"]))
-    tell(result, runs, line=line)
+    tell(result, results.added(name, runs, list(PLAYERS)) if options.more.add else runs, line=line)
     result.finish()
 
 

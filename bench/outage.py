@@ -1,11 +1,12 @@
 """An encoder that is killed and returns after 4 s, as players see it: how long the picture stands still, and what it costs.
 
 python -m bench.outage --players page,hls.js,shaka,video.js
+python -m bench.outage --players shaka --add                        in pieces: the others' runs are kept
 """
 
 import argparse
 import asyncio
-import time
+import json
 from typing import Any
 
 import httpx
@@ -16,12 +17,14 @@ from bench.broadcast import Broadcast, broadcast
 from bench.glass import PLAYERS, TOLD, chromium, open_player, pages
 from bench.options import Options, parse, parser
 from bench.results import Table
+from schemas.times import parse_rfc3339
 from tests import glass
 from tests.hls import playlist
 
+SIZE = (640, 360)
 AWAY_S = 4.0
 #: What a player takes to find its place, how long its latency is then read, and how long all of the outage may last.
-SETTLES_S, READ_S, OVER_S = 8.0, 8.0, 24.0
+SETTLES_S, READ_S, OVER_S = 6.0, 6.0, 16.0
 
 
 async def discontinuities(made: Broadcast) -> int:
@@ -31,15 +34,22 @@ async def discontinuities(made: Broadcast) -> int:
     return playlist.read(answer.content).all[-1].discontinuity
 
 
-async def outage(page: Page, made: Broadcast) -> dict[str, Any]:
-    """Kill the encoder under a player that plays, bring another after `AWAY_S`, and read on."""
+def away_s(made: Broadcast) -> float:
+    """How long the worker had no encoder: from the end of the one before the last to the last one's beginning to publish."""
+    said = [json.loads(line) for line in made.worker.text.splitlines() if line.startswith("{")]
+    gone = max(parse_rfc3339(each["timestamp"]) for each in said if each["event"] == "publisher gone")
+    back = max(parse_rfc3339(each["timestamp"]) for each in said if each["event"] == "publishing")
+    return (back - gone) / 1000
+
+
+async def outage(page: Page, made: Broadcast, camera: glass.Camera) -> dict[str, Any]:
+    """Kill the encoder under a player that plays, start another on *camera* after `AWAY_S`, and read on."""
     before, breaks = await glass.read(page, SETTLES_S + READ_S, skip_s=SETTLES_S), await discontinuities(made)
     await page.evaluate("() => { window.sameDocument = true; }")
     reading = asyncio.create_task(glass.read(page, OVER_S))
     made.encoder.kill()
-    began = time.monotonic()
-    await asyncio.sleep(AWAY_S - (time.monotonic() - began))
-    async with made.publish() as made.encoder:
+    await asyncio.sleep(AWAY_S)
+    async with made.publish(by=camera) as made.encoder:
         during = await reading
         after = await glass.read(page, READ_S)
         told: dict[str, Any] = await page.evaluate(TOLD)
@@ -47,6 +57,7 @@ async def outage(page: Page, made: Broadcast) -> dict[str, Any]:
         return {
             "before": before.at(0.5),
             "after": after.at(0.5),
+            "away_s": away_s(made),
             "frozen_s": during.frozen_s,
             "stalls": during.stalls,
             "later_stalls": after.stalls,
@@ -59,11 +70,15 @@ async def outage(page: Page, made: Broadcast) -> dict[str, Any]:
 
 async def watch(browser: Browser, pages_url: str, player: str, settings: dict[str, Any]) -> dict[str, Any]:
     """One player on a broadcast of its own."""
-    async with broadcast(size=(640, 360), rate="1M", settings={"transcode_heights": 0, **settings}) as made:
+    async with (
+        broadcast(size=SIZE, rate="1M", settings={"transcode_heights": 0, **settings}) as made,
+        # It takes a second to prepare its pictures, as no camera does that has been running all the time.
+        glass.camera(*SIZE) as camera,
+    ):
         page = await browser.new_page()
         try:
             await open_player(page, pages_url, PLAYERS[player], made, made.port)
-            return await outage(page, made)
+            return await outage(page, made, camera)
         finally:
             await page.close()
 
@@ -83,10 +98,21 @@ async def run(options: Options) -> list[dict[str, Any]]:
 
 def tell(result: results.Result, runs: list[dict[str, Any]]) -> None:
     """The runs as a table and criteria."""
-    columns = ["player", "before, p50 s", "after, p50 s", "frozen s", "stalls", "discontinuities", "errors", "reloaded"]
+    columns = [
+        "player",
+        "before, p50 s",
+        "after, p50 s",
+        "no encoder for s",
+        "frozen s",
+        "stalls",
+        "discontinuities",
+        "errors",
+        "reloaded",
+    ]
     rows = [
         [
-            *(str(run["player"]), f"{run['before']:.3f}", f"{run['after']:.3f}", f"{run['frozen_s']:.1f}"),
+            *(str(run["player"]), f"{run['before']:.3f}", f"{run['after']:.3f}", f"{run['away_s']:.2f}"),
+            f"{run['frozen_s']:.1f}",
             *(f"{run['stalls']} ({run['later_stalls']} later)", str(run["discontinuities"])),
             *(f"{run['errors']} ({len(run['fatal'])} fatal)", "yes" if run["reloaded"] else "no"),
         ]
@@ -106,10 +132,12 @@ def main() -> None:
     """Run the command line."""
     made = parser("outage", __doc__, viewers=1, seconds=READ_S, rounds=1)
     made.add_argument("--players", default="page,hls.js,shaka,video.js", help="of those of bench.glass (default %(default)s)")
+    made.add_argument("--add", action="store_true", help="keep the runs of other players from the time before")
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     options = parse(made)
     result = results.begin("outage", "An encoder that returns", options, picture="640x360, 30/s", keyframes="every 1 s")
-    tell(result, asyncio.run(run(options)))
+    runs = asyncio.run(run(options))
+    tell(result, results.added("outage", runs, list(PLAYERS)) if options.more.add else runs)
     result.finish()
 
 

@@ -1,6 +1,7 @@
 """A benchmark's outcome as a file: what was run, where, the tables people read and the rounds behind them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,15 @@ def begin(name: str, title: str, options: Options, **settings: object) -> Result
     shown = {key: str(value) for key, value in settings.items()} | options.settings
     today = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Result(name, title, command(name), today, cpu.machine(), load, shown)
+
+
+def added(name: str, runs: list[dict[str, Any]], order: Sequence[str]) -> list[dict[str, Any]]:
+    """*runs* of some players, and those of the others from the time before that say as much; in *order* of the players."""
+    path = FOLDER / f"{name}.json"
+    now = {run["player"] for run in runs}
+    before = read(path).rounds if path.exists() else []
+    kept = [run for run in before if run["player"] not in now and set(run) == set(runs[0])]
+    return sorted(runs + kept, key=lambda run: order.index(run["player"]))
 
 
 def read(path: Path) -> Result:

@@ -1,6 +1,6 @@
 """From glass to glass: a source that burns the wall clock into its pictures, and what reads it off a `<video>`.
 
-    python -m tests.glass --width 1280 --height 720 > /dev/null      raw pictures (yuv420p), 30 a second, at real pace
+    echo | python -m tests.glass --width 1280 --height 720 > /dev/null   raw pictures (yuv420p), 30 a second, at real pace
 
 The top 32 rows of each picture are 40 blocks: 32 bits of milliseconds since the epoch and an 8-bit checksum, burnt in when the
 picture is made. What is read includes encoding, RTMP, packaging, HTTP, the player's buffer and decoding.
@@ -14,9 +14,10 @@ import random
 import sys
 import threading
 import time
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from playwright.async_api import Page
 
@@ -88,8 +89,9 @@ def backgrounds(width: int, height: int, count: int = 16) -> list[bytearray]:
 
 
 def generate(width: int, height: int) -> None:
-    """Write pictures to stdout at their pace, until nobody reads."""
+    """Prepare, wait for a line on stdin, and write pictures to stdout at their pace, until nobody reads."""
     pictures = backgrounds(width, height)
+    sys.stdin.readline()
     begins, n, pause = time.monotonic(), 0, threading.Event()
     with contextlib.suppress(BrokenPipeError):
         while True:
@@ -103,14 +105,45 @@ def generate(width: int, height: int) -> None:
             n += 1
 
 
+class Camera(NamedTuple):
+    """What makes the pictures: a process that waits for a line, and the pipe they come out of."""
+
+    process: Process
+    pictures: int
+
+
 @asynccontextmanager
-async def source(
-    url: str, *, width: int = 640, height: int = 360, group: int = FPS, rate: str = "1M"
-) -> AsyncIterator[Encoder]:
-    """An encoder that publishes the clock to *url*, a keyframe every *group* pictures; killed at the end."""
+async def camera(width: int = 640, height: int = 360) -> AsyncIterator[Camera]:
+    """A camera that is not running yet; it takes up to a second to prepare its pictures, which is no part of any encoder."""
     ours, theirs = os.pipe()
     command = (sys.executable, "-m", "tests.glass", "--width", str(width), "--height", str(height))
-    pictures = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=theirs)
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=theirs)
+    os.close(theirs)
+    try:
+        yield Camera(process, ours)
+    finally:
+        os.close(ours)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        # communicate() and not wait(): the pipe to it has to be closed, too.
+        await process.communicate()
+
+
+@asynccontextmanager
+async def source(
+    url: str, *, width: int = 640, height: int = 360, group: int = FPS, rate: str = "1M", by: Camera | None = None
+) -> AsyncIterator[Encoder]:
+    """An encoder that publishes the clock to *url*, a keyframe every *group* pictures; killed at the end.
+
+    *by* is a camera of that size which nobody has used; without one it begins with making one.
+    """
+    if by is None:
+        async with (
+            camera(width, height) as made,
+            source(url, width=width, height=height, group=group, rate=rate, by=made) as it,
+        ):
+            yield it
+        return
     arguments = [
         *("-fflags", "nobuffer", "-probesize", "32", "-f", "rawvideo", "-pix_fmt", "yuv420p"),
         *("-s", f"{width}x{height}", "-r", str(FPS), "-thread_queue_size", "4", "-i", "pipe:0"),
@@ -121,19 +154,17 @@ async def source(
     ]
     process = await asyncio.create_subprocess_exec(
         *(FFMPEG, "-hide_banner", "-loglevel", "error", *arguments, "-flvflags", "no_duration_filesize", "-f", "flv", url),
-        stdin=ours,
+        stdin=by.pictures,
         stderr=PIPE,
     )
-    os.close(ours)
-    os.close(theirs)
-    encoder = Encoder(process)
+    assert by.process.stdin is not None
+    by.process.stdin.write(b"\n")
     try:
-        yield encoder
+        yield Encoder(process)
     finally:
-        for each in (process, pictures):
-            with contextlib.suppress(ProcessLookupError):
-                each.kill()
-            await each.wait()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 class Reading:

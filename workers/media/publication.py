@@ -35,6 +35,8 @@ RECORDING = "recording"
 _FILES = re.compile(r"init-[0-9]{1,15}\.mp4|segment-[0-9]{1,15}-[0-9]{1,15}\.m4s")
 #: An encoder that returns later than this finds its old pictures taken out of the window.
 STALE_MS = 30_000
+#: A hole in the dates that is told as one (`Rendition.bridge`): Shaka takes a second as drift.
+HOLE_MS = 1000
 #: Part numbers of a process begin at its first generation times this: above whatever an earlier process gave out.
 PARTS_PER_GENERATION = 1_000_000
 
@@ -123,14 +125,30 @@ class Publication:
         self.generation = max(self.generation + 1, lease)
         return self.generation
 
-    def begin(self, longest_ms: int) -> tuple[int, int]:
-        """A run is about to be seen, with a segment of *longest_ms*: its discontinuity and its first segment's number."""
+    def begin(self, longest_ms: int, date_ms: int) -> tuple[int, int]:
+        """A run is about to be seen, with a segment of *longest_ms* and from *date_ms* on.
+
+        Returns its discontinuity and its first segment's number.
+        """
         if self.target is None:
             self.target = max(1, math.floor(longest_ms / 1000 + 0.5))
         self.pace.settle()
+        end_ms = self.end_ms()
+        if end_ms and HOLE_MS <= date_ms - end_ms <= STALE_MS:
+            self._bridge(date_ms)
         self._discontinuity += 1
         playlists = [rendition.playlist for rendition in self._renditions.values()] + list(self._found.values())
         return self._discontinuity, max([self._following, *(playlist.following for playlist in playlists)])
+
+    def _bridge(self, date_ms: int) -> None:
+        source = self._renditions[SOURCE].playlist if SOURCE in self._renditions else None
+        if source is None or not source.entries or source.opened is not None:
+            return
+        following = source.following
+        for name, rendition in self._renditions.items():
+            self.catch_up(name, following)
+            if rendition.playlist.entries:
+                rendition.bridge(date_ms)
 
     def end_ms(self) -> int:
         """Wall time up to which there are segments."""

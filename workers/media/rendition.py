@@ -17,6 +17,8 @@ from workers.media.playlist import Entry, PartEntry, Playlist, part_uri
 SPARE = 3
 #: A gap is told in parts no longer than the part target; a segment is never longer than this many of them.
 _MOST_GAPS = 100
+#: What a gap between two runs lasts: less than any player takes for a hole.
+BRIDGE_MS = 33
 
 
 class Late(Exception):
@@ -89,6 +91,21 @@ class Rendition:
         entry.duration_ms = max(entry.duration_ms, like.duration_ms)
         entry.gap = entry.complete = True
         self._segments.pop(entry.uri, None)
+
+    def bridge(self, until_ms: int) -> None:
+        """Nothing was sent up to *until_ms*: a gap that ends then, still of the discontinuity before.
+
+        The date jumps before it and not behind it, for Shaka takes a jump at a discontinuity out of its timeline while its live
+        edge goes on with the wall clock: it threw away what it had, waited 17 s for its window to come by, and then stayed
+        behind. Players that do not know gaps (video.js) ask for it, and get the last part once more, which changes nothing.
+        """
+        last = self.playlist.entries[-1]
+        uri = f"gap-{self.playlist.following}.m4s"
+        gap = Entry(uri, BRIDGE_MS, until_ms - BRIDGE_MS, last.discontinuity, last.map_uri, gap=True, parts=[])
+        self.playlist.append(gap, independent=True)
+        piece = self._segments.get(last.uri, [])[-1:]
+        if piece:
+            self._segments[uri] = piece
 
     def forget(self, gone: Sequence[Entry]) -> None:
         """Let go of *gone*, which left the playlist, and of what is too old to be asked for in parts."""

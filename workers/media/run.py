@@ -96,9 +96,10 @@ class Run:
         return self._seen_ms >= SETTLE_MS
 
     def _release(self) -> None:
-        self._timeline.freeze(self._held[0][1].start_ms, self._publication.end_ms())
-        self._discontinuity, self._base = self._publication.begin(self._longest_ms)
-        self.reached_ms = self._held[0][1].start_ms
+        start_ms = self._held[0][1].start_ms
+        self._timeline.freeze(start_ms, self._publication.end_ms())
+        self._discontinuity, self._base = self._publication.begin(self._longest_ms, self._timeline.date_ms(start_ms))
+        self.reached_ms = start_ms
         self._began(self._discontinuity, self._base)
         held, self._held = self._held, []
         for name, part in held:

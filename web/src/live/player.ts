@@ -1,12 +1,14 @@
 import type Hls from "hls.js";
 import type { HlsConfig } from "hls.js";
 
-import { pace } from "./catchup";
+import { Margin, pace } from "./catchup";
 
 /** How long the page waits before it looks again for a playlist, or begins anew after an error that nothing else mends. */
 const AGAIN_MS = 1_500;
 /** So many recoveries without playing in between, and the player is made anew. */
 const RECOVERIES = 3;
+/** How often the pace is looked at: `timeupdate` comes four times a second, and the buffer may last for less. */
+const LOOK_MS = 100;
 
 /** An encoder may be away for half a minute and a worker for ten seconds: nothing that may come back is given up. */
 const patient = { maxNumRetry: 1_000, retryDelayMs: 500, maxRetryDelayMs: 2_000, backoff: "linear" } as const;
@@ -19,8 +21,8 @@ export const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
   // The pace is ours, see catchup.ts.
   maxLiveSyncPlaybackRate: 1,
-  // An interrupted broadcast stalls every viewer; by default each stall is a second of latency more, for good.
-  liveSyncOnStallIncrease: 0.25,
+  // An interrupted broadcast stalls every viewer; by default each stall is a second of latency more, for good. See Margin.
+  liveSyncOnStallIncrease: 0,
   // By default whatever ends 0.25 s later counts as played: the last part of a segment is left out when the next segment has begun.
   maxFragLookUpTolerance: 0.05,
   // Less than a second is buffered: a line that narrows has to be noticed within it, not within three or nine.
@@ -48,6 +50,8 @@ export function attach(video: HTMLVideoElement, address: () => Promise<string>):
   let player: Hls | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let recoveries = 0;
+  let part = 0;
+  const margin = new Margin();
   const again = () => {
     player?.destroy();
     player = null;
@@ -66,11 +70,14 @@ export function attach(video: HTMLVideoElement, address: () => Promise<string>):
   };
   const keepUp = () => {
     const details = player?.latestLevelDetails;
-    if (!player || !details?.live || !details.partTarget || video.paused) return;
+    // While it changes to another quality there are none, and the buffer runs dry all the same.
+    if (details) part = details.live ? details.partTarget : 0;
+    if (!player || !part || video.paused) return;
     const { buffered, currentTime } = video;
     const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
-    const target = player.targetLatency ?? player.latency;
-    const rate = pace({ latency: player.latency, target, ahead, part: details.partTarget });
+    margin.note({ ahead, part }, video.readyState > video.HAVE_CURRENT_DATA, performance.now() / 1000);
+    const target = (player.targetLatency ?? player.latency) + margin.seconds;
+    const rate = pace({ latency: player.latency, target, ahead, part });
     if (video.playbackRate !== rate) video.playbackRate = rate;
   };
   const begin = async () => {
@@ -99,14 +106,14 @@ export function attach(video: HTMLVideoElement, address: () => Promise<string>):
     player.attachMedia(video);
   };
   video.addEventListener("playing", played);
-  video.addEventListener("timeupdate", keepUp);
+  const looking = setInterval(keepUp, LOOK_MS);
   void begin();
   return () => {
     over = true;
     clearTimeout(timer);
     player?.destroy();
     video.removeEventListener("playing", played);
-    video.removeEventListener("timeupdate", keepUp);
+    clearInterval(looking);
     video.removeAttribute("src");
   };
 }
