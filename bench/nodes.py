@@ -19,8 +19,8 @@ from msgspec import Struct, structs
 
 from bench import results
 from bench.archive import items, of_store
-from bench.drivers import CqlDriver, as_the_store
 from bench.cpu import cost
+from bench.drivers import CqlDriver, as_the_store
 from bench.options import parse, parser
 from bench.results import Result, Table
 from infra.scylla import Database, ScyllaComments
