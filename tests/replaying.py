@@ -30,6 +30,7 @@ from schemas import codec, subjects
 from schemas.items import Item
 from schemas.records import Broadcaster, StreamRecord
 from tests.broker import Broker, broker, fresh_stream
+from tests.doors import Door
 from tests.listener import close_all
 from tests.viewer import Viewer
 from tests.waits import eventually
@@ -122,29 +123,6 @@ class Stage:
         return viewer.texts
 
 
-class Door(asyncio.Protocol):
-    """Reads a request's head and hands the transport to the admission."""
-
-    def __init__(self, admission: ReplayAdmission, stream_id: str) -> None:
-        self._admission = admission
-        self._stream_id = stream_id
-        self._head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Collect the head."""
-        self._head += data
-        if self._head.endswith(b"\r\n\r\n"):
-            first, *lines = self._head.split(b"\r\n")
-            headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines if line)]
-            query = urlsplit(first.split(b" ")[1]).query
-            self._admission.take(self._transport, EventsRequest.read(self._stream_id, query, headers, "", b"replay"))
-
-
 @asynccontextmanager
 async def stage(url: str, folder: Path, *, live: bool = False, settings: Settings | None = None) -> AsyncIterator[Stage]:
     """A stream that began an hour ago and lasted a minute, or is *live* still."""
@@ -168,7 +146,12 @@ async def stage(url: str, folder: Path, *, live: bool = False, settings: Setting
         authenticator = Authenticator(settings, clock)
         access = Access(*(Granted(Grants(b.bucket(name), b.clock)) for name in (FOLLOWS, INVITATIONS)))
         admission = ReplayAdmission(hub, directory, authenticator, access, replays, clock)
-        server = await asyncio.get_running_loop().create_server(lambda: Door(admission, record.stream_id), "127.0.0.1", 0)
+
+        def opens(transport: asyncio.Transport, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+            query = urlsplit(target).query
+            admission.take(transport, EventsRequest.read(record.stream_id, query, headers, "", b"replay"))
+
+        server = await asyncio.get_running_loop().create_server(lambda: Door(opens), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
             yield Stage(hub, b, store, directory, authenticator, replays, clock, record, f"http://127.0.0.1:{port}/")

@@ -20,6 +20,7 @@ from gateway.granted import Granted
 from infra.clock import Clock
 from infra.environment import load
 from infra.jetstream.grants import FOLLOWS, INVITATIONS, Grants
+from tests.doors import Door
 from tests.factories import comment
 from tests.hubs import Gateway, gateway
 from tests.socketviewer import SocketViewer
@@ -28,28 +29,6 @@ from tests.waits import eventually
 if TYPE_CHECKING:
     from gateway.app import Deps
     from infra.stores import StreamStore
-
-
-class Door(asyncio.Protocol):
-    """Reads a request head and hands the transport to the sockets."""
-
-    def __init__(self, sockets: Sockets) -> None:
-        self._sockets = sockets
-        self._head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Collect the head."""
-        self._head += data
-        if self._head.endswith(b"\r\n\r\n"):
-            first, *lines = self._head.split(b"\r\n")
-            where = urlsplit(first.split(b" ")[1])
-            headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines if line)]
-            self._sockets.take(self._transport, where.path.decode(), where.query, headers)
 
 
 @dataclass
@@ -98,9 +77,13 @@ async def here(url: str, folder: Path, clock: Clock | None = None, **settings: s
         office = Office(g.hub, directory, Access(*grants), Commands(cast("Deps", None)))
         sockets = Sockets(g.hub, authenticator, office, used)
         connections: list[Connection] = []
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Door(_remembering(sockets, connections)), "127.0.0.1", 0
-        )
+        noting = _remembering(sockets, connections)
+
+        def opens(transport: asyncio.Transport, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+            where = urlsplit(target)
+            noting.take(transport, where.path.decode(), where.query, headers)
+
+        server = await asyncio.get_running_loop().create_server(lambda: Door(opens), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
             yield Here(g, sockets, authenticator, directory, f"http://127.0.0.1:{port}", connections)
