@@ -19,6 +19,8 @@ from infra.settings import Settings
 
 #: Tokens whose signature was checked already, about 400 bytes each: a low-latency player sends its own ten times a second.
 REMEMBERED = 65_536
+#: Seconds that an address holds which lets watch as a moderator: nobody can be asked for the role, which may have ended.
+MODERATES_S = 3600
 _TOKEN = re.compile(r"~([0-9]{1,11})\.([vm])([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
 _IN_A_PATH = re.compile(r"/~[^/]*")
 _PURPOSE = b"ovation playback"
@@ -55,7 +57,8 @@ class Playback:
 
     def token(self, stream_id: str, who: Principal) -> tuple[str, int]:
         """What *who* puts before a path of the stream's video, and when it ends, in seconds since the epoch."""
-        expires_at = min(self._now() + self._longest_s, who.expires_at)
+        longest_s = min(self._longest_s, MODERATES_S) if who.moderates else self._longest_s
+        expires_at = min(self._now() + longest_s, who.expires_at)
         claims = f"{expires_at}.{'m' if who.moderates else 'v'}{who.party}"
         return f"~{claims}.{_signature(self._keys[0], stream_id, claims)}", expires_at
 
