@@ -30,6 +30,7 @@ ORDER = (
     "adaptive",
     "outage",
     "alignment",
+    "recording",
     "conformance",
 )
 
