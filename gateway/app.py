@@ -95,6 +95,7 @@ def routes() -> list[Route]:
         Route(f"{API}/streams/start", streams.start, methods=["POST"]),
         Route(stream, streams.get, methods=["GET"]),
         Route(stream, streams.change, methods=["PATCH"]),
+        Route(stream, streams.delete, methods=["DELETE"]),
         Route(f"{stream}/start", streams.go_live, methods=["POST"]),
         Route(f"{stream}/end", streams.end, methods=["POST"]),
         Route(f"{stream}/watch", streams.watch, methods=["GET"]),

@@ -192,6 +192,15 @@ async def change(request: Request) -> Response:
     return requests.answer(await _full(request, await _change(request, record, decide), who))
 
 
+async def delete(request: Request) -> Response:
+    """`DELETE /streams/{id}`: by its creator or an admin. It is gone at once; what it leaves is erased soon after."""
+    deps = requests.deps(request)
+    record = await _mine(request, requests.user(request))
+    await deps.records.delete(record.stream_id)
+    deps.directory.remove(record.stream_id)
+    return Response(status_code=204)
+
+
 async def rotate_key(request: Request) -> Response:
     """`POST /streams/{id}/key`: a new key; the old one stops at once."""
     record = await _mine(request, requests.user(request))

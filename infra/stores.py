@@ -113,6 +113,9 @@ class CommentStore(Protocol):
     async def tail(self, stream_id: str) -> int:
         """The highest stored seq of the stream; 0 when there is none."""
 
+    async def forget(self, stream_id: str) -> None:
+        """Let go of all there is of a stream: items, totals, removals. Idempotent. Items that are written later are taken."""
+
     async def removed(self, stream_id: str) -> dict[str, str]:
         """Comment id -> reason of all comments that are removed now."""
 
@@ -123,8 +126,11 @@ class StreamStore(Protocol):
     async def put(self, record: StreamRecord, revision: int) -> None:
         """Write one revision of a record; idempotent. A reader of `page` may see it before or after a reader of `get` does."""
 
+    async def remove(self, stream_id: str, revision: int) -> None:
+        """Let go of a record, as of *revision*: a lower one that comes later does not bring it back. Idempotent."""
+
     async def get(self, stream_id: str) -> StreamRecord | None:
-        """The newest stored revision."""
+        """The newest stored revision; `None` also where it was removed."""
 
     async def page(self, *, status: str | None, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of one status (`None`: any) with `stream_id < before`, newest id first, at most *limit*."""

@@ -66,6 +66,8 @@ OPERATIONS = (
     Operation(method="get", path=_STREAM, summary="One stream", answers={200: api.Stream}, problems=_READ),
     Operation(method="patch", path=_STREAM, summary="Change title, description or settings", body=api.StreamChange,
               answers={200: api.Stream}, problems=(*_BODY, *_WRITE, "CONFLICT"), signed_in=True),
+    Operation(method="delete", path=_STREAM, summary="Delete a stream and all that was said and recorded in it",
+              answers={204: None}, problems=_WRITE, signed_in=True),
     Operation(method="post", path=f"{_STREAM}/start", summary="A scheduled stream goes live", answers={200: api.Stream},
               problems=(*_WRITE, "STREAM_ENDED"), signed_in=True),
     Operation(method="post", path=f"{_STREAM}/end", summary="End a stream", answers={200: api.EndedStream},

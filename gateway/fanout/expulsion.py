@@ -1,4 +1,4 @@
-"""Ends the connections of those who may not watch any more: a privacy that changed, a grant that was taken back.
+"""Ends the connections of those who may not watch any more: a privacy that changed, a grant taken back, a stream deleted.
 
 A change says which streams it may concern, never whom: all viewers of those are looked at again, by the one rule. So nothing
 has to be known of a viewer before, and a look that was asked for once too often costs a microsecond a viewer.
@@ -37,6 +37,7 @@ class Expulsion:
         self._tasks: set[asyncio.Task[None]] = set()
         hub.on_join = self._joined
         directory.on_change(self._changed)
+        directory.on_gone(self._look)
         access.on_taken_back(self._taken_back)
 
     async def stop(self) -> None:
@@ -49,9 +50,15 @@ class Expulsion:
         # The audience's own may be from before it was open.
         return self._directory.known(audience.stream_id) or audience.record
 
+    def _decided(self, viewer: Viewer, audience: Audience) -> bool | None:
+        """As `Access.decided`; nobody may watch what was deleted."""
+        if self._directory.is_gone(audience.stream_id):
+            return False
+        return self._access.decided(viewer.principal, self._record(audience))
+
     def _joined(self, viewer: Viewer, audience: Audience) -> None:
         """Whoever was let in by what was known a moment ago."""
-        if self._access.decided(viewer.principal, self._record(audience)) is not True:
+        if self._decided(viewer, audience) is not True:
             self._look(audience.stream_id)
 
     def _changed(self, record: StreamRecord) -> None:
@@ -91,7 +98,7 @@ class Expulsion:
         for n, viewer in enumerate(list(audience.viewers)):
             if n % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
-            match self._access.decided(viewer.principal, self._record(audience)):
+            match self._decided(viewer, audience):
                 case None:
                     undecided.append(viewer)
                 case False:

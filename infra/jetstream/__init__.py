@@ -14,6 +14,7 @@ Refuses to create a log with settings of its own: configuration lives in the fil
     pull.py         durable pull consumers for the workers
     deadletter.py   poison messages, bounded
     kv.py           buckets: revision-checked values, followed without a consumer
+    erasing.py      what a log has of one stream, erased
     streams.py      the stream records, and the item that tells viewers of each change
     grants.py       follows and invitations: who may watch what is not for everyone
     leases.py       a number held alone while it is renewed; comment ids stamped under one

@@ -103,13 +103,13 @@ class Bucket:
         """
         return await self._put(key, value, revision)
 
-    async def delete(self, key: str, revision: int) -> None:
-        """Delete exactly *revision*.
+    async def delete(self, key: str, revision: int) -> int:
+        """Delete exactly *revision* and return the deletion's own.
 
         Raises:
             Conflict: somebody else wrote first.
         """
-        await self._put(key, b"", revision, {"KV-Operation": "DEL"})
+        return await self._put(key, b"", revision, {"KV-Operation": "DEL"})
 
     async def _put(self, key: str, value: bytes, expected: int, headers: dict[str, str] | None = None) -> int:
         expectation = {"Nats-Expected-Last-Subject-Sequence": str(expected), **(headers or {})}

@@ -87,6 +87,14 @@ class StreamRecords:
         msg = f"stream {stream_id} was changed {ATTEMPTS} times in between"
         raise Conflict(msg)
 
+    async def delete(self, stream_id: str) -> int:
+        """Delete a record, and return the revision of its deletion, which stays; the archive erases what the stream leaves.
+
+        Raises:
+            Unavailable: not acknowledged; doing it again is safe.
+        """
+        return await self._bucket.put(stream_id, None)
+
     async def announce(self, record: StreamRecord, revision: int) -> int | None:
         """Publish the item of *revision*, once however often this is called; its seq, or `None` when it tells nothing.
 

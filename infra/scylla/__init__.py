@@ -19,6 +19,7 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     batch.py       one batch, written so that order, repetition and a crash do not matter
     tallies.py     what was counted of a stream, block by block
     walk.py        a stream's rows in order, across its partitions
+    forgetting.py  a stream that was deleted
     comments.py    the CommentStore
     streams.py     the StreamStore
 """

@@ -7,6 +7,7 @@ from infra.scylla import places, walk
 from infra.scylla.batch import Batches
 from infra.scylla.database import Database, Found, Row
 from infra.scylla.facts import standing
+from infra.scylla.forgetting import forget
 from infra.scylla.walk import COLUMNS, Wanted, stored
 from infra.stores import LoggedItem, StoredItem
 from schemas import codec
@@ -118,6 +119,10 @@ class ScyllaComments:
         """The highest stored seq of the stream; 0 when there is none."""
         rows = await self._database.read(_TAIL, stream_id)
         return int(rows[0].high_seq) if rows else 0
+
+    async def forget(self, stream_id: str) -> None:
+        """Let go of all there is of a stream."""
+        await forget(self._database, stream_id)
 
     async def removed(self, stream_id: str) -> dict[str, str]:
         """Comment id -> reason of all that are removed now, also of those that have not arrived yet."""

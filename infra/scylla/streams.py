@@ -18,6 +18,7 @@ from schemas.records import Status, StreamRecord
 _PUT = "INSERT INTO {ks}.streams (stream_id, revision, record) VALUES (?, ?, ?) USING TIMESTAMP ?"
 _ENTER = "INSERT INTO {ks}.streams_by_status (status, month, stream_id, record) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
 _LEAVE = "DELETE FROM {ks}.streams_by_status USING TIMESTAMP ? WHERE status = ? AND month = ? AND stream_id = ?"
+_REMOVE = "DELETE FROM {ks}.streams USING TIMESTAMP ? WHERE stream_id = ?"
 _MONTH = "INSERT INTO {ks}.stream_months (name, month) VALUES (?, ?)"
 _GET = "SELECT record FROM {ks}.streams WHERE stream_id = ?"
 _MONTHS = "SELECT month FROM {ks}.stream_months WHERE name = ? AND month <= ?"
@@ -48,6 +49,14 @@ class ScyllaStreams:
                 rows.append(Row(enter, (status, month), (status, month, stream_id, data, revision)))
             else:
                 rows.append(Row(leave, (status, month), (revision, status, month, stream_id)))
+        await self._database.put(rows)
+
+    async def remove(self, stream_id: str, revision: int) -> None:
+        """Let go of a record, with *revision* as the time of its end."""
+        month = places.month_of(stream_id)
+        gone, leave = await asyncio.gather(*map(self._database.prepare, (_REMOVE, _LEAVE)))
+        rows = [Row(gone, (stream_id,), (revision, stream_id))]
+        rows += [Row(leave, (status, month), (revision, status, month, stream_id)) for status in (ANY, *STATUSES)]
         await self._database.put(rows)
 
     async def get(self, stream_id: str) -> StreamRecord | None:

@@ -10,6 +10,7 @@ archive. After that only the archive writes; WAL lets everybody read at the same
     schema.py     the tables, as numbered migrations
     failures.py   SQLite's errors, translated into ours
     batch.py      one batch of items, written so that order and repetition do not matter
+    forgetting.py a stream that was deleted
     comments.py   the CommentStore
     lookups.py    comments by the key they were posted under, many in one read
     streams.py    the StreamStore

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from infra.sqlite.batch import write_batch
 from infra.sqlite.database import Database
+from infra.sqlite.forgetting import forget
 from infra.sqlite.lookups import Lookups
 from infra.stores import LoggedItem, StoredItem
 
@@ -97,6 +98,10 @@ class SqliteComments:
     async def tail(self, stream_id: str) -> int:
         """The highest stored seq of the stream; 0 when there is none."""
         return await self._number(f"SELECT max(seq) FROM items WHERE {_NO}", stream_id)  # noqa: S608 - our own constant
+
+    async def forget(self, stream_id: str) -> None:
+        """Let go of all there is of a stream."""
+        await forget(self._database, stream_id)
 
     async def removed(self, stream_id: str) -> dict[str, str]:
         """Comment id -> reason of all that are removed now, also of those that have not arrived yet."""

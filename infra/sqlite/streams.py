@@ -13,6 +13,8 @@ INSERT INTO streams (stream_id, revision, status, record) VALUES (?, ?, ?, ?)
 ON CONFLICT (stream_id) DO UPDATE SET revision = excluded.revision, status = excluded.status, record = excluded.record
 WHERE excluded.revision > revision
 """
+#: In the place of a status: nothing is left of the record.
+_REMOVED = "removed"
 _decoder = msgspec.json.Decoder(StreamRecord)
 
 
@@ -28,6 +30,10 @@ class SqliteStreams:
         row = (record.stream_id, revision, record.status, codec.encode(record))
         await self._database.write(lambda db: db.execute(_PUT, row))
 
+    async def remove(self, stream_id: str, revision: int) -> None:
+        """Let go of a record; its revision stays, so that a lower one does not bring it back."""
+        await self._database.write(lambda db: db.execute(_PUT, (stream_id, revision, _REMOVED, b"")))
+
     async def get(self, stream_id: str) -> StreamRecord | None:
         """The newest stored revision."""
 
@@ -36,11 +42,11 @@ class SqliteStreams:
             return row[0] if row else None
 
         found = await self._database.read(work)
-        return None if found is None else _decoder.decode(found)
+        return _decoder.decode(found) if found else None
 
     async def page(self, *, status: str | None, before: str | None, limit: int) -> list[StreamRecord]:
         """Records of one status with `stream_id < before`, newest id first."""
-        where, values = ["1"], list[str]()
+        where, values = ["status != ?"], [_REMOVED]
         for clause, value in (("status = ?", status), ("stream_id < ?", before)):
             if value is not None:
                 where.append(clause)

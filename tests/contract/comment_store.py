@@ -48,6 +48,21 @@ class CommentStoreContract(PagesContract, ReplaysContract):
         assert await store.by_msg_id(S, "k") is None
         assert await store.archived_through(LOG) == 0
 
+    async def test_a_stream_that_is_forgotten(self, store: CommentStore) -> None:
+        """Nothing of it is left, not even what was decided early; other streams keep theirs, and so do the watermarks."""
+        theirs = [logged(comment(1), 10, key="k1"), logged(removed(1), 11), logged(removed(9), 12), logged(comment(2), 70_000)]
+        theirs.append(logged(Purged(user_id="ada"), 70_001))
+        others = [logged(comment(n), n, stream_id=OTHER) for n in (20, 21)]
+        await store.write([*theirs, *others], {LOG: 70_001})
+        for _ in range(2):
+            await store.forget(S)
+            assert await answers(store) == ([], [], 0, 0, {})
+            assert await store.comment(S, "1") is None
+            assert await store.by_msg_id(S, "k1") is None
+        assert [item.seq for item in await store.range(OTHER, 0, END, 10)] == [20, 21]
+        assert await store.total(OTHER) == 2
+        assert await store.archived_through(LOG) == 70_001
+
     async def test_what_was_written_is_read_as_it_was(self, store: CommentStore) -> None:
         """Payload, time, seq and key come back to the byte; other items than comments are items too."""
         first, second = logged(comment(1), 10, key="k1"), logged(Pinned(comment_id="1", by="ada"), 11)

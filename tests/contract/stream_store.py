@@ -32,6 +32,20 @@ class StreamStoreContract:
         assert await streams.get(record(1).stream_id) == record(1)
         assert await streams.get(record(2).stream_id) is None
 
+    async def test_a_record_that_is_removed(self, streams: StreamStore) -> None:
+        """It is nowhere any more, and no older revision that comes later brings it back; others stay."""
+        for number in (1, 2):
+            await streams.put(record(number), 10)
+        for _ in range(2):
+            await streams.remove(record(1).stream_id, 11)
+            await streams.put(record(1), 10)
+            assert await streams.get(record(1).stream_id) is None
+            for status in (None, "live"):
+                assert await streams.page(status=status, before=None, limit=10) == [record(2)]
+        await streams.remove(record(3).stream_id, 11)
+        await streams.put(record(3), 10)
+        assert await streams.get(record(3).stream_id) is None
+
     async def test_the_highest_revision_holds(self, streams: StreamStore) -> None:
         """In whatever order and however often they come."""
         orders = list(itertools.permutations((1, 2, 3)))

@@ -50,9 +50,9 @@ class Dying(Folder):
             raise Unavailable(msg)
 
 
-def finishing(home: Folder, folder: Path) -> Finishing:
-    """With the real ffmpeg."""
-    return Finishing(home=home, program=Path(FFMPEG), work=folder / "work", clock=HandClock())
+def finishing(home: Folder, folder: Path, program: Path = Path(FFMPEG)) -> Finishing:
+    """With the real ffmpeg, unless told otherwise."""
+    return Finishing(home=home, program=program, work=folder / "work", clock=HandClock())
 
 
 async def test_whoever_dies_in_the_middle_is_followed_by_another(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ class Told:
 class Keeper:
     """The duties of one worker, with a clock that is moved by hand."""
 
-    def __init__(self, home: Folder, folder: Path) -> None:
+    def __init__(self, home: Folder, folder: Path, program: Path) -> None:
         self.clock = HandClock()
         self.registry = MemoryRegistry()
         self.journal = Told()
@@ -199,7 +199,7 @@ class Keeper:
         self.recordings = Recordings(home, Spool(folder / "spool", 10**9), self.clock)
         self.duties = Duties(
             recordings=self.recordings,
-            finishing=finishing(home, folder),
+            finishing=finishing(home, folder, program),
             registry=self.registry,
             ownership=Alone(),
             claims=Unshared(),
@@ -221,9 +221,9 @@ class Keeper:
 
 
 @asynccontextmanager
-async def keeper(home: Folder, folder: Path) -> AsyncIterator[Keeper]:
+async def keeper(home: Folder, folder: Path, program: Path = Path(FFMPEG)) -> AsyncIterator[Keeper]:
     """At work."""
-    made = Keeper(home, folder)
+    made = Keeper(home, folder, program)
     await made.recordings.open()
     try:
         yield made
@@ -284,6 +284,23 @@ async def test_a_recording_is_kept_for_its_time(tmp_path: Path) -> None:
         at.registry.away = False
         await at.after(SWEEP_S)
         assert at.registry.recordings == [(STREAM, None)]
+
+
+async def test_a_stream_is_deleted_while_its_recording_is_made(tmp_path: Path) -> None:
+    """Whoever makes it stops, before everything goes."""
+    home, program, begun = Folder(tmp_path / "home"), tmp_path / "ffmpeg", tmp_path / "begun"
+    program.write_text(f'#!/bin/sh\ntouch {begun}\nsleep 1\nexec {FFMPEG} "$@"\n')
+    program.chmod(0o755)
+    await recorded.keep(home, "source", 7, await recorded.filmed(1), BEGAN_MS)
+    async with keeper(home, tmp_path, program) as at:
+        at.changed(ended=True, shown=True, ended_ms=at.clock.now_ms())
+        at.clock.advance(OTHERS_S)
+        await at.duties.tick()
+        await eventually(begun.exists)
+        at.changed(ended=True, deleted=True)
+        await at.after(0)
+        assert await recorded.names(home) == []
+        assert at.registry.recordings == []
 
 
 async def test_a_deleted_stream_leaves_nothing(tmp_path: Path) -> None:

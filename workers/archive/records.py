@@ -17,6 +17,8 @@ from infra.stores import CommentStore, StreamStore
 from infra.telemetry import logs
 from schemas import subjects
 from schemas.records import StreamRecord, announcement
+from schemas.streamid import is_stream_id
+from workers.archive.erasure import Erasure
 from workers.handler import Done, Outcome, Reject, Retry
 
 log = logs.get(__name__)
@@ -38,6 +40,7 @@ class RecordArchive:
         reader: Reader,
         clock: Clock,
         live_max_age_s: float,
+        erasure: Erasure,
     ) -> None:
         """*live_max_age_s*: an item older than what the live log keeps is no news to anybody."""
         self._streams = streams
@@ -46,6 +49,7 @@ class RecordArchive:
         self._reader = reader
         self._clock = clock
         self._too_old_ms = live_max_age_s * 1000
+        self._erasure = erasure
         #: revision -> the live log's last seq when it came here; at most the consumer's `max_ack_pending`.
         self._until: dict[int, int] = {}
 
@@ -62,10 +66,7 @@ class RecordArchive:
         for delivery, record in zip(batch, read, strict=True):
             if isinstance(record, StreamRecord):
                 await self._streams.put(record, delivery.seq)
-        return [
-            await self._announce(record, delivery) if isinstance(record, StreamRecord) else record
-            for delivery, record in zip(batch, read, strict=True)
-        ]
+        return [await self._outcome(record, delivery) for delivery, record in zip(batch, read, strict=True)]
 
     def rejected(self, delivery: Delivery) -> None:
         """Forget what was remembered of it."""
@@ -73,6 +74,11 @@ class RecordArchive:
 
     async def tend(self) -> None:
         """Nothing is due between batches."""
+
+    async def _outcome(self, read: StreamRecord | str | Outcome, delivery: Delivery) -> Outcome:
+        if isinstance(read, str):
+            return await self._erasure.erase(read, delivery)
+        return await self._announce(read, delivery) if isinstance(read, StreamRecord) else read
 
     async def _announce(self, record: StreamRecord, delivery: Delivery) -> Outcome:
         if announcement(record, delivery.seq) is None or await self._known(record, delivery.seq):
@@ -98,10 +104,11 @@ class RecordArchive:
         return await self._comments.by_msg_id(record.stream_id, msg_id) is not None
 
 
-def _read(delivery: Delivery) -> StreamRecord | Outcome:
+def _read(delivery: Delivery) -> StreamRecord | str | Outcome:
+    """The record; the id of a stream that was deleted; or what becomes of a message that is neither."""
     key = delivery.subject.removeprefix("$KV.streams.")
     if "KV-Operation" in delivery.headers or "Nats-Marker-Reason" in delivery.headers:
-        return Done()
+        return key if is_stream_id(key) else Done()
     try:
         record = decode_record(delivery.payload)
     except msgspec.MsgspecError as error:

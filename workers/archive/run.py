@@ -6,6 +6,7 @@ from collections.abc import Callable
 from infra.clock import Clock
 from infra.jetstream.connection import Connection
 from infra.jetstream.deadletter import DeadLetters
+from infra.jetstream.erasing import Eraser
 from infra.jetstream.kv import Bucket
 from infra.jetstream.publisher import Publisher
 from infra.jetstream.pull import Pull
@@ -14,6 +15,7 @@ from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.settings import Settings
 from infra.stores import CommentStore, StreamStore
 from schemas import subjects
+from workers.archive.erasure import Erasure
 from workers.archive.live import LiveArchive
 from workers.archive.records import RecordArchive
 from workers.worker import STARTING, Worker
@@ -36,6 +38,15 @@ async def run(
     publisher = Publisher(connection, settings.publish_wait_s)
     dead = DeadLetters(publisher)
     records = StreamRecords(Bucket(BUCKET, connection, publisher, reader), publisher)
+    erasure = Erasure(
+        streams=streams,
+        comments=comments,
+        reader=reader,
+        publisher=publisher,
+        eraser=Eraser(connection, reader),
+        clock=clock,
+        shards=settings.shards,
+    )
     troubles: dict[str, str] = {}
 
     def worker(log_name: str, make: Callable[[Pull], LiveArchive | RecordArchive]) -> Worker:
@@ -59,6 +70,7 @@ async def run(
             reader=reader,
             clock=clock,
             live_max_age_s=settings.live_max_age_h * 3600,
+            erasure=erasure,
         )
 
     workers = [live(shard) for shard in range(settings.shards)]

@@ -95,6 +95,9 @@ class Duties:
         if change.deleted:
             self._due.pop(stream_id, None)
             self._deleted[stream_id] = None
+            if stream_id in self._running:
+                # It would put what is deleted now.
+                self._running[stream_id].cancel()
         elif change.ended:
             self._ended(change)
 
@@ -225,6 +228,8 @@ class Duties:
             await claim.release()
 
     async def _delete(self, stream_id: str) -> None:
+        if stream_id in self._running:
+            await asyncio.wait([self._running[stream_id]])
         await self._recordings.discard(stream_id)
         await self._empty(stream_id)
         self._deleted.pop(stream_id, None)
