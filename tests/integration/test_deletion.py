@@ -4,6 +4,8 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,9 +15,9 @@ from infra.jetstream.grants import INVITATIONS, Grants
 from schemas import codec, subjects
 from schemas.items import Ended
 from schemas.records import Broadcaster, StreamRecord
-from tests.archives import LOG, archive, say
+from tests.archives import LOG, Archive, archive, say
 from tests.backends.nats import NatsServer
-from tests.broker import broker, fresh_stream
+from tests.broker import Broker, broker, fresh_stream
 from tests.cluster import cluster
 from tests.factories import comment
 from tests.privacy import people, token
@@ -23,7 +25,11 @@ from tests.processes import Client
 from tests.socketviewer import SocketViewer
 from tests.viewer import Viewer
 from tests.waits import eventually
-from workers.archive.erasure import SETTLED_MS
+from workers.archive.erasure import SETTLED_MS, Erasure
+from workers.handler import Outcome, Retry
+
+if TYPE_CHECKING:
+    from infra.jetstream.pull import Delivery
 
 pytestmark = pytest.mark.nats
 
@@ -69,6 +75,21 @@ async def test_nobody_finds_it_any_more(nats_server: NatsServer, tmp_path: Path)
             assert (await root.http.delete(f"/streams/{other}")).status_code == 204
 
 
+async def early(b: Broker, running: Archive, clock: HandClock, stream_id: str, deletion: int) -> Outcome:
+    """What the archive says of a deletion that happened just now."""
+    erasure = Erasure(
+        streams=running.streams,
+        comments=running.comments,
+        reader=b.reader,
+        publisher=b.publisher,
+        eraser=Eraser(b.connection, b.reader),
+        clock=clock,
+        shards=1,
+    )
+    told = SimpleNamespace(seq=deletion, at_ms=clock.now_ms())
+    return await erasure.erase(stream_id, cast("Delivery", told))
+
+
 async def test_what_it_leaves_is_erased(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """Log, counters, media log, invitations, store; what others said stays, and a repetition of it is still the same one.
 
@@ -92,6 +113,7 @@ async def test_what_it_leaves_is_erased(own_nats_server: NatsServer, tmp_path: P
             kept_seq = (await b.reader.last(LOG, subjects.live(0, kept))).seq  # type: ignore[union-attr]  # said just now
             deletion = await b.records.delete(gone)
             await eventually(lambda: running.comments.commits != [])
+            assert isinstance(await early(b, running, clock, gone, deletion), Retry)
             late = await say(b, gone, comment(9), "gone-9")
             await running.caught_up()
             assert len(await running.comments.range(gone, 0, late, 10)) == 4
