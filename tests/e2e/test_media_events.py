@@ -76,7 +76,7 @@ def check_dates(events: Sequence[Event]) -> None:
         if isinstance(each, (RenditionReady, TranscoderRestarted)):
             assert each.clock is not None
             # FFmpeg sends its first half second at once, and what a busy machine kept it from sending a little later.
-            assert abs(parse_rfc3339(each.at) - parse_rfc3339(each.clock.program_date_time)) < 2000, each
+            assert abs(parse_rfc3339(each.at) - parse_rfc3339(each.clock.program_date_time)) < 1000, each
 
 
 class Worker:
