@@ -52,6 +52,22 @@ MEDIA_BUGS = [
         "tests/unit/workers/media/test_publication.py",
     ),
     Bug(
+        "hole-at-the-cut",
+        "the dates jump at a discontinuity: Shaka waits for its live window to come by",
+        "workers/media/publication.py",
+        "if end_ms and HOLE_MS <=",
+        "if not end_ms and HOLE_MS <=",
+        "tests/unit/workers/media/test_holes.py",
+    ),
+    Bug(
+        "spent-for-a-hole",
+        "a rendition that is a segment behind gets the gap twice: renditions no longer agree on numbers",
+        "workers/media/publication.py",
+        "self.catch_up(name, following)",
+        "self.catch_up(name, source.following)",
+        "tests/unit/workers/media/test_holes.py",
+    ),
+    Bug(
         "skipped-too-much",
         "a delta update leaves out segments within the skip boundary",
         "workers/media/m3u8.py",

@@ -77,7 +77,10 @@ class Rendition:
         """There is nothing of the segment that *like* is in the passthrough, or only its beginning: say so (4.4.4.7)."""
         entry = self.playlist.opened
         if entry is None:
-            entry = Entry(like.uri, 0, like.date_ms, like.discontinuity, self.map_uri, gap=True, complete=False, parts=[])
+            last = self.playlist.entries[-1] if self.playlist.entries else None
+            # The run after this one may be known already: its map begins with its discontinuity.
+            map_uri = last.map_uri if last is not None and last.discontinuity == like.discontinuity else self.map_uri
+            entry = Entry(like.uri, 0, like.date_ms, like.discontinuity, map_uri, gap=True, complete=False, parts=[])
             self.playlist.append(entry, independent=True)
         lost = like.duration_ms - entry.duration_ms
         for _ in range(_MOST_GAPS):
