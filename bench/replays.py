@@ -40,7 +40,7 @@ async def measure(name: str, store: CommentStore, read: Callable[[], rows.Rows],
     chance = random.Random(options.seed)
     log = whole_log(chance, options.items)
     for start in range(0, len(log), 500):
-        await store.write(log[start : start + 500], {LOG: start})
+        await store.write(log[start : start + 500], {LOG: min(start + 500, len(log))})
     await store.erase(S, chance.sample(range(1, len(log) + 1), len(log) // 50), NOON_MS + 3_600_000)
     before = digests(await asyncio.to_thread(read))
     began = time.perf_counter()
