@@ -15,7 +15,7 @@ from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore
 from schemas.items import Comment, Purged, Removed
 from tests.backends.nats import NatsServer
-from tests.boundary import Boundary, Told, boundary
+from tests.boundary import Boundary, Said, Told, boundary
 from tests.broker import Broker, broker
 from tests.factories import comment
 
@@ -208,7 +208,7 @@ async def agrees(it: Boundary, history: History) -> None:
     assert exact == (not any(isinstance(each.item, Purged) and each.seq > it.through for each in in_log(it)))
 
 
-def in_log(it: Boundary) -> list[object]:
+def in_log(it: Boundary) -> list[Said]:
     """What the log has of the stream."""
     return [each for each in it.known() if each.seq >= it.first]
 
@@ -284,8 +284,7 @@ async def moving(it: Boundary, rounds: int) -> None:
         # No decisions: then what was there before is certain, and a total only grows.
         for descending in (False, True):
             before = it.comments()
-            steps = [it.chance.choice((it.post, it.archive, it.archive, it.trim, it.trim)) for _ in range(40)]
-            it.moves = steps
+            it.moves = [it.chance.choice((it.post, it.archive, it.archive, it.trim, it.trim)) for _ in range(40)]
             found = await paged(it, history, descending=descending)
             it.moves = []
             seqs = [seq for seq, _ in found]

@@ -17,7 +17,7 @@ from infra.sqlite import Database, SqliteComments, batch, comments
 from infra.sqlite import database as module
 from infra.sqlite.schema import MIGRATIONS
 from tests.contract.histories import LOG, S, logged
-from tests.factories import comment
+from tests.factories import NOON_MS, comment
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def test_a_newer_file_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_file_of_the_first_format_counts_on(tmp_path: Path) -> None:
-    """Its rows were counted by a trigger, the next ones are counted by their batch: none twice, and repeated ones not again."""
+    """Its rows were counted by a trigger, the next ones by their batch: none twice; and its pages are found by time."""
     path = tmp_path / "ovation.sqlite"
     old = sqlite3.connect(path)
     for statement in MIGRATIONS[0]:
@@ -74,6 +74,8 @@ async def test_a_file_of_the_first_format_counts_on(tmp_path: Path) -> None:
         store = SqliteComments(opened)
         await store.write([logged(comment(n), n) for n in range(2, 8)], {LOG: 7})
         assert await store.total(S) == 7
+        page = await store.comments(S, after=0, before=9, descending=False, limit=9, from_ms=NOON_MS + 2, to_ms=NOON_MS + 6)
+        assert [item.seq for item in page] == [2, 3, 4, 5]
     finally:
         await opened.close()
 
