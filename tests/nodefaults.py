@@ -94,7 +94,7 @@ class Scene:
                     waiting.add(task := asyncio.create_task(self._say(number)))
                     task.add_done_callback(waiting.discard)
                 count = due
-                await asyncio.sleep(TICK_S)
+                await reached(now() + TICK_S)
         finally:
             await asyncio.gather(*waiting)
 
@@ -122,7 +122,7 @@ class Scene:
             if number % 3 and self._ids:
                 query += f"&cursor={chance.choice(self._ids)}&sort={('asc', 'desc')[number % 2]}"
             self._begin(self._ask(self.reads, "GET", f"/streams/{self.stream_id}/comments?{query}"))
-            await asyncio.sleep(1 / per_s)
+            await reached(now() + 1 / per_s)
 
     async def posting(self, per_s: float) -> None:
         """Post to the gateway until cancelled, each with a key of its own."""
@@ -131,7 +131,7 @@ class Scene:
             body = {"text": f"posted {number}"}
             path = f"/streams/{self.stream_id}/comments"
             self._begin(self._ask(self.posts, "POST", path, headers=headers, json=body))
-            await asyncio.sleep(1 / per_s)
+            await reached(now() + 1 / per_s)
 
     async def _ask(self, kept: list[Read], method: str, path: str, **more: object) -> None:
         began, status = now(), 0
@@ -148,7 +148,7 @@ class Scene:
             info = json.loads(answer.data)
             floor, waiting = info["ack_floor"]["stream_seq"], info["num_pending"] + info["num_ack_pending"]
             self.progress.append(Progress(now(), floor, floor + waiting))
-            await asyncio.sleep(TICK_S)
+            await reached(now() + TICK_S)
 
     async def view(self) -> None:
         """Take note of when comments reach a viewer, until cancelled."""
@@ -257,6 +257,11 @@ def refused(reads: list[Read]) -> dict[int, int]:
 def now() -> float:
     """The loop's clock."""
     return asyncio.get_running_loop().time()
+
+
+async def reached(moment: float) -> None:
+    """Let the load go on until then."""
+    await eventually(lambda: now() >= moment, timeout=moment - now() + 60)
 
 
 def driver_lines(text: str) -> Iterator[str]:
