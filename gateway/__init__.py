@@ -30,6 +30,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     text.py         what a comment's text may be
     ingest.py       what a stream's encoder sends, from the media log
     history.py      store and log as one history
+    earlier.py      whether a key was used before, with the store or without it
     unarchived.py   what the log has and the store does not have yet
     kept.py         what is kept between two questions, bounded by its weight
     latekeys.py     keys that the log is about to forget and the store does not know yet

@@ -38,7 +38,7 @@ class History:
         self._store = store
         self._reader = reader
         self._clock = clock
-        self._unarchived = Unarchived(store, reader)
+        self._unarchived = Unarchived(store, reader, clock)
         self._states: dict[str, tuple[float, LogState]] = {}
         self._late_keys = LateKeys(store, reader, clock, self._unarchived)
 

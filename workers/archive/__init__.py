@@ -7,5 +7,6 @@ Refuses to acknowledge before the commit, to drop anything while the disk is ful
     live.py        a live log's items, one transaction a batch
     refill.py      what the log still has and the store lost
     records.py     stream records, and the item a writer that died could not publish
+    lag.py         how much is not archived yet, and the alarm before the log loses it
     run.py         all of them together, as one part of a process
 """

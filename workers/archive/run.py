@@ -14,9 +14,11 @@ from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.settings import Settings
 from infra.stores import CommentStore, StreamStore
 from schemas import subjects
+from workers.archive.lag import LagWatch
 from workers.archive.live import LiveArchive
 from workers.archive.records import RecordArchive
-from workers.worker import STARTING, Worker
+from workers.waiting import STARTING
+from workers.worker import Worker
 
 DURABLE = "archive"
 
@@ -30,8 +32,12 @@ async def run(
     clock: Clock,
     stopping: asyncio.Event,
     trouble: Callable[[str], None],
+    behind: Callable[[str], None] = lambda _cause: None,
 ) -> None:
-    """Archive until *stopping*; *trouble* is told what is waited for, and "" when everything goes on."""
+    """Archive until *stopping*; *trouble* is told what is waited for, and "" when everything goes on.
+
+    *behind* is told of a log that loses messages soon unless it is archived faster, and "" when there is none any more.
+    """
     reader = Reader(connection)
     publisher = Publisher(connection, settings.publish_wait_s)
     dead = DeadLetters(publisher)
@@ -46,7 +52,15 @@ async def run(
             trouble(next((each for each in troubles.values() if each), ""))
 
         pull = Pull(connection, log_name, DURABLE, settings.archive_batch)
-        return Worker(pull, make(pull), dead, max_attempts=settings.archive_max_deliver, trouble=tell)
+        return Worker(
+            pull,
+            make(pull),
+            dead,
+            clock,
+            gather_s=settings.archive_gather_ms / 1000,
+            max_attempts=settings.archive_max_deliver,
+            trouble=tell,
+        )
 
     def live(shard: int) -> Worker:
         return worker(subjects.live_log(shard), lambda pull: LiveArchive(pull, comments, reader, clock, shard))
@@ -61,8 +75,25 @@ async def run(
             live_max_age_s=settings.live_max_age_h * 3600,
         )
 
-    workers = [live(shard) for shard in range(settings.shards)]
+    workers: list[Worker | LagWatch] = [live(shard) for shard in range(settings.shards)]
+    workers += watches(connection, reader, clock, settings.shards, behind)
     workers.append(worker(f"KV_{BUCKET}", of_records))
     async with asyncio.TaskGroup() as group:
         for each in workers:
             group.create_task(each.run(stopping))
+
+
+def watches(connection: Connection, reader: Reader, clock: Clock, shards: int, behind: Callable[[str], None]) -> list[LagWatch]:
+    """One watch for each live log; *behind* is told the first alarm of all of them, and "" when there is none."""
+    alarms: dict[str, str] = {}
+
+    def watch(shard: int) -> LagWatch:
+        log_name = subjects.live_log(shard)
+
+        def tell(alarm: str) -> None:
+            alarms[log_name] = alarm
+            behind(next((each for each in alarms.values() if each), ""))
+
+        return LagWatch(Pull(connection, log_name, DURABLE), reader, clock, shard, tell)
+
+    return [watch(shard) for shard in range(shards)]
