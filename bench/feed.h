@@ -178,8 +178,11 @@ static void post_send(struct feed *f, struct post_socket *s, int64_t stamp)
 	s->due = stamp;
 	post_printf(s,
 		    "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
-		    "Idempotency-Key: %lld-%llu\r\nContent-Length: %zu\r\n\r\n%s",
-		    f->path, f->tokens[f->published % f->n_tokens], (long long)stamp, (unsigned long long)f->published, t->len, t->text);
+		    "Idempotency-Key: %08llx-%04llx-7%03llx-8000-%012llx\r\nContent-Length: %zu\r\n\r\n%s",
+		    f->path, f->tokens[f->published % f->n_tokens],
+		    /* UUIDs of version 7, as the page's: what they say of their time is the time. */
+		    (unsigned long long)(stamp / 1000) >> 16, (unsigned long long)(stamp / 1000) & 0xffff,
+		    (unsigned long long)(stamp % 1000), (unsigned long long)f->published, t->len, t->text);
 	f->published++;
 }
 

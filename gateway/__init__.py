@@ -33,6 +33,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     merged.py       rows of the store and messages of the log as one sequence
     totals.py       how many comments a stream has
     logends.py      the ends of the live logs, as their leaders know them
+    earlier.py      whether a key was used before, with the store or without it
     unarchived.py   what the log has and the store does not have yet
     kept.py         what is kept between two questions, bounded by its weight
     latekeys.py     keys that the log is about to forget and the store does not know yet

@@ -15,6 +15,7 @@ from gateway.access import Access
 from gateway.auth import Authenticator
 from gateway.cors import Cors
 from gateway.directory import StreamDirectory
+from gateway.earlier import Earlier
 from gateway.history import History
 from gateway.hls.films import Films
 from gateway.hls.relay import Relay
@@ -52,6 +53,7 @@ class Deps:
     directory: StreamDirectory
     records: StreamRecords
     history: History
+    earlier: Earlier
     publisher: Publisher
     reader: Reader
     limits: Limits

@@ -50,7 +50,7 @@ class History:
     def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
         self._store = store
         self._reader = reader
-        self._unarchived = Unarchived(store, reader)
+        self._unarchived = Unarchived(store, reader, clock)
         self._ends = LogEnds(reader, clock)
         self._totals = Totals(store, self._unarchived)
         self._late_keys = LateKeys(store, reader, clock, self._unarchived)

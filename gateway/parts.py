@@ -13,6 +13,7 @@ from gateway.auth import Authenticator
 from gateway.commands import Commands
 from gateway.direct import DirectPosting
 from gateway.directory import StreamDirectory
+from gateway.earlier import Earlier
 from gateway.edge.protocol import Edge
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import Doorway, doorway_with
@@ -95,6 +96,7 @@ class Parts:
             directory=self._directory,
             records=records,
             history=history,
+            earlier=Earlier(history.by_msg_id_seq, clock),
             publisher=publisher,
             reader=reader,
             limits=Limits(publisher, reader, clock),

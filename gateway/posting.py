@@ -72,7 +72,7 @@ async def _create(
     said = text.normalised(wanted.text, field="text", longest=text.MAX_COMMENT)
     # Without a key every post is its own; unlike any other is enough, since the id is scoped to the person who posts.
     msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or f"\0{random.getrandbits(128):x}")
-    if key is not None and (stored := await deps.history.by_msg_id_seq(record, msg_id)) is not None:
+    if key is not None and (stored := await deps.earlier.seq(record, msg_id, key)) is not None:
         return 200, await _repeated(deps, record, stored, said, wanted.parent_comment_id)
     try:
         _check_open(record)

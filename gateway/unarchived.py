@@ -1,4 +1,8 @@
-"""What the log has and the store does not have yet, kept between two questions about the same stream."""
+"""What the log has and the store does not have yet, kept between two questions about the same stream.
+
+While the store is away or slow, what it was known to have before counts: it can only have more, and what it has beyond that
+is in the log as well. So whatever the log alone can answer is answered, as fast as ever.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,6 +12,7 @@ from msgspec import Struct
 
 from gateway.kept import Kept
 from gateway.removals import Removals
+from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, Reader
 from infra.stores import CommentStore
@@ -15,19 +20,29 @@ from schemas import codec, subjects
 from schemas.items import Comment, Item
 from schemas.records import StreamRecord
 
-#: Messages of one stream that may wait for the archive; past them its history answers 503 until the archive is back. About
-#: 1.7 kB each: an archive that is away for a day would otherwise take a gateway's memory, and every stream with it.
+#: Messages of one stream that may wait for the archive; past them its history answers 503 until the archive is back: an
+#: archive that is away for a day would otherwise take a gateway's memory, and every stream with it.
 MOST = 50_000
-#: Messages that are kept, of all streams together (a stream without any counts as one).
-KEPT = 100_000
+#: Bytes of one stream's messages, and of all streams' together; with what reading them takes, half of 64 MiB.
+MOST_BYTES = 24 * 1024**2
+KEPT_BYTES = 32 * 1024**2
+#: What a message takes beside its payload.
+OVERHEAD = 540
+#: Messages that are read at once: they come with four times as many headers as are kept.
+CHUNK = 5000
+#: Streams that are known to have too many.
+STREAMS = 100_000
 RETRY_S = 10
+#: How long the store is waited for where it has answered before, and for how long that answer counts.
+ANSWERS_S = 0.25
+KNOWN_S = 3600.0
 
 
 class FarBehind(Unavailable):
     """So much of a stream waits for the archive that it cannot be held here."""
 
-    def __init__(self, log: str) -> None:
-        super().__init__(f"the archive is behind: more than {MOST:,} items of this stream in {log} wait for it", RETRY_S)
+    def __init__(self, log: str, most: int) -> None:
+        super().__init__(f"the archive is behind: more than {most:,} items of this stream in {log} wait for it", RETRY_S)
 
 
 class Recent(Struct, frozen=True):
@@ -40,6 +55,7 @@ class Recent(Struct, frozen=True):
     messages: list[LogMessage]
     removals: Removals
     complete: bool
+    weight: int = 0
 
     @property
     def last(self) -> int:
@@ -55,12 +71,15 @@ class Recent(Struct, frozen=True):
 class Unarchived:
     """One gateway's knowledge of the logs' ends. In step with an archive that is a second behind, it is a few messages."""
 
-    def __init__(self, store: CommentStore, reader: Reader) -> None:
+    def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
         self._store = store
         self._reader = reader
-        self._kept: Kept[Recent] = Kept(KEPT)
+        self._clock = clock
+        self._kept: Kept[Recent] = Kept(KEPT_BYTES)
         #: Streams with too many: how far the archive must have come before they are read again.
-        self._too_many: Kept[int] = Kept(KEPT)
+        self._too_many: Kept[int] = Kept(STREAMS)
+        #: log -> what the store had of it, and when that was. There are few logs.
+        self._known: dict[str, tuple[int, float]] = {}
         #: Streams that are being read for the first time: whoever asks meanwhile waits, and reads only what came since.
         self._first: dict[str, asyncio.Event] = {}
 
@@ -86,24 +105,23 @@ class Unarchived:
 
     async def _read(self, record: StreamRecord) -> Recent:
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        through = await self._store.archived_through(log)
+        through = await self._through(log)
         if through < (self._too_many.get(record.stream_id) or 0):
-            raise FarBehind(log)
+            raise FarBehind(log, MOST)
         before = self._kept.get(record.stream_id)
         messages = [message for message in before.messages if message.seq > through] if before else []
+        known = len(messages)
         complete = True
         try:
-            fresh = await self._reader.follow_from(
-                log, subject, messages[-1].seq if messages else through, MOST + 1 - len(messages)
-            )
+            await self._read_on(log, subject, through, messages)
         except Unavailable:
-            fresh, complete = [], False
-        messages += fresh
-        if len(messages) > MOST:
+            complete = False
+        weight, fresh = weighed(messages), messages[known:]
+        if len(messages) > MOST or weight > MOST_BYTES:
             self._kept.drop(record.stream_id)
             # Reading them all again for each question would cost more than answering it.
-            self._too_many.put(record.stream_id, messages[MOST // 2].seq, 1)
-            raise FarBehind(log)
+            self._too_many.put(record.stream_id, messages[len(messages) // 2].seq, 1)
+            raise FarBehind(log, len(messages) - 1)
         if before is not None and before.through == through:
             # What it has learned stays true, and fifty thousand messages are not taken apart for each question.
             removals = before.removals
@@ -111,9 +129,50 @@ class Unarchived:
         else:
             removals = Removals()
             learn(removals, messages)
-        found = Recent(through, messages, removals, complete)
-        self._kept.put(record.stream_id, found, max(1, len(messages)))
+        found = Recent(through, messages, removals, complete, weight)
+        self._kept.put(record.stream_id, found, max(OVERHEAD, weight))
         return found
+
+    async def _read_on(self, log: str, subject: str, after: int, messages: list[LogMessage]) -> None:
+        """Append what came after the last of *messages*, or after *after*; past the bounds by one message, or by one chunk."""
+        weight = weighed(messages)
+        while len(messages) <= MOST and weight <= MOST_BYTES:
+            wanted = min(CHUNK, MOST + 1 - len(messages))
+            some = await self._reader.follow_from(log, subject, messages[-1].seq if messages else after, wanted)
+            messages += [_slim(subject, message) for message in some]
+            weight += weighed(some)
+            if len(some) < wanted:
+                return
+
+    async def _through(self, log: str) -> int:
+        """Up to where the store has everything: as it says, or as it said when it does not answer at once.
+
+        Raises:
+            Unavailable: it does not answer, and has not for an hour or ever.
+        """
+        now = self._clock.monotonic()
+        known, at = self._known.get(log, (0, -KNOWN_S))
+        if now - at >= KNOWN_S:
+            through = await self._store.archived_through(log)
+        else:
+            try:
+                async with asyncio.timeout(ANSWERS_S):
+                    through = await self._store.archived_through(log)
+            except (TimeoutError, Unavailable):
+                return known
+        self._known[log] = through, now
+        return through
+
+
+def weighed(messages: Iterable[LogMessage]) -> int:
+    """The bytes that *messages* take while they are kept."""
+    return sum(len(message.payload) + OVERHEAD for message in messages)
+
+
+def _slim(subject: str, message: LogMessage) -> LogMessage:
+    """*message* with the one header that is asked for, since each of the others weighs as much."""
+    headers = {} if message.msg_id is None else {"Nats-Msg-Id": message.msg_id}
+    return LogMessage(subject, message.seq, message.at_ms, message.payload, headers)
 
 
 def learn(removals: Removals, messages: Iterable[LogMessage]) -> None:

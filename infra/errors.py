@@ -14,6 +14,10 @@ class Unavailable(OvationError):
         self.retry_after = retry_after
 
 
+class Refused(Unavailable):
+    """A dependency answers and does not take this: find out whether it takes anything else before giving it up."""
+
+
 class Conflict(OvationError):
     """Somebody else wrote first: read again, then decide again."""
 

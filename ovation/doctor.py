@@ -3,21 +3,32 @@
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from infra import environment, ports, storage
+from infra.clock import SystemClock
 from infra.errors import BadSettings, OvationError
+from infra.jetstream.connection import Connection
+from infra.jetstream.pull import Pull
+from infra.jetstream.reader import Reader
 from infra.objects.home import open_home
 from infra.settings import Settings
 from ovation import status
 from ovation.programs import NATS_SERVER, bundled_ffmpeg
+from schemas import subjects
+from workers.archive import lag
+from workers.archive.run import DURABLE
 
 #: Less than this and JetStream and the store are near their end.
 LOW_DISK = 1024**3
+#: How long a broker is waited for.
+BROKER_S = 2.0
 PAGES = Path(__file__).resolve().parents[1] / "web" / "dist" / "index.html"
 
 
@@ -50,6 +61,7 @@ def _checks() -> Iterator[tuple[str, str, str]]:
     where = "OVATION_MEDIA_URL" if "@" in settings.media_url else settings.media_url or settings.data_dir / "media"
     yield f"recordings in {where}", asyncio.run(_home(settings)), step
     yield f"store {storage.named(settings)}", _store(settings), "see docs/operating.md, The store on a cluster"
+    yield "archive", asyncio.run(_archive(settings)), "see docs/operating.md, When the store is away"
     yield f"data directory {settings.data_dir.absolute()}", _disk(settings.data_dir), "free space, or set OVATION_DATA_DIR"
     ours = status.pids(settings.data_dir)
     for variable, host, port in (
@@ -109,6 +121,39 @@ def _store(settings: Settings) -> str:
 
 async def _opened(settings: Settings) -> None:
     await (await storage.open_storage(settings)).close()
+
+
+async def _archive(settings: Settings) -> str:
+    """What waits so long, or is so much, that it is lost before long; nothing where no broker runs."""
+    clock = SystemClock()
+    connection = Connection(settings.nats_url, "doctor", clock)
+    alarms: list[str] = []
+    if not _listens(settings.nats_url):
+        return ""
+    try:
+        await connection.open(wait_s=BROKER_S)
+    except OvationError:
+        return ""
+    reader = Reader(connection)
+    try:
+        for shard in range(settings.shards):
+            log_name = subjects.live_log(shard)
+            alarms += lag.alarm(log_name, await lag.measure(Pull(connection, log_name, DURABLE), reader, clock, shard)).values()
+    except (OvationError, LookupError):
+        # No topology yet: others say so where it matters.
+        return ""
+    finally:
+        await connection.close()
+    return "; ".join(alarms)
+
+
+def _listens(nats_url: str) -> bool:
+    place = urlsplit(nats_url.split(",", maxsplit=1)[0])
+    try:
+        socket.create_connection((place.hostname or "127.0.0.1", place.port or 4222), timeout=BROKER_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _disk(path: Path) -> str:

@@ -44,8 +44,8 @@ BUGS = [
         "ack-before-commit",
         "the archive acknowledges before the store has committed",
         "workers/worker.py",
-        "await self._settle(batch, await self._handle(batch))",
-        "await self._pull.ack(batch); await self._settle(batch, await self._handle(batch))",
+        "await self._settle(batch, await self._apart.handle(batch))",
+        "await self._pull.ack(batch); await self._settle(batch, await self._apart.handle(batch))",
         "tests/integration/test_archive.py",
     ),
     Bug(
@@ -149,8 +149,8 @@ BUGS = [
         "silent-expiry",
         "what the log no longer has is skipped without a gap",
         "gateway/history.py",
-        'return Missing(lost_from, lost_to, "expired") if lost_from <= lost_to else None',
-        "return None",
+        'removals)), Missing(lost_from, lost_to, "expired")',
+        "removals)), None",
         "tests/e2e/test_viewers.py",
     ),
     Bug(

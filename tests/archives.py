@@ -7,14 +7,15 @@ from pathlib import Path
 
 from infra.clock import Clock
 from infra.errors import Unavailable
+from infra.jetstream.pull import Pull
 from infra.sqlite import Database, SqliteComments, SqliteStreams
 from infra.stores import LoggedItem
 from schemas import codec, subjects
 from schemas.items import Item
 from tests.broker import Broker
 from tests.waits import eventually
-from workers.archive.run import run
-from workers.worker import STARTING
+from workers.archive.run import DURABLE, run
+from workers.waiting import STARTING
 
 LOG = subjects.live_log(0)
 
@@ -49,6 +50,9 @@ class Archive:
         self.comments = WatchedComments(database)
         self.streams = SqliteStreams(database)
         self.trouble = STARTING
+        self.alarm = ""
+        #: To ask how its consumer is.
+        self.pull = Pull(broker.connection, LOG, DURABLE)
         self.stopping = asyncio.Event()
         self.task = asyncio.create_task(
             run(
@@ -59,11 +63,15 @@ class Archive:
                 clock=clock,
                 stopping=self.stopping,
                 trouble=self._told,
+                behind=self._alarmed,
             )
         )
 
     def _told(self, cause: str) -> None:
         self.trouble = cause
+
+    def _alarmed(self, alarm: str) -> None:
+        self.alarm = alarm
 
     async def caught_up(self, timeout: float = 30.0) -> None:
         """Wait until the store says that it has everything."""

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 CHUNK = 64 * 1024
+#: Chunks on their way to one client; past them the server is not read.
+ON_THEIR_WAY = 1000
 
 
 class FaultProxy:
@@ -114,3 +116,34 @@ class FaultProxy:
                         sink.close()
                         await sink.wait_closed()
                         return
+
+
+class LateProxy(FaultProxy):
+    """As `FaultProxy`; `lag` is by how many seconds each answer is late; those behind one wait no longer for it."""
+
+    lag = 0.0
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, left: int | None, gate: asyncio.Event | None = None
+    ) -> None:
+        if gate is None:
+            await super()._pump(source, sink, left, gate)
+            return
+        clock = asyncio.get_running_loop().time
+        late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(ON_THEIR_WAY)
+
+        async def take() -> None:
+            with suppress(OSError):
+                while data := await source.read(CHUNK):
+                    await late.put((clock() + self.lag, data))
+            await late.put((0.0, b""))
+
+        taking = asyncio.create_task(take())
+        try:
+            with suppress(OSError):
+                while (chunk := await late.get())[1]:
+                    await asyncio.sleep(max(0.0, chunk[0] - clock()))
+                    sink.write(chunk[1])
+                    await sink.drain()
+        finally:
+            taking.cancel()

@@ -1,11 +1,13 @@
 """The composition root of `ovation worker NAME`: settings in, a running worker out."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from infra.clock import SystemClock
-from infra.errors import BadSettings
+from infra.clock import Clock, SystemClock
+from infra.errors import BadSettings, Unavailable
 from infra.jetstream.claims import WorkClaims
 from infra.jetstream.connection import Connection
 from infra.jetstream.feed import Feed
@@ -18,12 +20,17 @@ from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.lifecycle import Lifecycle
 from infra.objects.home import open_home
 from infra.settings import Settings
-from infra.storage import open_storage
+from infra.storage import Storage, open_storage
 from workers.archive.run import run as run_archive
 from workers.media.ingest import run as run_media
 from workers.media.keys import Keys
 from workers.media.ledger import Ledger
 from workers.media.origin import PREFIX
+from workers.waiting import STARTING, Waiting
+
+#: What stands for the log's name while the store is opened.
+STORE = "store"
+OPEN_AGAIN_S = 2.0
 
 
 async def run(name: str, settings: Settings, lifecycle: Lifecycle) -> None:
@@ -32,7 +39,7 @@ async def run(name: str, settings: Settings, lifecycle: Lifecycle) -> None:
     Raises:
         BadSettings: a setting or a port is wrong.
         StoreTooNew: the store was written by a newer version.
-        Unavailable: the broker did not answer for 30 s, or the store cannot be opened.
+        Unavailable: the broker did not answer for 30 s.
     """
     lifecycle.readiness.expect("nats", "connecting")
     lifecycle.readiness.expect(name, "starting")
@@ -48,7 +55,9 @@ async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connect
     def trouble(cause: str) -> None:
         _condition(lifecycle, "archive", cause)
 
-    storage = await open_storage(settings)
+    storage = await _opened(settings, trouble, lifecycle.stopping, connection.clock)
+    if storage is None:
+        return
     try:
         await run_archive(
             settings=settings,
@@ -58,9 +67,27 @@ async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connect
             clock=connection.clock,
             stopping=lifecycle.stopping,
             trouble=trouble,
+            behind=lambda cause: _condition(lifecycle, "archive_lag", cause),
         )
     finally:
         await storage.close()
+
+
+async def _opened(settings: Settings, trouble: Callable[[str], None], stopping: asyncio.Event, clock: Clock) -> Storage | None:
+    """The store, once it can be opened; `None` when told to stop before. An end and a new start would mend nothing."""
+    waiting = Waiting(STORE, lambda cause: trouble(cause or STARTING), clock)
+    while not stopping.is_set():
+        try:
+            opened = await open_storage(settings)
+        except Unavailable as error:
+            waiting.on(str(error))
+        else:
+            waiting.over(calm_s=0)
+            return opened
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_AGAIN_S):
+                await stopping.wait()
+    return None
 
 
 async def _media(settings: Settings, lifecycle: Lifecycle, connection: Connection) -> None:

@@ -1,8 +1,8 @@
 """The loop every worker runs: fetch, handle, settle.
 
 A message is acknowledged only after its handler made the work durable. While a dependency is away the batch stays here
-and is tried again, kept from redelivery, however long that takes: nothing is given up because a disk is full. A message
-that cannot be handled stops only itself: it is dead-lettered, and then terminated.
+and is tried again, kept from redelivery, however long that takes: nothing is given up because a disk is full, and nothing
+more is asked for meanwhile. A message that cannot be handled stops only itself: it is dead-lettered, and then terminated.
 """
 
 import asyncio
@@ -10,22 +10,22 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.deadletter import DeadLetters
 from infra.jetstream.pull import Delivery, Pull
 from infra.telemetry import logs, metrics
+from workers.apart import Apart, Unproven
 from workers.handler import Done, Handler, Outcome, Reject, Retry
+from workers.waiting import Waiting
 
 log = logs.get(__name__)
 
 FETCH_S = 0.5
-STARTING = "starting"
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
 #: A third of the consumers' `ack_wait` of 5 s: two may be lost before a message that is worked on is offered again.
 KEEP_S = 1.6
-#: Before a message whose handler crashed is offered again, times its attempt.
-CRASH_DELAY_S = 0.5
 
 
 class Worker:
@@ -36,20 +36,24 @@ class Worker:
         pull: Pull,
         handler: Handler,
         dead: DeadLetters,
+        clock: Clock,
         *,
+        gather_s: float = 0.0,
         max_attempts: int = 10,
         trouble: Callable[[str], None] = lambda _cause: None,
     ) -> None:
-        """*max_attempts*: deliveries of a message whose handler crashes before it is dead-lettered.
+        """*gather_s*: a batch that is not full waits so long for more.
 
-        *trouble* is told what the worker waits for, and "" when it goes on; `STARTING` until it is told anything.
+        *max_attempts*: failures of a message, while others are taken, before it is dead-lettered.
+
+        *trouble* is told what the worker waits for, and "" when it goes on; `waiting.STARTING` until it is told anything.
         """
         self._pull = pull
         self._handler = handler
         self._dead = dead
-        self._max_attempts = max_attempts
-        self._tell = trouble
-        self._trouble = STARTING
+        self._gather_s = gather_s
+        self._apart = Apart(handler, pull.log_name, max_attempts)
+        self._waiting = Waiting(pull.log_name, trouble, clock)
         self._backoff = FIRST_BACKOFF_S
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -58,7 +62,7 @@ class Worker:
             while not stopping.is_set():
                 try:
                     await self._handler.tend()
-                    batch = await self._pull.fetch(FETCH_S)
+                    batch = await self._pull.fetch(FETCH_S, self._gather_s)
                 except Unavailable as error:
                     await self._wait(str(error), stopping)
                     continue
@@ -77,7 +81,13 @@ class Worker:
         async with self._kept(batch):
             while True:
                 try:
-                    await self._settle(batch, await self._handle(batch))
+                    await self._settle(batch, await self._apart.handle(batch))
+                except Unproven as error:
+                    # Given back, so that what comes after them is tried as well: all of these may be poison.
+                    await self._wait(str(error), stopping)
+                    with suppress(Unavailable):
+                        await self._pull.nak(batch)
+                    return
                 except Unavailable as error:
                     if stopping.is_set():
                         with suppress(Unavailable):
@@ -87,23 +97,6 @@ class Worker:
                 else:
                     self._well()
                     return
-
-    async def _handle(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        try:
-            return list(await self._handler.handle(batch))
-        except Unavailable:
-            raise
-        except Exception as error:
-            log.exception("handler crashed", log=self._pull.log_name, messages=len(batch), first=batch[0].seq)
-            if len(batch) == 1:
-                return [self._crashed(batch[0], error)]
-        # One of them is poison: each on its own, so that it holds up none of the others.
-        return [outcome for delivery in batch for outcome in await self._handle([delivery])]
-
-    def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
-        if delivery.attempt >= self._max_attempts:
-            return Reject(f"handler crashed {delivery.attempt} times, last with {error!r}")
-        return Retry(CRASH_DELAY_S * delivery.attempt)
 
     async def _settle(self, batch: Sequence[Delivery], outcomes: Sequence[Outcome]) -> None:
         pairs = list(zip(batch, outcomes, strict=True))
@@ -136,10 +129,7 @@ class Worker:
             keeping.cancel()
 
     async def _wait(self, cause: str, stopping: asyncio.Event) -> None:
-        if cause != self._trouble:
-            log.warning("waiting", log=self._pull.log_name, cause=cause)
-            self._trouble = cause
-            self._tell(cause)
+        self._waiting.on(cause)
         jittered = self._backoff * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not secrecy
         self._backoff = min(self._backoff * 2, LAST_BACKOFF_S)
         with suppress(TimeoutError):
@@ -148,8 +138,4 @@ class Worker:
 
     def _well(self) -> None:
         self._backoff = FIRST_BACKOFF_S
-        if self._trouble:
-            if self._trouble != STARTING:
-                log.info("going on", log=self._pull.log_name, after=self._trouble)
-            self._trouble = ""
-            self._tell("")
+        self._waiting.over()

@@ -11,6 +11,7 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -89,8 +90,10 @@ class Pull:
         self._heard = 0.0
         self._refused = ""
 
-    async def fetch(self, wait_s: float = 1.0) -> list[Delivery]:
+    async def fetch(self, wait_s: float = 1.0, gather_s: float = 0.0) -> list[Delivery]:
         """Up to *batch* messages; none when none came within *wait_s*.
+
+        Once there is one, further ones are waited for until there are *batch* or *gather_s* is over.
 
         Raises:
             Unavailable: the broker is away, or nobody offers messages of this consumer.
@@ -103,6 +106,8 @@ class Pull:
                     await self._event.wait()
             except TimeoutError:
                 self._check_silence()
+            if self._arrived:
+                await self._gather(gather_s)
         if not self._arrived and self._refused:
             cause, self._refused = self._refused, ""
             raise Unavailable(cause)
@@ -181,6 +186,14 @@ class Pull:
             msgspec.json.encode(body),
             f"{self._inbox}.{self._token}",
         )
+
+    async def _gather(self, gather_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(gather_s):
+                # Nothing more is on its way once the request has brought what it asked for, or has ended.
+                while len(self._arrived) < self._batch and self._left > 0 and self._token:
+                    self._event.clear()
+                    await self._event.wait()
 
     async def _reconnected(self) -> None:
         # The open request ended with the old connection; waiting for its silence would cost three seconds.

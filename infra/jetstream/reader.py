@@ -43,11 +43,18 @@ class LogMessage(Struct, frozen=True):
 
 
 class LogState(Struct, frozen=True):
-    """A log's ends: `incarnation` is the first seq it was created with, `first` the oldest it still has."""
+    """A log's ends: `incarnation` is the first seq it was created with, `first` the oldest it still has.
+
+    `messages` and `bytes` are what it holds, `max_age_s` and `max_bytes` what it keeps at most (0: no bound).
+    """
 
     incarnation: int
     first: int
     last: int
+    messages: int = 0
+    bytes: int = 0
+    max_age_s: float = 0.0
+    max_bytes: int = 0
 
 
 @lru_cache(maxsize=64)
@@ -173,8 +180,16 @@ class Reader:
     async def state(self, log: str) -> LogState:
         """The log's ends, from its leader."""
         answer = await self._api(f"STREAM.INFO.{log}", {})
-        state = answer["state"]
-        return LogState(answer["config"].get("first_seq", 1), state["first_seq"], state["last_seq"])
+        state, config = answer["state"], answer["config"]
+        return LogState(
+            config.get("first_seq", 1),
+            state["first_seq"],
+            state["last_seq"],
+            state["messages"],
+            state["bytes"],
+            config["max_age"] / 1e9,
+            max(0, config["max_bytes"]),
+        )
 
     async def _exists(self, log: str, subject: str, seq: int) -> bool:
         """Whether *subject*, wildcards included, has a message at *seq*: the leader knows, which never lags."""

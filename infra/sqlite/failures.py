@@ -6,11 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.errors import Unavailable
+from infra.errors import Refused, Unavailable
 
 #: Seconds a caller should leave between tries: people free a disk in minutes, a lock is gone in a moment.
 FULL_RETRY_S = 5
 LOCKED_RETRY_S = 1
+#: What a row can bring upon itself.
+_ROWS_OWN = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+_UNWRITABLE = "{path} cannot be opened for writing: {text}; check the folder, its owner and how it is mounted"
+_DAMAGED = "{path} is damaged: {text}; restore it from a backup, or move it away and start anew"
+_CAUSES = {
+    **dict.fromkeys(_LOCKED, "{path} is locked by another process; find out which keeps it: several archives take turns"),
+    **dict.fromkeys((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM), _UNWRITABLE),
+    **dict.fromkeys((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), _DAMAGED),
+    sqlite3.SQLITE_FULL: "the disk that holds {path} is full ({free} free); free space on it",
+    sqlite3.SQLITE_IOERR: "the disk that holds {path} fails ({free} free): {text}; see the system's log",
+    sqlite3.SQLITE_NOMEM: "no memory is left for {path}; see what takes it on this machine",
+}
 
 
 @contextmanager
@@ -18,11 +31,15 @@ def translated(path: Path) -> Iterator[None]:
     """Run a block that touches the database at *path*.
 
     Raises:
+        Refused: what was to be written does not fit the tables.
         Unavailable: the disk is full or fails, the file is locked, unreadable or damaged; says which and what to do.
     """
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROWS_OWN:
+            msg = f"{path} does not take it: {error} ({error.sqlite_errorname})"
+            raise Refused(msg) from error
         cause = _cause(path, error)
         if cause is None:
             raise
@@ -31,19 +48,12 @@ def translated(path: Path) -> Iterator[None]:
 
 def _cause(path: Path, error: sqlite3.Error) -> tuple[str, int] | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    words = _CAUSES.get(code)
+    if words is None:
+        return None
     text = f"{error} ({getattr(error, 'sqlite_errorname', 'no code')})"
-    match code:
-        case sqlite3.SQLITE_FULL:
-            return f"the disk that holds {path} is full ({_free(path)} free); free space on it", FULL_RETRY_S
-        case sqlite3.SQLITE_IOERR:
-            return f"the disk that holds {path} fails ({_free(path)} free): {text}; see the system's log", FULL_RETRY_S
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
-            return f"{path} is locked by another process; only one archive may write it", LOCKED_RETRY_S
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            return f"{path} cannot be opened for writing: {text}; check the folder and its owner", FULL_RETRY_S
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return f"{path} is damaged: {text}; restore it from a backup, or move it away and start anew", FULL_RETRY_S
-    return None
+    cause = words.format(path=path, free=_free(path), text=text)
+    return cause, LOCKED_RETRY_S if code in _LOCKED else FULL_RETRY_S
 
 
 def _free(path: Path) -> str:

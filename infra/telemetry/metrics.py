@@ -62,8 +62,26 @@ PROBLEMS = _counter("ovation_problems", "Problem documents sent, by code", "code
 
 # archive
 ARCHIVED = _counter("ovation_archived_items", "Items committed to the store")
-ARCHIVE_LAG = _gauge("ovation_archive_lag", "Messages of a live log after what is archived without a hole", "log")
+ARCHIVE_LAG = _gauge("ovation_archive_lag", "Messages of a live log that no archive has committed yet", "log")
+ARCHIVE_LAG_SECONDS = _gauge("ovation_archive_lag_seconds", "Age of the oldest of them", "log")
+ARCHIVE_SHARE = _gauge(
+    "ovation_archive_unarchived_share",
+    "What is not archived yet, as a share of the age or the bytes that the log keeps",
+    "log",
+    "of",
+)
+ARCHIVE_BEHIND = _gauge(
+    "ovation_archive_behind",
+    "1 while that share is an alarm: from 0.25 of the age, or 0.7 of the bytes; 0 otherwise",
+    "log",
+    "of",
+)
+LOG_SHARE = _gauge(
+    "ovation_log_bytes_share", "Bytes of a live log, archived or not, as a share of its bound; at 1 posts are refused", "log"
+)
 ARCHIVE_COMMIT = _histogram("ovation_archive_commit_seconds", "Duration of one store transaction")
+WORKER_WAITING = _gauge("ovation_worker_waiting", "1 while a worker waits for what it depends on, 0 otherwise", "log")
+WORKER_RETRIES = _counter("ovation_worker_retries", "Tries of a worker that ended with what it depends on being away", "log")
 DEAD_LETTERS = _counter("ovation_dead_letters", "Poison messages put aside, by consumer", "consumer")
 
 # media

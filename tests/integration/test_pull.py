@@ -1,5 +1,6 @@
 """Durable pull consumers on a real server: what comes, what comes again, and what no outage stops."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -272,3 +273,20 @@ async def test_a_dead_letter_tells_where_it_came_from(nats_server: NatsServer) -
         assert headers["Ovation-Subject"] == subjects.live(0, stream_id)
         assert (headers["Ovation-Log"], headers["Ovation-Seq"]) == ("LIVE_0", str(seq))
         assert (len(letters[0].payload), headers["Ovation-Bytes"]) == (MAX_PAYLOAD, str(MAX_PAYLOAD + 10))
+
+
+async def test_a_batch_is_gathered_by_size_and_by_time(nats_server: NatsServer) -> None:
+    """With time to gather, messages that come one by one are one batch, which leaves as soon as it is full."""
+    async with broker(nats_server.url) as b:
+        stream_id = fresh_stream()
+        async with pulling(b, await consumer(b, stream_id), batch=20) as pull:
+            assert await pull.fetch(0.1) == []
+            posting = asyncio.create_task(post(b, stream_id, 20))
+            began = b.clock.monotonic()
+            assert len(await pull.fetch(5.0, 60.0)) == 20
+            assert b.clock.monotonic() - began < 20
+            await posting
+            # Not full: whatever there is after the time.
+            await post(b, stream_id, 3)
+            first = await pull.fetch(5.0, 0.3)
+            assert len(first) == 3

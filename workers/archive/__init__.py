@@ -8,5 +8,6 @@ Refuses to acknowledge before the commit, to drop anything while the disk is ful
     refill.py      what the log still has and the store lost
     records.py     stream records, and the item a writer that died could not publish
     erasure.py     what a deleted stream leaves
+    lag.py         how much is not archived yet, and the alarm before the log loses it
     run.py         all of them together, as one part of a process
 """

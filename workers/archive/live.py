@@ -15,8 +15,6 @@ from workers.handler import Done, Outcome, Reject
 #: Seconds between two questions for the consumer's state while the watermark waits for its answer.
 ASK_S = 0.25
 REFILL_BATCH = 1000
-#: Seconds between two measurements of the lag.
-MEASURE_S = 5.0
 
 
 class LiveArchive:
@@ -33,7 +31,6 @@ class LiveArchive:
         self._written = 0
         self._opened = False
         self._asked = float("-inf")
-        self._measured = float("-inf")
 
     def fetched(self, batch: Sequence[Delivery]) -> None:
         """Account for what came."""
@@ -77,10 +74,6 @@ class LiveArchive:
             self._watermark.learn(await self._pull.state())
         if (through := self._watermark.through()) > self._written:
             await self._write([], through)
-        if now - self._measured >= MEASURE_S:
-            self._measured = now
-            last = (await self._reader.state(self._log)).last
-            metrics.ARCHIVE_LAG.labels(self._log).set(max(0, last - self._written))
 
     async def _open(self) -> None:
         floor = await self._store.archived_through(self._log)

@@ -17,9 +17,11 @@ from infra.settings import Settings
 from infra.stores import CommentStore, StreamStore
 from schemas import subjects
 from workers.archive.erasure import Erasure
+from workers.archive.lag import LagWatch
 from workers.archive.live import LiveArchive
 from workers.archive.records import RecordArchive
-from workers.worker import STARTING, Worker
+from workers.waiting import STARTING
+from workers.worker import Worker
 
 DURABLE = "archive"
 
@@ -33,21 +35,16 @@ async def run(
     clock: Clock,
     stopping: asyncio.Event,
     trouble: Callable[[str], None],
+    behind: Callable[[str], None] = lambda _cause: None,
 ) -> None:
-    """Archive until *stopping*; *trouble* is told what is waited for, and "" when everything goes on."""
+    """Archive until *stopping*; *trouble* is told what is waited for, and "" when everything goes on.
+
+    *behind* is told of a log that loses messages soon unless it is archived faster, and "" when there is none any more.
+    """
     reader = Reader(connection)
     publisher = Publisher(connection, settings.publish_wait_s)
+    records = record_archive(settings, connection, comments, streams, reader, publisher, clock)
     dead = DeadLetters(publisher)
-    records = StreamRecords(Bucket(BUCKET, connection, publisher, reader), publisher)
-    erasure = Erasure(
-        streams=streams,
-        comments=comments,
-        reader=reader,
-        publisher=publisher,
-        eraser=Eraser(connection, reader),
-        clock=clock,
-        shards=settings.shards,
-    )
     troubles: dict[str, str] = {}
 
     def worker(log_name: str, make: Callable[[Pull], LiveArchive | RecordArchive]) -> Worker:
@@ -58,25 +55,69 @@ async def run(
             trouble(next((each for each in troubles.values() if each), ""))
 
         pull = Pull(connection, log_name, DURABLE, settings.archive_batch)
-        return Worker(pull, make(pull), dead, max_attempts=settings.archive_max_deliver, trouble=tell)
+        return Worker(
+            pull,
+            make(pull),
+            dead,
+            clock,
+            gather_s=settings.archive_gather_ms / 1000,
+            max_attempts=settings.archive_max_deliver,
+            trouble=tell,
+        )
 
     def live(shard: int) -> Worker:
         return worker(subjects.live_log(shard), lambda pull: LiveArchive(pull, comments, reader, clock, shard))
 
-    def of_records(_pull: Pull) -> RecordArchive:
-        return RecordArchive(
-            streams=streams,
-            comments=comments,
-            records=records,
-            counters=Counters(publisher, reader),
-            reader=reader,
-            clock=clock,
-            live_max_age_s=settings.live_max_age_h * 3600,
-            erasure=erasure,
-        )
-
-    workers = [live(shard) for shard in range(settings.shards)]
-    workers.append(worker(f"KV_{BUCKET}", of_records))
+    workers: list[Worker | LagWatch] = [live(shard) for shard in range(settings.shards)]
+    workers += watches(connection, reader, clock, settings.shards, behind)
+    workers.append(worker(f"KV_{BUCKET}", lambda _pull: records))
     async with asyncio.TaskGroup() as group:
         for each in workers:
             group.create_task(each.run(stopping))
+
+
+def watches(connection: Connection, reader: Reader, clock: Clock, shards: int, behind: Callable[[str], None]) -> list[LagWatch]:
+    """One watch for each live log; *behind* is told the first alarm of all of them, and "" when there is none."""
+    alarms: dict[str, str] = {}
+
+    def watch(shard: int) -> LagWatch:
+        log_name = subjects.live_log(shard)
+
+        def tell(alarm: str) -> None:
+            alarms[log_name] = alarm
+            behind(next((each for each in alarms.values() if each), ""))
+
+        return LagWatch(Pull(connection, log_name, DURABLE), reader, clock, shard, tell)
+
+    return [watch(shard) for shard in range(shards)]
+
+
+def record_archive(
+    settings: Settings,
+    connection: Connection,
+    comments: CommentStore,
+    streams: StreamStore,
+    reader: Reader,
+    publisher: Publisher,
+    clock: Clock,
+) -> RecordArchive:
+    """What archives the stream records, and erases what deleted streams leave."""
+    erasure = Erasure(
+        streams=streams,
+        comments=comments,
+        reader=reader,
+        publisher=publisher,
+        eraser=Eraser(connection, reader),
+        clock=clock,
+        shards=settings.shards,
+    )
+    return RecordArchive(
+        streams=streams,
+        comments=comments,
+        records=StreamRecords(Bucket(BUCKET, connection, publisher, reader), publisher),
+        counters=Counters(publisher, reader),
+        reader=reader,
+        clock=clock,
+        live_max_age_s=settings.live_max_age_h * 3600,
+        erasure=erasure,
+    )

@@ -1,8 +1,11 @@
 """Every metric is declared in one place, means something, and is documented."""
 
 import re
+from pathlib import Path
 
 from infra.telemetry import metrics
+
+DOCS = Path(__file__).resolve().parents[4] / "docs"
 
 
 def test_a_metric_says_what_it_is() -> None:
@@ -20,7 +23,18 @@ def test_nothing_is_labelled_by_what_has_no_end() -> None:
     labels = {label.strip() for row in metrics.table().splitlines()[2:] for label in row.split("|")[3].split(",")} - {""}
 
     known = {"source", "reason", "method", "status", "outcome", "code", "log", "consumer", "type", "transport"}
-    assert labels == known | {"kind", "about", "rendition", "sink", "operation", "result", "what"}
+    assert labels == known | {"kind", "about", "rendition", "sink", "operation", "result", "what", "of"}
+
+
+def test_what_people_are_told_to_watch_is_there() -> None:
+    """Each metric that docs/operating.md names, in a table or an expression, is one of ours."""
+    # A histogram has three.
+    ours = {row.split("`")[1] for row in metrics.table().splitlines()[2:]}
+    ours |= {name + end for name in ours for end in ("_bucket", "_count", "_sum")}
+    named = set(re.findall(r"\bovation_[a-z0-9_]+", (DOCS / "operating.md").read_text()))
+
+    assert len(named) > 10
+    assert named - ours == set()
 
 
 def test_the_exposition_is_prometheus_text() -> None:

@@ -227,3 +227,43 @@ def test_nothing_makes_it_pass_an_uncommitted_message(seed: int) -> None:
             model.check()
 
         assert model.stored == model.log[-1]
+
+
+class Several(Model):
+    """The same with three archives over one store: each sees a part of the deliveries, and is killed by itself."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.lives = [(Watermark(0), list[Delivery](), list[Delivery]()) for _ in range(3)]
+
+    def step(self) -> None:
+        """One of them does something."""
+        number = self.chance.randrange(3)
+        self.watermark, self.arrived, self.held = self.lives[number]
+        super().step()
+        self.lives[number] = self.watermark, self.arrived, self.held
+
+    def server_killed(self) -> None:
+        """What was on its way to any of them is gone."""
+        super().server_killed()
+        self.lives = [(watermark, [], held) for watermark, _, held in self.lives]
+
+
+@pytest.mark.parametrize("seed", range(0, 600, 100))
+def test_several_archives_never_pass_what_one_of_them_holds(seed: int) -> None:
+    """100 random lives of 400 steps of three archives on one consumer; in the end any of them brings the mark to the last."""
+    for each in range(seed, seed + 100):
+        model = Several(each)
+        for _ in range(400):
+            model.step()
+        # Two die with what they hold, which the server offers to the third.
+        model.watermark, model.arrived, model.held = model.lives[0]
+        while model.new < len(model.log) or model.pending or model.watermark.curious:
+            model.deliver_new()
+            model.redeliver()
+            model.fetch()
+            model.commit()
+            model.learn()
+            model.check()
+
+        assert model.stored == model.log[-1]

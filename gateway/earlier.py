@@ -1,0 +1,63 @@
+"""Whether something was posted under a key before, when that may be longer ago than the log itself remembers keys.
+
+The log knows keys for five minutes, the store for as long as it keeps comments, so the store is asked before each post with
+a key. A key that tells when it was made (a UUID of version 7) and is younger than that needs no store: what was
+posted under it the log knows. For those the store is asked only while it answers at once, so that comments go on while it
+is away or slow. It is asked at all since the log forgets the keys of messages that were erased from it.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+from infra.clock import Clock
+from infra.errors import Unavailable
+from schemas.records import StreamRecord
+
+_UUID7 = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
+#: How old such a key may be, and how far ahead of ours its maker's clock: together less than the log's five minutes.
+YOUNG_MS, AHEAD_MS = 4 * 60_000, 30_000
+#: How long the store is waited for, and how far apart are those who wait for it after that was in vain.
+ANSWERS_S = 0.25
+LEFT_ALONE_S = 1.0
+
+
+def made_at_ms(key: str) -> int | None:
+    """When a key was made, as it says itself; `None` for one that does not say."""
+    found = _UUID7.fullmatch(key)
+    return int(found[1] + found[2], 16) if found else None
+
+
+class Earlier:
+    """Answers for one gateway."""
+
+    def __init__(self, find: Callable[[StreamRecord, str], Awaitable[int | None]], clock: Clock) -> None:
+        """*find* asks the store, and what waits for the archive."""
+        self._find = find
+        self._clock = clock
+        self._failing = False
+        self._not_before = 0.0
+
+    async def seq(self, record: StreamRecord, msg_id: str, key: str) -> int | None:
+        """Where the comment posted under *key* is; `None` when there is none, or the log still knows it.
+
+        Raises:
+            Unavailable: the store does not answer, and the key may be older than what the log knows.
+        """
+        made = made_at_ms(key)
+        if made is None or not -AHEAD_MS <= self._clock.now_ms() - made <= YOUNG_MS:
+            return await self._find(record, msg_id)
+        if self._failing:
+            now = self._clock.monotonic()
+            if now < self._not_before:
+                return None
+            # One at a time finds out whether it is back.
+            self._not_before = now + LEFT_ALONE_S
+        try:
+            async with asyncio.timeout(ANSWERS_S):
+                found = await self._find(record, msg_id)
+        except (TimeoutError, Unavailable):
+            self._failing, self._not_before = True, self._clock.monotonic() + LEFT_ALONE_S
+            return None
+        self._failing = False
+        return found
