@@ -1,9 +1,9 @@
 """Comments by what they are found by, other than their seq: many keys in one question.
 
-Each post asks by its key before it is published, and each request costs the process that asks more than anything else does:
-130 us of it, for a row that is nearly always not there. So while `READS` questions are under way the next ones gather, and
-then go together: those of one stream, at most `KEYS`, whatever partitions they are in. A question that comes
-alone waits for nobody.
+Each post asks by its key before it is published, and each request costs the process that asks more than anything else does,
+for a row that is nearly always not there: of 32 at once each takes 378 us of the processor alone, and 93 together. So
+while `READS` questions are under way the next ones gather, and then go together: those of one stream, at most `KEYS`,
+whatever partitions they are in. A question that comes alone waits for nobody.
 """
 
 import asyncio
