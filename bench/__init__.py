@@ -50,6 +50,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     conformance.py    five minutes of a stream, read strictly
     players/          a page with hls.js, Shaka, video.js and Chromium's own player
     archive.py        the stores against their bare drivers
+    drivers.py        the bare drivers it is measured against
     report.py         results into README.md
     plots.py          results into pictures
 """
