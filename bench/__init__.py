@@ -51,6 +51,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     conformance.py    five minutes of a stream, read strictly
     players/          a page with hls.js, Shaka, video.js and Chromium's own player
     archive.py        the stores against their bare drivers
+    drivers.py        the bare drivers it is measured against
     replays.py        a log replayed in random order, to the byte, on both stores
     report.py         results into README.md
     plots.py          results into pictures
