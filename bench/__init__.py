@@ -53,6 +53,16 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     archive.py        the stores against their bare drivers
     drivers.py        the bare drivers it is measured against
     replays.py        a log replayed in random order, to the byte, on both stores
+    pages.py          pages of a million comments, wherever they lie
+    evenings.py       that stream: two evenings a week apart
+    shelf.py          stores filled with it
+    asks.py           every kind of page that is asked for
+    through.py        the same by way of a gateway
+    lookups.py        comments by key on CQL, many at once
+    nodes.py          three CQL nodes of which one hangs, one dies, two die
+    storefaults.py    ten minutes of a store that is full, read-only, refusing or slow
+    storebreaks.py    those faults
+    asker.py          one person who asks for pages and posts meanwhile
     report.py         results into README.md
     plots.py          results into pictures
 """
