@@ -1,10 +1,18 @@
-"""How many comments a stream has: the store's count up to where it has everything, and after that one by one."""
+"""How many comments a stream has: the store's count up to where it has everything, and after that one by one.
+
+What was counted of the log is kept: while the store is away tens of thousands of messages wait, and looking at all of them
+for each page would hold the event loop for a quarter of a second.
+"""
 
 import asyncio
+from collections.abc import Sequence
 
-from gateway.merged import outline
+from msgspec import Struct
+
+from gateway.kept import Kept
+from gateway.merged import between, outline
 from gateway.unarchived import FarBehind, Recent, Unarchived
-from infra.stores import CommentStore
+from infra.stores import CommentStore, StoredItem
 from schemas.records import StreamRecord
 
 END = 2**53
@@ -12,6 +20,18 @@ END = 2**53
 LOOKED_UP = 500
 #: How often a count is taken again since the archive wrote meanwhile.
 TRIES = 5
+#: Comments that are remembered as counted, of all streams together; some 100 bytes each.
+COUNTED = 200_000
+_DECISIONS = frozenset({"removed", "restored", "purged"})
+
+
+class Counted(Struct):
+    """What was counted of a stream's log above *through*, up to the seq *last*: all its comments, and those shown."""
+
+    through: int
+    last: int
+    comment_ids: set[str]
+    shown: int
 
 
 class Totals:
@@ -20,6 +40,7 @@ class Totals:
     def __init__(self, store: CommentStore, unarchived: Unarchived) -> None:
         self._store = store
         self._unarchived = unarchived
+        self._counted: Kept[Counted] = Kept(COUNTED)
 
     async def of(self, record: StreamRecord) -> tuple[int, bool]:
         """Comments that are not removed, and whether that is exact.
@@ -36,17 +57,41 @@ class Totals:
         # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
         most = len(recent.messages) + LOOKED_UP
         rows = await self._store.comments(record.stream_id, after=recent.through, before=END, descending=False, limit=most)
-        above: set[str] = set()
-        shown = 0
+        counted = self._with_rows(recent, rows) if rows else self._of_log(record, recent)
+        # Before anybody else counts on.
+        shown = counted.shown
+        below, exact = await self._below(record, recent, counted.comment_ids)
+        return below + shown, exact and recent.complete and len(rows) < most
+
+    @staticmethod
+    def _with_rows(recent: Recent, rows: Sequence[StoredItem]) -> Counted:
+        """Where some of what is above `through` is stored already: the rows say how these stand."""
+        counted = Counted(recent.through, recent.last, set(), 0)
         stored = {row.seq for row in rows}
         unstored = [(message.seq, message.payload, None) for message in recent.messages if message.seq not in stored]
         for seq, payload, removed in [*((row.seq, row.payload, row.removed) for row in rows), *unstored]:
             looked = outline(payload)
             if looked.is_comment:
-                above.add(looked.comment_id)
-                shown += recent.removals.standing(looked.comment_id, looked.user.id, seq, removed) is None
-        below, exact = await self._below(record, recent, above)
-        return below + shown, exact and recent.complete and len(rows) < most
+                counted.comment_ids.add(looked.comment_id)
+                counted.shown += recent.removals.standing(looked.comment_id, looked.user.id, seq, removed) is None
+        return counted
+
+    def _of_log(self, record: StreamRecord, recent: Recent) -> Counted:
+        """Count on from the last time; anew where something was decided since, for that may concern any of them."""
+        counted = self._counted.get(record.stream_id)
+        if counted is None or counted.through != recent.through:
+            counted = Counted(recent.through, 0, set(), 0)
+        fresh = [(message.seq, outline(message.payload)) for message in between(recent.messages, counted.last, END)]
+        if counted.last and any(looked.type in _DECISIONS for _, looked in fresh):
+            counted = Counted(recent.through, 0, set(), 0)
+            fresh = [(message.seq, outline(message.payload)) for message in recent.messages]
+        for seq, looked in fresh:
+            if looked.is_comment:
+                counted.comment_ids.add(looked.comment_id)
+                counted.shown += recent.removals.standing(looked.comment_id, looked.user.id, seq, None) is None
+        counted.last = max(counted.last, recent.last)
+        self._counted.put(record.stream_id, counted, 1 + len(counted.comment_ids))
+        return counted
 
     async def _below(self, record: StreamRecord, recent: Recent, above: set[str]) -> tuple[int, bool]:
         """The comments up to `through` that are shown by what is decided now, and whether that is exact."""
