@@ -184,6 +184,8 @@ class Outcome(Struct):
     raw_writes: float
     store_writes: float
     alive: bool
+    #: How often the viewer had to come back.
+    cuts: int
 
 
 async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: float) -> Outcome:
@@ -219,6 +221,7 @@ async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: flo
             raw_writes=driver,
             store_writes=store,
             alive=all(each is not None and each.alive for each in (s.cluster.archive, *s.cluster.gateways)),
+            cuts=s.cuts,
         )
 
 
@@ -272,7 +275,7 @@ def tell(result: Result, outcome: Outcome) -> None:
         f"{outcome.raw_writes / 5:,.0f} comments/s, since three servers, gateway, archive, log and load share the cores."
     )
     waited = "`waited` is the share of the time in which the gateway had work and no core to do it on: other people's work too."
-    result.notes += [f"verify: {outcome.verified}", reach, waited]
+    result.notes += [f"verify: {outcome.verified}", reach, waited, f"the viewer was cut and came back {outcome.cuts} times"]
     result.rounds = [structs.asdict(outcome)]
 
 
