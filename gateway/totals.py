@@ -1,12 +1,14 @@
 """How many comments a stream has: the store's count up to where it has everything, and after that one by one.
 
-What was counted of the log is kept: while the store is away tens of thousands of messages wait, and looking at all of them
-for each page would hold the event loop for a quarter of a second.
+What was counted of the log is kept: while the store is away, or the archive behind, tens of thousands of messages wait, and
+looking at all of them for each page would hold the event loop for a quarter of a second.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
 
 from gateway.kept import Kept
@@ -26,12 +28,27 @@ _DECISIONS = frozenset({"removed", "restored", "purged"})
 
 
 class Counted(Struct):
-    """What was counted of a stream's log above *through*, up to the seq *last*: all its comments, and those shown."""
+    """What was counted above *through* up to the seq *last*: each comment's id by its seq, and whether it is shown."""
 
     through: int
-    last: int
-    comment_ids: set[str]
-    shown: int
+    last: int = 0
+    comments: OrderedDict[int, tuple[str, bool]] = msgspec.field(default_factory=OrderedDict)
+    comment_ids: set[str] = msgspec.field(default_factory=set)
+    shown: int = 0
+
+    def add(self, seq: int, comment_id: str, *, shown: bool) -> None:
+        """Count one."""
+        self.comments[seq] = comment_id, shown
+        self.comment_ids.add(comment_id)
+        self.shown += shown
+
+    def begin_at(self, through: int) -> None:
+        """Leave what is archived by now to the store."""
+        self.through = through
+        while self.comments and next(iter(self.comments)) <= through:
+            _, (comment_id, shown) = self.comments.popitem(last=False)
+            self.comment_ids.discard(comment_id)
+            self.shown -= shown
 
 
 class Totals:
@@ -57,7 +74,9 @@ class Totals:
         # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
         most = len(recent.messages) + LOOKED_UP
         rows = await self._store.comments(record.stream_id, after=recent.through, before=END, descending=False, limit=most)
-        counted = self._with_rows(recent, rows) if rows else self._of_log(record, recent)
+        counted = self._of_log(record, recent)
+        if any(row.seq not in counted.comments for row in rows):
+            counted = self._with_rows(recent, rows)
         # Before anybody else counts on.
         shown = counted.shown
         below, exact = await self._below(record, recent, counted.comment_ids)
@@ -65,30 +84,31 @@ class Totals:
 
     @staticmethod
     def _with_rows(recent: Recent, rows: Sequence[StoredItem]) -> Counted:
-        """Where some of what is above `through` is stored already: the rows say how these stand."""
-        counted = Counted(recent.through, recent.last, set(), 0)
+        """Where the store has some above `through` that the log has given up: the rows say how these stand."""
+        counted = Counted(recent.through)
         stored = {row.seq for row in rows}
         unstored = [(message.seq, message.payload, None) for message in recent.messages if message.seq not in stored]
         for seq, payload, removed in [*((row.seq, row.payload, row.removed) for row in rows), *unstored]:
             looked = outline(payload)
             if looked.is_comment:
-                counted.comment_ids.add(looked.comment_id)
-                counted.shown += recent.removals.standing(looked.comment_id, looked.user.id, seq, removed) is None
+                standing = recent.removals.standing(looked.comment_id, looked.user.id, seq, removed)
+                counted.add(seq, looked.comment_id, shown=standing is None)
         return counted
 
     def _of_log(self, record: StreamRecord, recent: Recent) -> Counted:
         """Count on from the last time; anew where something was decided since, for that may concern any of them."""
         counted = self._counted.get(record.stream_id)
-        if counted is None or counted.through != recent.through:
-            counted = Counted(recent.through, 0, set(), 0)
+        if counted is None or counted.through > recent.through:
+            counted = Counted(recent.through)
+        counted.begin_at(recent.through)
         fresh = [(message.seq, outline(message.payload)) for message in between(recent.messages, counted.last, END)]
         if counted.last and any(looked.type in _DECISIONS for _, looked in fresh):
-            counted = Counted(recent.through, 0, set(), 0)
+            counted = Counted(recent.through)
             fresh = [(message.seq, outline(message.payload)) for message in recent.messages]
         for seq, looked in fresh:
             if looked.is_comment:
-                counted.comment_ids.add(looked.comment_id)
-                counted.shown += recent.removals.standing(looked.comment_id, looked.user.id, seq, None) is None
+                standing = recent.removals.standing(looked.comment_id, looked.user.id, seq, None)
+                counted.add(seq, looked.comment_id, shown=standing is None)
         counted.last = max(counted.last, recent.last)
         self._counted.put(record.stream_id, counted, 1 + len(counted.comment_ids))
         return counted
