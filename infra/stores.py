@@ -145,8 +145,11 @@ class CommentStore(Protocol):
     async def tail(self, stream_id: str) -> int:
         """The highest stored seq of the stream; 0 when there is none."""
 
-    async def forget(self, stream_id: str) -> None:
-        """Let go of all there is of a stream: items, totals, removals. Idempotent. Items that are written later are taken."""
+    async def forget(self, stream_id: str, until_ms: int) -> None:
+        """Let go of all there is of a stream: items, totals, removals. Idempotent.
+
+        *until_ms* is not before the time at which the log took the last of it. What it takes later is stored again.
+        """
 
     async def removed(self, stream_id: str) -> dict[str, str]:
         """Comment id -> reason of all comments that are removed now, and of those that are erased."""

@@ -125,9 +125,9 @@ class ScyllaComments:
         rows = await self._database.read(_TAIL, stream_id)
         return int(rows[0].high_seq) if rows else 0
 
-    async def forget(self, stream_id: str) -> None:
+    async def forget(self, stream_id: str, until_ms: int) -> None:
         """Let go of all there is of a stream."""
-        await forget(self._database, stream_id)
+        await forget(self._database, stream_id, until_ms)
 
     async def removed(self, stream_id: str) -> dict[str, str]:
         """Comment id -> reason of all that are removed now, also of those that have not arrived yet."""

@@ -114,7 +114,7 @@ class SqliteComments:
         """The highest stored seq of the stream; 0 when there is none."""
         return await self._number(f"SELECT max(seq) FROM items WHERE {_NO}", stream_id)  # noqa: S608 - our own constant
 
-    async def forget(self, stream_id: str) -> None:
+    async def forget(self, stream_id: str, until_ms: int) -> None:  # noqa: ARG002 - rows here end with their statement
         """Let go of all there is of a stream."""
         await forget(self._database, stream_id)
 

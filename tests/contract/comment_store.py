@@ -56,9 +56,9 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
         theirs.append(logged(Purged(user_id="ada"), 70_001))
         others = [logged(comment(n), n, stream_id=OTHER) for n in (20, 21)]
         await store.write([*theirs, *others], {LOG: 70_001})
-        await store.erase(S, [70_000], NOON_MS * 2)
+        await store.erase(S, [70_000], NOON_MS + 86_400_000)
         for _ in range(2):
-            await store.forget(S)
+            await store.forget(S, NOON_MS + 86_400_000)
             assert await store.erased(S, 0, END, 10) == []
             assert await backend.moderation().decisions(S, END, 10) == []
             assert await backend.people().said_in(S, "ada", END, 10) == []

@@ -22,6 +22,8 @@ log = logs.get(__name__)
 
 #: A gateway hears of a deletion within 2 s, or has no broker to post to; a post that waits for its PubAck does so for 10 s.
 SETTLED_MS = 15_000
+#: By how much the broker's clock, whose times the rows have, may be ahead of ours.
+SKEW_MS = 60_000
 LOOK_S, NOT_YET_S = 2.0, 0.5
 INVITATIONS = "KV_invitations"
 
@@ -63,7 +65,7 @@ class Erasure:
                 return Retry(NOT_YET_S)
         await self._eraser.erase(subjects.MEDIA_LOG, subjects.media(stream_id))
         await self._eraser.erase(INVITATIONS, f"$KV.invitations.{stream_id}.>")
-        await self._comments.forget(stream_id)
+        await self._comments.forget(stream_id, max(self._clock.now_ms(), deletion.at_ms) + SKEW_MS)
         log.info("a deleted stream is erased", stream_id=stream_id)
         return Done()
 
