@@ -37,9 +37,10 @@ async def discontinuities(made: Broadcast) -> int:
 def away_s(made: Broadcast) -> float:
     """How long the worker had no encoder: from the end of the one before the last to the last one's beginning to publish."""
     said = [json.loads(line) for line in made.worker.text.splitlines() if line.startswith("{")]
-    gone = max(parse_rfc3339(each["timestamp"]) for each in said if each["event"] == "publisher gone")
     back = max(parse_rfc3339(each["timestamp"]) for each in said if each["event"] == "publishing")
-    return (back - gone) / 1000
+    gone = [parse_rfc3339(each["timestamp"]) for each in said if each["event"] == "publisher gone"]
+    # The last one may have left again by now.
+    return (back - max(each for each in gone if each < back)) / 1000
 
 
 async def outage(page: Page, made: Broadcast, camera: glass.Camera) -> dict[str, Any]:

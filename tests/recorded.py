@@ -25,6 +25,9 @@ async def names(home: ObjectStore, stream_id: str = STREAM) -> list[str]:
 async def brought(home: ObjectStore, folder: Path, stream_id: str = STREAM) -> Path:
     """Copy the recording to *folder*, as a player would get it."""
     for name in await names(home, stream_id):
+        if not name.startswith("recording/"):
+            # What was shown while it was live; SeaweedFS also lists a folder that has become empty.
+            continue
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(await home.read(f"{stream_id}/{name}"))

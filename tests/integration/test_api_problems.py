@@ -106,7 +106,7 @@ async def test_ids_and_paths(c: Cluster) -> None:
         for nothing in ("/nope", f"{c.url(0)}/api", f"{c.url(0)}/api/v1"):
             assert (404, "NOT_FOUND") == _problem(await ada.http.get(nothing))[:2]
         refused = await ada.http.put(f"/streams/{stream_id}")
-        assert refused.headers["allow"] == "GET, HEAD, PATCH"
+        assert refused.headers["allow"] == "DELETE, GET, HEAD, PATCH"
         assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.put(f"/streams/{stream_id}"))[:2]
         for method in ("HEAD", "POST", "DELETE"):
             refused = await ada.http.request(method, f"/streams/{stream_id}/events")

@@ -57,7 +57,7 @@ async def test_a_failing_read_is_told_and_the_next_one_works(database: Database,
     """Nobody waits for ever for a read that failed; who left meanwhile disturbs nobody."""
     store = Lookups(database)
     with monkeypatch.context() as broken:
-        broken.setitem(STATEMENTS, 16, "SELECT * FROM nowhere")
+        broken.setitem(STATEMENTS, SIZES[1], "SELECT * FROM nowhere")
         waiting = [asyncio.create_task(store.by_msg_id(S, f"k{n}")) for n in range(3)]
         await asyncio.sleep(0)
         waiting[1].cancel()
