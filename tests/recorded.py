@@ -25,8 +25,8 @@ async def names(home: ObjectStore, stream_id: str = STREAM) -> list[str]:
 async def brought(home: ObjectStore, folder: Path, stream_id: str = STREAM) -> Path:
     """Copy the recording to *folder*, as a player would get it."""
     for name in await names(home, stream_id):
-        if not name.startswith("recording/"):
-            # What was shown while it was live; SeaweedFS also lists a folder that has become empty.
+        if name.startswith("strip"):
+            # What was shown while it was live; SeaweedFS also lists its folder once that is empty.
             continue
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
