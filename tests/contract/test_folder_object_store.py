@@ -16,6 +16,7 @@ from infra.objects.folder import WRITING, Folder
 from tests.contract.killed_putter import SIZE
 from tests.contract.memory import bounded
 from tests.contract.object_store import ObjectStoreContract
+from tests.disks import small_disk
 from tests.waits import eventually
 
 
@@ -102,12 +103,8 @@ async def test_links_lead_nowhere(tmp_path: Path) -> None:
 @pytest.fixture(name="small")
 def _small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=False).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "small", "4m") as folder:
+        yield folder
 
 
 async def test_a_full_disk(small: Path, tmp_path: Path) -> None:

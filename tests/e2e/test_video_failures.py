@@ -3,16 +3,16 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests import hls_rules
+from tests.disks import small_disk
 from tests.encoders import Encoder, Studio, free_port, picture_and_tone, serve, studio
 from tests.rtmp import Publisher
 from tests.waits import eventually
@@ -121,22 +121,9 @@ async def test_no_ffmpeg_at_all(tmp_path: Path) -> None:
         assert video.registry.states == [("live", ("180p",))]
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 600 kB at *folder*."""
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(folder)], check=False)
-    if mounted.returncode:
-        pytest.skip("only root can mount a small file system")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 async def test_a_full_disk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The publisher is closed, the log says why, the worker lives, and with room again the next publisher is taken."""
-    with small_disk(tmp_path / "media"):
+    with small_disk(tmp_path / "media", "600k"):
         async with studio(tmp_path / "media") as video:
             encoder = await video.push(*picture_and_tone(60))
             code, _ = await encoder.finished(20)

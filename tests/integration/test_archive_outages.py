@@ -20,6 +20,7 @@ from schemas import subjects
 from tests.archives import archive, say
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
+from tests.disks import small_disk
 from tests.factories import comment
 from tests.processes import Process, killed_after
 from tests.waits import eventually
@@ -70,12 +71,8 @@ def rss_mib(process: Process) -> float:
 @pytest.fixture(name="small")
 def _small(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of eight megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], check=False).returncode:
-        pytest.skip("only root can mount a small file system; test_archive has SQLite's own limit")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "small", "8m") as folder:
+        yield folder
 
 
 async def verified(b: Broker, path: Path, stream_id: str) -> list[str]:

@@ -11,6 +11,7 @@ from infra.errors import Unavailable
 from schemas import subjects
 from tests.backends.nats import PROGRAM
 from tests.broker import broker, fresh_stream
+from tests.disks import small_disk
 from tests.processes import free_port
 from tests.waits import eventually
 
@@ -22,12 +23,8 @@ KILOBYTES_100 = b"x" * 100_000
 @pytest.fixture(name="small")
 def _small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)], check=False).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "small", "24m") as folder:
+        yield folder
 
 
 class Server:

@@ -210,6 +210,16 @@ class Model:
         self.chance.choices(list(things), list(things.values()))[0]()
         self.check()
 
+    def settle(self) -> None:
+        """Nothing happens any more but what is due, until all is delivered and committed."""
+        while self.new < len(self.log) or self.pending or self.watermark.curious:
+            self.deliver_new()
+            self.redeliver()
+            self.fetch()
+            self.commit()
+            self.learn()
+            self.check()
+
 
 @pytest.mark.parametrize("seed", range(0, 2000, 100))
 def test_nothing_makes_it_pass_an_uncommitted_message(seed: int) -> None:
@@ -218,13 +228,7 @@ def test_nothing_makes_it_pass_an_uncommitted_message(seed: int) -> None:
         model = Model(each)
         for _ in range(200):
             model.step()
-        while model.new < len(model.log) or model.pending or model.watermark.curious:
-            model.deliver_new()
-            model.redeliver()
-            model.fetch()
-            model.commit()
-            model.learn()
-            model.check()
+        model.settle()
 
         assert model.stored == model.log[-1]
 
@@ -258,12 +262,6 @@ def test_several_archives_never_pass_what_one_of_them_holds(seed: int) -> None:
             model.step()
         # Two die with what they hold, which the server offers to the third.
         model.watermark, model.arrived, model.held = model.lives[0]
-        while model.new < len(model.log) or model.pending or model.watermark.curious:
-            model.deliver_new()
-            model.redeliver()
-            model.fetch()
-            model.commit()
-            model.learn()
-            model.check()
+        model.settle()
 
         assert model.stored == model.log[-1]
