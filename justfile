@@ -5,6 +5,8 @@ set positional-arguments
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export UV_PROJECT_ENVIRONMENT := justfile_directory() / ".venv"
 
+pages := "tests/e2e/test_page.py tests/e2e/test_page_recording.py"
+
 _default:
     @just --list --unsorted
 
@@ -26,8 +28,8 @@ ovation *args: setup
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
 test: setup _cassandra_meanwhile chromium proxies _gstreamer check web
-    # The page alone, since it says how soon a person sees a comment; the rest, which mostly waits, two files at a time.
-    pytest tests/e2e/test_page.py && pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_page.py
+    # The pages alone, since they say how soon a person sees a comment; the rest, which mostly waits, two files at a time.
+    pytest {{ pages }} && pytest -n 2 --dist loadfile --no-loadscope-reorder {{ prepend("--ignore=", pages) }}
 
 [group("check")]
 [doc("format, lint, types, import rules; no test")]

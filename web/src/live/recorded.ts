@@ -8,6 +8,9 @@ export interface Player {
   release(): void;
 }
 
+/** The picture may be behind the player's clock, where it cannot draw them all; further than this, it has not been drawn yet. */
+const BEHIND_S = 1;
+
 /** Play a recording: hls.js where it runs, the browser's own HLS elsewhere. */
 export function play(video: HTMLVideoElement, url: string): Player {
   let over = false;
@@ -35,13 +38,35 @@ export function play(video: HTMLVideoElement, url: string): Player {
     player.attachMedia(video);
   };
   void begin();
+  const picture = watch(video);
   return {
-    date: () => dateAt(marks, video.currentTime),
+    date: () => dateAt(marks, picture.time()),
     release: () => {
       over = true;
+      picture.release();
       player?.destroy();
       player = null;
       video.removeAttribute("src");
+    },
+  };
+}
+
+/** The time of the picture that is on the screen, which on a busy machine is not the player's. */
+function watch(video: HTMLVideoElement): { time(): number; release(): void } {
+  let drawn = NaN;
+  let next: number | null = null;
+  // Older browsers cannot say which picture they show: there the player's clock has to do.
+  if ("requestVideoFrameCallback" in video) {
+    next = video.requestVideoFrameCallback(function note(_, { mediaTime }) {
+      drawn = mediaTime;
+      next = video.requestVideoFrameCallback(note);
+    });
+  }
+  return {
+    // At the end what was said during the last picture is due as well.
+    time: () => (!video.ended && Math.abs(video.currentTime - drawn) < BEHIND_S ? drawn : video.currentTime),
+    release: () => {
+      if (next !== null) video.cancelVideoFrameCallback(next);
     },
   };
 }
