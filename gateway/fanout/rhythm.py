@@ -1,9 +1,17 @@
-"""When a stream's windows leave: at once after a quiet moment, then so far apart that flushing leaves the loop room."""
+"""When a stream's windows leave: at once after a quiet moment, then so far apart that flushing leaves the loop room.
+
+A stream that was quiet has saved up some windows: comments of a few people seldom come alone, and without savings each that comes
+soon after another waits nearly a whole interval for nobody's good. This is the generic cell rate algorithm (ITU-T I.371, annex A)
+with a tolerance of `SAVED` intervals: a second never has more than `SAVED` windows above what the interval allows.
+"""
 
 #: Flushes take at most the reciprocal of this of the loop, up to the longest interval...
 STRETCH = 1.4
 #: ... and of this while many viewers are being brought forward: those who wait have waited longer.
 STORM_STRETCH = 3.0
+#: Windows that a quiet stream may send before the interval counts. Under 5 comments/s of Poisson arrivals 22 % come within 50 ms
+#: of another, 3 % as the fourth within 150 ms.
+SAVED = 2
 #: Counts that ride with no window take at most the reciprocal of this of the loop: when ten thousand come at once, each telling
 #: of it costs 80 ms (at 8, a third of an arrival's system calls were writes of it to those who were there already). They wait
 #: no longer than this, of the second that a change may take over all gateways.
@@ -14,24 +22,31 @@ COUNT_MAX_S = 0.4
 class Rhythm:
     """Knows what flushes take; all times are seconds of one monotonic clock."""
 
-    __slots__ = ("_counts_apart", "_interval", "_longest", "last")
+    __slots__ = ("_behind", "_counts_apart", "_due", "_interval", "_longest", "_room", "last")
 
     def __init__(self, shortest: float, longest: float) -> None:
         """Windows are *shortest* apart while flushes are cheap, and never more than *longest*."""
         self._interval = shortest
         self._longest = longest
         self._counts_apart = 0.0
+        self._behind = False
+        #: Seconds from the beginning of the last flush in which the loop is somebody else's.
+        self._room = 0.0
+        #: When the next window would leave if nothing were saved.
+        self._due = float("-inf")
         #: When the last flush began.
         self.last = float("-inf")
 
     @property
     def interval(self) -> float:
-        """Seconds between two flushes that both have something to tell."""
-        return self._interval
+        """Seconds between two flushes of a stream that always has something to tell."""
+        return 0.0 if self._behind else self._interval
 
     def wait(self, now: float) -> float:
         """Seconds until a window may leave."""
-        return max(0.0, self.last + self._interval - now)
+        if self._behind:
+            return 0.0
+        return max(0.0, self.last + self._room - now, self._due - SAVED * self._interval - now)
 
     def count_wait(self, now: float) -> float:
         """Seconds until a viewer count may leave alone."""
@@ -39,7 +54,7 @@ class Rhythm:
 
     def hurry(self) -> None:
         """Let the next window leave at once."""
-        self.last = float("-inf")
+        self.last = self._due = float("-inf")
 
     def flushed(self, now: float, shortest: float, *, storm: bool, left_over: bool) -> None:
         """Note that the flush that began at `last` is done.
@@ -49,5 +64,9 @@ class Rhythm:
         """
         took = now - self.last
         stretched = took * (STORM_STRETCH if storm else STRETCH)
-        self._interval = 0.0 if left_over else max(shortest, min(stretched, self._longest))
+        self._behind = left_over
+        self._room = min(stretched, self._longest)
+        self._interval = max(shortest, self._room)
+        # A flush out of turn, or an interval that was longer a moment ago, keeps the next window no longer than an interval.
+        self._due = min(max(self._due, self.last) + self._interval, self.last + (SAVED + 1) * self._interval)
         self._counts_apart = min(took * COUNT_STRETCH, COUNT_MAX_S)

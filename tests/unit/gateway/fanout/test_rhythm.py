@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fanout.rhythm import COUNT_MAX_S, STORM_STRETCH, STRETCH, Rhythm
+from gateway.fanout.rhythm import COUNT_MAX_S, SAVED, STORM_STRETCH, STRETCH, Rhythm
 
 
 def _flushed(rhythm: Rhythm, began: float, took: float, *, storm: bool = False, left_over: bool = False) -> None:
@@ -13,12 +13,48 @@ def _flushed(rhythm: Rhythm, began: float, took: float, *, storm: bool = False, 
 
 
 def test_a_quiet_stream_waits_for_nothing() -> None:
-    """The first window leaves at once, and so does one that comes an interval after the last."""
+    """The first windows leave at once, as many as are saved; those after them an interval apart, until it was quiet again."""
     rhythm = Rhythm(0.05, 0.25)
-    assert rhythm.wait(100.0) == 0
+    now = 100.0
+    for _ in range(1 + SAVED):
+        assert rhythm.wait(now) == 0
+        _flushed(rhythm, now, 0.001)
+        now += 0.002
+    assert now + rhythm.wait(now) == pytest.approx(100.05)
 
-    _flushed(rhythm, 100.0, 0.001)
-    assert (round(rhythm.wait(100.01), 3), rhythm.wait(100.05)) == (0.04, 0)
+    _flushed(rhythm, 100.05, 0.001)
+    assert 100.06 + rhythm.wait(100.06) == pytest.approx(100.1)
+    assert rhythm.wait(100.051 + SAVED * 0.05) == 0
+
+
+def test_a_saved_window_leaves_the_loop_its_room() -> None:
+    """One right after another waits as long as the other's cost asks."""
+    rhythm = Rhythm(0.05, 0.25)
+    _flushed(rhythm, 0.0, 0.01)
+    assert rhythm.wait(0.01) == pytest.approx(0.01 * STRETCH - 0.01)
+
+
+@given(
+    flushes=st.lists(st.tuples(st.floats(0, 0.2), st.floats(0, 0.3), st.booleans(), st.booleans()), max_size=60),
+    hurried=st.sets(st.integers(0, 59)),
+)
+def test_windows_are_an_interval_apart_but_for_what_was_saved(
+    flushes: list[tuple[float, float, bool, bool]], hurried: set[int]
+) -> None:
+    """Nobody ever waits longer than an interval from the last flush, and no run of cheap windows has more than was saved above it."""
+    rhythm = Rhythm(0.05, 0.25)
+    now, cheap = 1000.0, []
+    for n, (quiet, took, storm, left_over) in enumerate(flushes):
+        if n in hurried:
+            rhythm.hurry()
+        now += max(quiet, rhythm.wait(now))
+        _flushed(rhythm, now, took, storm=storm, left_over=left_over)
+        assert now + took + rhythm.wait(now + took) <= now + max(took, rhythm.interval, 0.05) + 1e-9
+        unusual = n in hurried or left_over or took * STORM_STRETCH > 0.05
+        cheap = [] if unusual else [*cheap, now]
+        for k, began in enumerate(cheap):
+            assert len(cheap) - k <= (now - began) / 0.05 + 1 + SAVED + 1e-6
+        now += took
 
 
 def test_dear_flushes_are_further_apart() -> None:
