@@ -74,8 +74,11 @@ class EventsRequest(Struct, frozen=True):
 
     def cookie(self, name: str) -> str | None:
         """A cookie's value."""
+        brought = self.header(b"cookie")
+        if brought is None:
+            return None
         try:
-            found = SimpleCookie(self.header(b"cookie") or "").get(name)
+            found = SimpleCookie(brought).get(name)
         except CookieError:
             return None
         return found.value if found else None

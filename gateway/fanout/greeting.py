@@ -1,5 +1,6 @@
 """The first delivery of viewers that bring no position: the newest items, read and encoded once for all who come together."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,6 +13,11 @@ from infra.errors import Unavailable
 from infra.telemetry import logs
 
 log = logs.get(__name__)
+
+#: More than so many together, and those who come next are waited for this long: each greeting asks the log for its tail, and
+#: where thousands come in a second that was a round trip for every three of them.
+CROWD = 8
+GATHER_S = 0.005
 
 
 class Greetings:
@@ -44,6 +50,8 @@ class Greetings:
                     for viewer, _ in coming:
                         if not viewer.greeted:
                             viewer.end()
+                if len(coming) > CROWD:
+                    await asyncio.sleep(GATHER_S)
         finally:
             for viewer, _ in self._waiting.pop(audience):
                 viewer.end()

@@ -6,7 +6,7 @@ another random share, so that between them they see four times as much.
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from random import randrange
+from random import random
 
 from gateway.fanout.window import Window
 from gateway.shown import Shown
@@ -24,7 +24,7 @@ def cohort_of(person: int) -> int:
 
 def any_cohort() -> int:
     """The cohort of somebody who says not who it is."""
-    return randrange(COHORTS)  # noqa: S311 - a share, not a secret
+    return int(random() * COHORTS)  # noqa: S311 - a share, not a secret
 
 
 def luck(comment_id: str, cohort: int) -> float:

@@ -1,6 +1,8 @@
 """One viewer: a transport and a position. No task and no queue: about 2 kB each."""
 
 import asyncio
+import ctypes
+import os
 import random
 import socket
 from typing import TYPE_CHECKING, ClassVar
@@ -29,21 +31,24 @@ def come_back_ms() -> int:
     return random.randint(*COME_BACK_MS)  # noqa: S311 - jitter, not secrecy
 
 
+#: An option of a descriptor. uvloop's stand-in for a socket makes a real one for each option, with two system calls of its own.
+_setsockopt = ctypes.CDLL(None, use_errno=True).setsockopt
+_setsockopt.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.c_uint)
+
+
 def bounded(transport: asyncio.Transport) -> int:
     """Bound what waits for a peer, in the kernel and in user space; the descriptor to write to."""
     # Paused means "anything at all waits in user space".
     transport.set_write_buffer_limits(high=0)
     shown = transport.get_extra_info("socket")
     fd: int = shown.fileno()
-    if (family := shown.family) in (socket.AF_INET, socket.AF_INET6):
-        # uvloop's stand-in makes a socket for each option, with a system call of its own.
-        sock = socket.socket(family, socket.SOCK_STREAM, 0, fd)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-        finally:
-            # It is the transport's.
-            sock.detach()
+    if shown.family in (socket.AF_INET, socket.AF_INET6):
+        for level, option, value in (
+            (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER),
+            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
+        ):
+            if _setsockopt(fd, level, option, ctypes.c_int(value), 4):
+                raise OSError(errno := ctypes.get_errno(), os.strerror(errno))
     return fd
 
 
