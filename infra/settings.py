@@ -140,7 +140,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     playback_url_h: Seconds = 12.0
     # The address people use, for links: https://live.example. Empty: taken from each request.
     public_url: str = ""
-    # Milliseconds between two flushes of a stream's window; a row of OVATION_POLICY may ask for more.
+    # Milliseconds between two flushes of a stream's window, but for two that a quiet stream has saved up; a row of
+    # OVATION_POLICY may ask for more.
     window_ms: Annotated[int, Meta(ge=1, le=1000)] = 50
     # Milliseconds up to which that stretches by itself while a flush takes long to write.
     window_max_ms: Annotated[int, Meta(ge=1, le=5000)] = 250

@@ -312,8 +312,8 @@ class Audience:
     def _sent(self) -> None:
         now = self.clock.monotonic()
         storm = self._arrived > len(self.viewers) * STORM_SHARE * (now - self._arriving_since)
-        base = self.degradation.in_force.interval_ms / 1000
-        self._rhythm.flushed(now, base, storm=storm, left_over=self._left_over)
+        policy = self.degradation.in_force
+        self._rhythm.flushed(now, policy.interval_ms / 1000, storm=storm, left_over=self._left_over, sampled=policy.samples)
         self._left_over = False
         self._arrived, self._arriving_since = 0, now
         if self._news_since is not None:
