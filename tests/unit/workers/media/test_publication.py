@@ -12,7 +12,8 @@ from workers.media.cmaf.setup import Setup
 from workers.media.cmaf.writer import Part
 from workers.media.filing import MOST, Filing
 from workers.media.playlist import WINDOW
-from workers.media.publication import SOURCE, Publication
+from workers.media.publication import Publication
+from workers.media.variants import SOURCE
 from workers.media.run import FIRST_MS, SETTLE_MS, Run
 from workers.media.timeline import DOWN, Timeline
 
@@ -106,7 +107,7 @@ async def test_nothing_is_shown_before_the_target_duration_is_known(show: Show) 
     show.begin(SOURCE)
     show.send(SOURCE, 0.95)
     assert show.publication.find(SOURCE) is None
-    assert show.publication.master() is None
+    assert show.publication.variants.text() is None
     show.send(SOURCE, 2.0)
     assert hls_rules.read_media(show.text()).target == 2
     assert (await show.read()).segments[0].duration == 0.95
@@ -139,7 +140,7 @@ async def test_a_quality_is_listed_after_its_first_segment(show: Show) -> None:
     show.begin(SOURCE, RUNG)
     show.send(SOURCE, count=2)
     show.send(RUNG, 0.4, closes=False)
-    assert list(hls_rules.read_master(show.publication.master() or b"")) == ["source/index.m3u8"]
+    assert list(hls_rules.read_master(show.publication.variants.text() or b"")) == ["source/index.m3u8"]
     assert show.publication.find(RUNG) is None
 
 
@@ -276,10 +277,10 @@ async def test_a_quality_that_is_no_longer_made_is_withdrawn(show: Show) -> None
     for name in (SOURCE, RUNG):
         show.send(name, count=2)
     show.publication.keep_only([SOURCE])
-    assert list(hls_rules.read_master(show.publication.master() or b"")) == ["source/index.m3u8"]
+    assert list(hls_rules.read_master(show.publication.variants.text() or b"")) == ["source/index.m3u8"]
     assert show.publication.find(RUNG) is None
     assert await show.names("144p/index.m3u8") == []
-    assert show.publication.qualities([SOURCE, RUNG]) == ["360p"]
+    assert show.publication.variants.qualities([SOURCE, RUNG]) == ["360p"]
 
 
 async def test_a_damaged_playlist_does_not_stop_a_stream(show: Show) -> None:
