@@ -21,8 +21,9 @@ from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_ke
 from schemas.times import parse_rfc3339
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
-from tests.encoders import NO_RUNGS, Encoder, free_port, picture_and_tone, studio, transcoders
-from tests.waits import eventually
+from tests.encoders import NO_RUNGS, Encoder, picture_and_tone, studio, transcoders
+from tests.ports import free_port
+from tests.waits import PATIENCE_S, eventually
 from workers.media.ingest import run
 from workers.media.keys import Keys
 from workers.media.ledger import Ledger
@@ -76,7 +77,7 @@ def check_dates(events: Sequence[Event]) -> None:
         if isinstance(each, (RenditionReady, TranscoderRestarted)):
             assert each.clock is not None
             # The first segment is told when the second is there, too (FIRST_MS): 1.0 s. The rest is for a busy machine.
-            assert abs(parse_rfc3339(each.at) - parse_rfc3339(each.clock.program_date_time)) < 1500, each
+            assert abs(parse_rfc3339(each.at) - parse_rfc3339(each.clock.program_date_time)) < 5000, each
 
 
 class Worker:
@@ -104,7 +105,7 @@ async def worker(url: str, name: str, root: Path) -> AsyncIterator[Worker]:
         running = asyncio.create_task(
             run(settings, Keys(b.records, b.feed, b.clock), stopping, ready.set, ownership=ownership, journal=ledger)
         )
-        await asyncio.wait_for(ready.wait(), 10)
+        await asyncio.wait_for(ready.wait(), PATIENCE_S)
         try:
             yield Worker(name, port, root)
         finally:
@@ -152,7 +153,7 @@ async def until(b: Broker, stream_id: str, wanted: list[str]) -> list[Event]:
             found = await told(b, stream_id)
         return len(found) >= len(wanted)
 
-    await eventually(there, timeout=20)
+    await eventually(there)
     assert names(found) == wanted
     return found
 
@@ -240,8 +241,8 @@ async def test_a_stream_that_moves_to_another_worker(own_nats_server: NatsServer
             async def moved() -> bool:
                 return [each.worker for each in await told(b, stream_id)].count("two") >= len(BEGINS)
 
-            await eventually(moved, timeout=20)
-            assert (await first.finished(5))[0] != 0
+            await eventually(moved)
+            assert (await first.finished())[0] != 0
         found = await told(b, stream_id)
         leases = [each.lease for each in found]
         assert leases == sorted(leases)
@@ -253,7 +254,7 @@ async def test_a_stream_that_moves_to_another_worker(own_nats_server: NatsServer
 
 async def test_what_an_encoder_is_told_and_how_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wide keyframes are a warning that the state keeps; one that stops says so; one that falls silent has timed out."""
-    monkeypatch.setattr("workers.media.rtmp.limits.Limits.of", lambda _: Limits(silence_s=1.0))
+    monkeypatch.setattr("workers.media.rtmp.limits.Limits.of", lambda _: Limits(silence_s=3.0))
     kept = Kept()
     async with studio(tmp_path, journal=kept, transcode_heights=NO_RUNGS) as video:
         first = await video.push(*picture_and_tone(6, speed=2, group=75))

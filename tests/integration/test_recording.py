@@ -20,7 +20,8 @@ from tests import recorded
 from tests.backends.nats import NatsServer
 from tests.backends.s3 import KEY, WeedServer
 from tests.broker import Broker, broker
-from tests.encoders import Encoder, free_port, picture_and_tone
+from tests.encoders import Encoder, picture_and_tone
+from tests.ports import free_port
 from tests.processes import Process, killed_after
 from tests.waits import eventually
 from workers.media.recording import names
@@ -70,7 +71,7 @@ class Room:
         async def there() -> bool:
             return len(await self.segments()) >= count
 
-        await eventually(there, timeout=30)
+        await eventually(there)
 
     async def record(self) -> StreamRecord:
         """As it is now."""
@@ -155,7 +156,7 @@ async def test_s3_is_away_and_the_worker_is_killed(
             assert len(waiting) >= 3
             own_s3_server.resume()
             await worker.start().ready()
-            await eventually(lambda: not spool.exists(), timeout=20)
+            await eventually(lambda: not spool.exists())
             numbers = sorted(each.msn for each in await at.segments())
             assert numbers == list(range(len(numbers)))
             assert len(numbers) in (seen, seen + 1)
@@ -217,7 +218,7 @@ async def test_another_worker_takes_the_stream(own_nats_server: NatsServer, own_
                 async with encoder(two_port, at.key):
                     await at.has(len(first) + 2)
                     os.kill(one.pid, signal.SIGCONT)
-                    await eventually(lambda: "another worker has the stream" in one.text, timeout=15)
+                    await eventually(lambda: "another worker has the stream" in one.text)
                     told_ms = time.time() * 1000
                     await at.has(len(await at.segments()) + 1)
             made = await at.end()

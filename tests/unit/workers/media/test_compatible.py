@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.clock import HandClock
-from tests import hls_rules
+from tests.hls import multivariant, playlist
 from tests.unit.workers.media.test_publication import PIECE, RUNG, Show
 from workers.media.cmaf.writer import Part
 from workers.media.compatible import PATIENCE, Compatible
@@ -58,7 +58,7 @@ async def test_a_passthrough_that_waits_is_not_announced_alone(tmp_path: Path) -
     await show.filing.settled()
     assert not (tmp_path / "master.m3u8").exists()
     show.send(RUNG)
-    assert len(hls_rules.read_master(show.publication.variants.text() or b"")) == 2
+    assert len(multivariant.read(show.publication.variants.text() or b"")) == 2
     show.publication.variants.hold(held=False)
     await show.filing.settled()
     assert (tmp_path / "master.m3u8").read_bytes() == show.publication.variants.text()
@@ -73,7 +73,7 @@ async def test_a_transcoded_segment_that_begins_later_has_the_date_of_its_own_fi
     for at in (0, 1066):
         show.run.take(RUNG, Part(at // 1000, at, 1000, independent=True, opens=True, closes=True, pictures=30, data=PIECE))
     dates = [
-        [each.date for each in hls_rules.read_media(show.publication.text(rendition)).segments]
+        [each.date for each in playlist.read(show.publication.text(rendition)).segments]
         for name in (SOURCE, RUNG)
         if (rendition := show.publication.find(name)) is not None
     ]
