@@ -15,6 +15,7 @@ waits.py         waiting for conditions, and for how long
 ports.py         ports that nobody takes by chance
 disks.py         small file systems, to be filled
 factories.py     makers of items and records
+streams.py       streams that wait for their video
 broker.py        the JetStream parts of one process
 archives.py      the archive in a test's own process
 hubs.py          a hub with a bare door in front of it

@@ -17,12 +17,12 @@ from infra.jetstream.streamleases import StreamLeases
 from infra.settings import Settings
 from schemas import subjects
 from schemas.media import EncoderWarned, Event, IngestStarted, IngestStopped, RenditionReady, TranscoderRestarted
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
 from schemas.times import parse_rfc3339
 from tests.backends.nats import NatsServer
-from tests.broker import Broker, broker, fresh_stream
+from tests.broker import Broker, broker
 from tests.encoders import NO_RUNGS, Encoder, picture_and_tone, studio, transcoders
 from tests.ports import free_port
+from tests.streams import new_stream
 from tests.waits import PATIENCE_S, eventually
 from workers.media.ingest import run
 from workers.media.keys import Keys
@@ -115,22 +115,6 @@ async def worker(url: str, name: str, root: Path) -> AsyncIterator[Worker]:
             await ownership.close()
 
 
-async def started(b: Broker) -> str:
-    """A stream that waits for its video; returns its key."""
-    stream_id = fresh_stream()
-    key = new_stream_key(stream_id)
-    await b.records.create(
-        StreamRecord(
-            stream_id=stream_id,
-            broadcaster=Broadcaster(id="ada", name="Ada"),
-            title="A stream",
-            key_sha256=key_digest(key),
-            created_at=1,
-        )
-    )
-    return key
-
-
 async def told(b: Broker, stream_id: str) -> list[Event]:
     """What the log `MEDIA` has of a stream."""
     found = await b.reader.follow_from("MEDIA", subjects.media(stream_id), 0)
@@ -178,7 +162,7 @@ async def test_a_show_with_everything_that_happens_to_one(
     """Transcoder killed, broker away while the encoder drops, its return, a replacement, the end: each told once, in order."""
     monkeypatch.setattr("workers.media.report._MOST_S", 0.5)
     async with broker(own_nats_server.url) as b, worker(own_nats_server.url, "one", tmp_path) as one:
-        key = await started(b)
+        key = await new_stream(b)
         stream_id = key.partition("_")[0]
         encoders = [await one.push(key)]
         wanted = list(BEGINS)
@@ -232,7 +216,7 @@ async def test_a_stream_that_moves_to_another_worker(own_nats_server: NatsServer
     """The new owner's events have a higher lease, none of the old one's follow them, and viewers are told of no change."""
     url = own_nats_server.url
     async with broker(url) as b, worker(url, "one", tmp_path) as one, worker(url, "two", tmp_path) as two:
-        key = await started(b)
+        key = await new_stream(b)
         stream_id = key.partition("_")[0]
         first = await one.push(key)
         await until(b, stream_id, BEGINS)

@@ -11,40 +11,16 @@ import pytest
 
 from schemas import subjects
 from schemas.media import Event, IngestStarted, IngestStopped
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
 from tests.backends.nats import NatsServer
-from tests.broker import Broker, broker, fresh_stream
+from tests.broker import Broker, broker
 from tests.encoders import Encoder, picture_and_tone
 from tests.hls import playlist, rules
 from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.streams import new_stream, record_of
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.media, pytest.mark.nats]
-
-
-async def scheduled(b: Broker) -> str:
-    """A stream that was announced and has not begun; returns its key."""
-    stream_id = fresh_stream()
-    key = new_stream_key(stream_id)
-    await b.records.create(
-        StreamRecord(
-            stream_id=stream_id,
-            broadcaster=Broadcaster(id="ada", name="Ada"),
-            title="A stream",
-            status="scheduled",
-            key_sha256=key_digest(key),
-            created_at=1,
-        )
-    )
-    return key
-
-
-async def record(b: Broker, key: str) -> StreamRecord:
-    """The record as it is now."""
-    found = await b.records.get(key.partition("_")[0])
-    assert found is not None
-    return found[0]
 
 
 @asynccontextmanager
@@ -85,12 +61,12 @@ async def test_a_stream_is_broadcast_by_a_worker_that_is_killed_once(own_nats_se
     )
     url = f"rtmp://127.0.0.1:{port}/live"
     async with broker(own_nats_server.url) as b:
-        key = await scheduled(b)
+        key = await new_stream(b, status="scheduled")
         index = media / key.partition("_")[0] / "source" / "index.m3u8"
 
         async def video(state: str) -> None:
             async def shows() -> bool:
-                return (await record(b, key)).video == state
+                return (await record_of(b, key)).video == state
 
             await eventually(shows)
 
@@ -98,7 +74,7 @@ async def test_a_stream_is_broadcast_by_a_worker_that_is_killed_once(own_nats_se
             await worker.start().ready()
             async with broadcast(url, key) as encoder:
                 await video("live")
-                now = await record(b, key)
+                now = await record_of(b, key)
                 assert (now.status, now.change, now.started_at is not None) == ("live", "live", True)
                 await eventually(lambda: index.read_text().count("#EXTINF") >= 3)
                 worker.kill()

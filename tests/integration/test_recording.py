@@ -14,7 +14,7 @@ import pytest
 
 from infra.objects.s3 import S3
 from schemas import subjects
-from schemas.records import Broadcaster, Recorded, StreamRecord, key_digest, new_stream_key
+from schemas.records import Recorded, StreamRecord
 from schemas.streamid import new_stream_id
 from tests import recorded
 from tests.backends.nats import NatsServer
@@ -23,6 +23,7 @@ from tests.broker import Broker, broker
 from tests.encoders import Encoder, picture_and_tone
 from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.streams import new_stream
 from tests.waits import eventually
 from workers.media.recording import names
 from workers.media.recording.names import Segment
@@ -101,16 +102,7 @@ class Room:
 async def room(nats: NatsServer, weed: WeedServer, folder: Path) -> AsyncIterator[Room]:
     """With a stream that is live and waits for its encoder."""
     async with broker(nats.url) as b:
-        key = new_stream_key(new_stream_id(int(time.time() * 1000) - 60_000))
-        await b.records.create(
-            StreamRecord(
-                stream_id=key.partition("_")[0],
-                broadcaster=Broadcaster(id="ada", name="Ada"),
-                title="A stream",
-                key_sha256=key_digest(key),
-                created_at=1,
-            )
-        )
+        key = await new_stream(b, new_stream_id(int(time.time() * 1000) - 60_000))
         object.__setattr__(b, "settings", msgspec.structs.replace(b.settings, nats_url=nats.url))
         yield Room(b, weed, folder, key)
 
