@@ -18,7 +18,7 @@ from bench import corpus, peers
 from bench.client import Client, write_lines
 from bench.cpu import cost
 from bench.options import Options, parse, parser
-from bench.results import Plot, Result, Table, begin
+from bench.results import Result, Table, bars, begin
 from bench.rounds import interleaved, ratios, spread
 from bench.servers import site
 
@@ -101,17 +101,7 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     columns = ["server", "accepted/s", "server us/connection", "client us/connection", "C / this", "server waited for its core"]
     result.tables.append(Table("Accepting", columns, rows))
     rates = {variant: spread([run.per_s for run in own]) for variant, own in runs.items()}
-    result.plots.append(
-        Plot(
-            name="accepting",
-            kind="bars",
-            title="Accepted connections",
-            x="",
-            y="per second",
-            series={variant: [(variant, rate.median)] for variant, rate in rates.items()},
-            spread={variant: [(rate.low, rate.high)] for variant, rate in rates.items()},
-        )
-    )
+    result.plots.append(bars("accepting", "Accepted connections", "per second", rates))
     result.rounds = runs
     result.want("accepted connections per second", rates[OURS].median, at_least=WANTED)
 

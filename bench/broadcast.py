@@ -15,7 +15,8 @@ from bench.servers import NotReady, apply_topology, tokens, wait_ready
 from tests import glass
 from tests.backends.nats import NatsServer
 from tests.encoders import Encoder
-from tests.processes import Process, free_port
+from tests.ports import free_port
+from tests.processes import Process
 from tests.waits import eventually
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.build import BUILD
 from bench.cpu import on_core, raise_file_limit
 from bench.servers import NotReady
-from tests.processes import free_port
+from tests.ports import free_port
 from tests.waits import STEP_S
 
 PACKAGES = ("nginx", "libnginx-mod-nchan")

@@ -17,7 +17,8 @@ from bench.cpu import on_core, raise_file_limit
 from bench.nginx import nginx
 from bench.options import Options
 from bench.servers import WHOLE, NotReady, known
-from tests.processes import environment, free_port
+from tests.ports import free_port
+from tests.processes import environment
 
 #: One channel that keeps a few messages, as a feed without catch-up needs.
 NCHAN = """

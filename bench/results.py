@@ -1,7 +1,7 @@
 """A benchmark's outcome as a file: what was run, where, the tables people read and the rounds behind them."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from bench import cpu
 from bench.options import Options, command
+from bench.rounds import Spread
 
 FOLDER = Path(__file__).resolve().parent / "results"
 
@@ -37,6 +38,13 @@ class Plot(Struct):
     y: str
     series: dict[str, list[tuple[str | float, float]]]
     spread: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+
+def bars(name: str, title: str, y: str, values: Mapping[str, Spread]) -> Plot:
+    """A bar for each of *values*: its median, from its lowest to its highest."""
+    series: dict[str, list[tuple[str | float, float]]] = {each: [(each, value.median)] for each, value in values.items()}
+    lines = {each: [(value.low, value.high)] for each, value in values.items()}
+    return Plot(name=name, kind="bars", title=title, x="", y=y, series=series, spread=lines)
 
 
 class Result(Struct):

@@ -18,7 +18,8 @@ from bench.options import Options
 from infra.settings import Settings
 from schemas import subjects
 from tests.backends.nats import NatsServer
-from tests.processes import Process, free_port
+from tests.ports import free_port
+from tests.processes import Process
 
 START_S = 30.0
 #: Settings of later versions that would leave comments out or slow them down; those this version has are set.

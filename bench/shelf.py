@@ -8,7 +8,7 @@ import itertools
 import signal
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -77,16 +77,22 @@ class Shelf:
         return True
 
     @asynccontextmanager
+    async def _filled(
+        self, name: str, store: CommentStore, close: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[CommentStore]:
+        try:
+            await self.fill(name, store)
+            yield store
+        finally:
+            await close()
+
+    @asynccontextmanager
     async def sqlite(self) -> AsyncIterator[tuple[CommentStore, str]]:
         """The file, filled, and its URL."""
         path = self.folder / "pages.sqlite"
         file = await File.open(path)
-        try:
-            store = SqliteComments(file)
-            await self.fill("sqlite", store)
+        async with self._filled("sqlite", SqliteComments(file), file.close) as store:
             yield store, f"sqlite:///{path}"
-        finally:
-            await file.close()
 
     @asynccontextmanager
     async def cql(self) -> AsyncIterator[tuple[CommentStore, str]]:
@@ -97,12 +103,8 @@ class Shelf:
             address = Address(hosts=(node.host,), port=node.port, keyspace=KEYSPACE, create_keyspace=True, replication=1)
             await migrate(address)
             database = await Keyspace.open(address)
-            try:
-                store = ScyllaComments(database)
-                await self.fill("cql", store)
+            async with self._filled("cql", ScyllaComments(database), database.close) as store:
                 yield store, f"scylla://{node.host}:{node.port}/{KEYSPACE}?replication=1"
-            finally:
-                await database.close()
         finally:
             # `kill` would take the data with it.
             if node.process is not None:

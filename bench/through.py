@@ -18,7 +18,8 @@ from schemas.records import Broadcaster, StreamRecord
 from schemas.times import rfc3339
 from tests.backends.nats import NatsServer
 from tests.broker import broker
-from tests.processes import Process, free_port
+from tests.ports import free_port
+from tests.processes import Process
 
 ADA = Broadcaster(id="ada", name="Ada")
 

@@ -19,7 +19,7 @@ from bench.client import Client, write_lines
 from bench.cpu import cost, write_calls_per_s
 from bench.options import Options, parse, parser
 from bench.peers import Peer
-from bench.results import Plot, Result, Table, begin
+from bench.results import Result, Table, bars, begin
 from bench.rounds import interleaved, ratios, spread
 
 Start = Callable[[Options, float], AbstractContextManager[Peer]]
@@ -150,17 +150,7 @@ def tell(result: Result, runs: dict[str, list[Run]]) -> None:
     columns += ["p50 / p99 ms", "connections/s", "complete viewers"]
     result.tables.append(Table("CPU per socket write, one comment per write", columns, rows))
     us = {NAMES[v]: spread([r.us for r in own]) for v, own in runs.items()}
-    result.plots.append(
-        Plot(
-            name="writes",
-            kind="bars",
-            title="CPU per socket write",
-            x="",
-            y="microseconds",
-            series={name: [(name, each.median)] for name, each in us.items()},
-            spread={name: [(each.low, each.high)] for name, each in us.items()},
-        )
-    )
+    result.plots.append(bars("writes", "CPU per socket write", "microseconds", us))
     result.rounds = runs
     bounds = {"c": 0.82, "nchan": 1.15, "starlette": 4.0}
     for other, least in bounds.items():

@@ -23,7 +23,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     standing.py     how far a person is trusted: which limit is theirs
     taken.py        when the log took a comment
     direct.py       posted comments without ASGI, with the same answers
-    exchange.py     one request and its response in the place of uvicorn's cycle
+    cycle.py        what stands in the place of uvicorn's cycle for one request and its response
+    exchange.py     such a one with a body, answered in one write
     reactions.py    reactions, answered once they are counted durably
     taps.py         taps of this gateway, added up: one durable addition per interval
     commands.py     the commands of a WebSocket, through the same functions as the HTTP calls

@@ -1,8 +1,4 @@
-"""One request and its response without ASGI, in the place of uvicorn's own cycle: no scope, no middleware, no route table.
-
-uvicorn's protocol goes on parsing, queueing pipelined requests, keeping alive and shutting down; for that an exchange has the
-attributes its cycle has. Its response leaves in one write.
-"""
+"""One request with a body and its response without ASGI, in the place of uvicorn's own cycle. It leaves in one write."""
 
 import asyncio
 from typing import Protocol
@@ -10,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gateway.cycle import Cycle
 from gateway.payload import MAX_BODY, declares_too_much
 
 
@@ -45,8 +42,10 @@ class Way(Protocol):
         ...
 
 
-class Exchange:
-    """`start` it when its turn on the connection has come; it answers when the body is whole, or too large."""
+class Exchange(Cycle):
+    """It answers when the body is whole, or too large."""
+
+    __slots__ = ("_answering", "_asked", "_declares_too_much", "_task", "_way")
 
     def __init__(
         self,
@@ -56,28 +55,12 @@ class Exchange:
         *,
         keep_alive: bool,
     ) -> None:
-        self.keep_alive = keep_alive
-        self.body = bytearray()
-        self.more_body = True
-        self.disconnected = False
-        self.response_complete = False
-        self._protocol = protocol
+        super().__init__(protocol, keep_alive=keep_alive)
         self._asked = asked
         self._way = way
         self._declares_too_much = declares_too_much(asked.header(b"content-length"))
-        self._turn = False
         self._answering = False
         self._task: asyncio.Task[None]
-
-    @property
-    def message_event(self) -> "Exchange":
-        """What uvicorn sets when more of the body has come, or the client has left."""
-        return self
-
-    def start(self) -> None:
-        """Its turn: every request before it on the connection has been answered."""
-        self._turn = True
-        self.set()
 
     def set(self) -> None:
         """Look whether it can be answered now."""

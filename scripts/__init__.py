@@ -7,13 +7,7 @@ node.py      which Node builds the page: the machine's, or the one of a wheel
 web.py       npm in web/: install, build, and the scripts of package.json
 reference.py docs/settings.md and docs/metrics.md, written from the code
 plant.py     bugs planted one at a time, to see that a test catches each
-bug.py       what such a bug is
-bugs.py      which bugs, where, and the test that has to catch each
-ingestbugs.py those in taking broadcasts in
-mediabugs.py those of the packaging of video
-storebugs.py those of the stores on a cluster
-    hlsbugs.py   those between viewers and the media worker
-privacybugs.py those about who may watch
+bugs/        which bugs, where, and the test that has to catch each, a file for each subject
 cassandra.py Apache Cassandra for the tests of the CQL store, into a cache outside the checkout
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 proxies.sh   nginx and HAProxy for the tests behind them, likewise, unpacked into .venv

@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.bug import Bug
 from scripts.bugs import BUGS
+from scripts.bugs.bug import Bug
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,7 +13,8 @@ from infra.environment import load
 from tests.backends.nats import NatsServer
 from tests.broker import broker
 from tests.listener import close_all
-from tests.processes import Process, free_port
+from tests.ports import free_port
+from tests.processes import Process
 from tests.waits import eventually
 
 
@@ -44,7 +45,7 @@ class Cluster:
                 info = httpx.Response(200, content=answer.data).json()
                 return int(info["num_pending"]) == 0 and int(info["num_ack_pending"]) == 0
 
-        await eventually(done, timeout=20)
+        await eventually(done)
         async with httpx.AsyncClient() as client:
             page = (await client.get(f"{self.url(0)}/api/v1/streams/{stream_id}/comments?limit=1")).json()
             assert (page["total"], page["total_is_exact"]) == (comments, True), page

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.backends import cassandra, nats, programs, s3
 from tests.backends.cassandra import CqlServer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.scylla import Address
 
 # Nothing is timed here: a machine that is busy with something else would fail an example that passes a moment later.
-settings.register_profile("ovation", deadline=None)
+settings.register_profile("ovation", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ovation")
 
 

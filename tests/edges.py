@@ -14,6 +14,7 @@ from gateway.fanout.doorway import doorway_with
 from infra.environment import load
 from infra.lifecycle import Lifecycle
 from infra.telemetry import metrics
+from tests.waits import PATIENCE_S
 
 
 class Edged:
@@ -92,7 +93,7 @@ class Line:
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """Read one answer: status, headers, body."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
             first, *rest = head.decode().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest if line)}
@@ -108,7 +109,7 @@ class Line:
 
     async def rest(self) -> bytes:
         """Everything until the other side closes; a reset counts as closing."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read()
             except ConnectionResetError:
@@ -134,7 +135,7 @@ async def edge(*, shared: bool = False, **settings: object) -> AsyncIterator[Edg
         made.drained.set()
         if not made.lifecycle.stopping.is_set():
             made.lifecycle.stop()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, PATIENCE_S)
 
 
 def refused(reason: str) -> float:

@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -20,7 +19,8 @@ from infra.objects.contract import ObjectStore
 from infra.settings import Settings
 from infra.telemetry.ops import OpsServer, Readiness
 from schemas.records import Recorded
-from tests.waits import eventually
+from tests.ports import free_port
+from tests.waits import PATIENCE_S, eventually
 from workers.media.ingest import run
 from workers.media.journal import Journal
 from workers.media.origin import PREFIX
@@ -34,14 +34,6 @@ TONE = ("-f", "lavfi", "-i", "sine=440:r=48000")
 SILENCE = ("-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo")
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "30", "-pix_fmt", "yuv420p")
 AAC = ("-c:a", "aac", "-b:a", "64k")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class MemoryRegistry:
@@ -125,7 +117,7 @@ class Encoder:
         command = (FFMPEG, "-nostdin", "-hide_banner", "-loglevel", "error", *arguments, "-f", "flv", url)
         return cls(await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stderr=PIPE))
 
-    async def finished(self, seconds: float = 30.0) -> tuple[int, str]:
+    async def finished(self, seconds: float = PATIENCE_S) -> tuple[int, str]:
         """Wait for its end: exit code and what it complained of."""
         async with asyncio.timeout(seconds):
             _, stderr = await self.process.communicate()
@@ -172,11 +164,11 @@ class Studio:
         path = self.file(*parts)
         return path.read_bytes() if path.exists() else b""
 
-    async def state(self, wanted: VideoState, *, since: int = 0, timeout: float = 15.0) -> None:
+    async def state(self, wanted: VideoState, *, since: int = 0, timeout: float = PATIENCE_S) -> None:
         """Wait until the record was told *wanted*, later than its first *since* states."""
         await eventually(lambda: any(state == wanted for state, _ in self.registry.states[since:]), timeout=timeout)
 
-    async def segments(self, count: int, rendition: str = "source", timeout: float = 20.0) -> None:
+    async def segments(self, count: int, rendition: str = "source", timeout: float = PATIENCE_S) -> None:
         """Wait until a playlist lists at least *count* segments."""
         await eventually(lambda: self.read(rendition, "index.m3u8").count(b"#EXTINF") >= count, timeout=timeout)
 

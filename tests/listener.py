@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from tests.waits import PATIENCE_S
+
 #: Listeners with a connection; whoever runs the gateways closes them at the end.
 OPEN: "set[Listener]" = set()
 
@@ -45,7 +47,7 @@ class Listener(ABC):
         """Whether the connection has ended."""
         return self._task is None or self._task.done()
 
-    async def ended(self, timeout_s: float = 10.0) -> None:
+    async def ended(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the server ended the connection."""
         assert self._task is not None
         await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
@@ -59,7 +61,7 @@ class Listener(ABC):
         """Read on."""
         self.transport.resume_reading()
 
-    async def until(self, done: Callable[[Self], object], timeout_s: float = 10.0) -> None:
+    async def until(self, done: Callable[[Self], object], timeout_s: float = PATIENCE_S) -> None:
         """Wait until `done(self)` is true, looking after each thing received.
 
         Raises:

@@ -4,7 +4,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,19 +13,11 @@ from typing import Any, Self
 
 import httpx
 
-from tests.waits import eventually
+from tests.waits import PATIENCE_S, eventually
 
 OVATION = Path(sys.executable).with_name("ovation")
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -79,7 +70,7 @@ class Process:
             )
         return self
 
-    async def ready(self, timeout: float = 20.0) -> "Process":
+    async def ready(self, timeout: float = PATIENCE_S) -> "Process":
         """Wait until it says that it is ready."""
 
         def is_ready() -> bool:
@@ -136,7 +127,7 @@ class Process:
             os.close(self._ready_fd)
             self.popen = None
 
-    def wait(self, timeout: float = 20.0) -> int:
+    def wait(self, timeout: float = PATIENCE_S) -> int:
         """Wait for its end; the exit code."""
         assert self.popen is not None
         return self.popen.wait(timeout)
@@ -157,7 +148,7 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=15.0)
+        self.http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE_S)
         if token is not None:
             self.http.headers["Authorization"] = f"Bearer {token}"
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.cluster import Cluster
-from tests.processes import free_port
+from tests.ports import free_port
 from tests.waits import eventually
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "proxies"
@@ -70,7 +70,7 @@ async def _running(command: list[str], port: int) -> AsyncIterator[None]:
                 return False
 
     try:
-        await eventually(answers, timeout=15)
+        await eventually(answers)
         yield
     finally:
         process.terminate()

@@ -55,7 +55,7 @@ class Show:
         async def reached() -> bool:
             return bool((await self.ada.http.get(f"/streams/{self.stream_id}")).json()["video"] == state)
 
-        await eventually(reached, timeout=20)
+        await eventually(reached)
 
 
 @contextlib.asynccontextmanager

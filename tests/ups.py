@@ -15,12 +15,13 @@ from typing import Any
 
 import httpx
 
-from tests.processes import OVATION, Client, environment, free_port
-from tests.waits import eventually
+from tests.ports import free_port
+from tests.processes import OVATION, Client, environment
+from tests.waits import PATIENCE_S, eventually
 
 PR_SET_PDEATHSIG = 1
 #: Programs that start side by side on two busy cores.
-START_S = 45.0
+START_S = 90.0
 _libc = ctypes.CDLL(None)
 
 
@@ -95,7 +96,7 @@ class Up:
         """Send a signal to it alone."""
         os.kill(self.pid, number)
 
-    async def ended(self, timeout: float = 20.0) -> int:
+    async def ended(self, timeout: float = PATIENCE_S) -> int:
         """Wait for its end; the exit code."""
         assert self.popen is not None
         return await asyncio.to_thread(self.popen.wait, timeout)
@@ -161,7 +162,7 @@ async def running(folder: Path, *arguments: str, **settings: object) -> AsyncIte
     finally:
         family = descendants(up.pid)
         up.kill()
-        await eventually(lambda: not alive(family), timeout=10)
+        await eventually(lambda: not alive(family))
 
 
 def descendants(pid: int) -> dict[int, str]:

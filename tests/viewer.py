@@ -82,7 +82,7 @@ class Chunks:
 
 
 #: A head that takes longer does not come any more: a gateway that starts again takes a few seconds.
-HEAD_S = 20.0
+HEAD_S = 30.0
 
 
 @dataclass(eq=False)

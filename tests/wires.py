@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-WAIT_S = 10.0
+from tests.waits import PATIENCE_S
 
 
 class Answer(NamedTuple):
@@ -29,7 +29,7 @@ class Wire:
 
     async def answer(self) -> Answer:
         """The next response, by its Content-Length."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.strip().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -38,7 +38,7 @@ class Wire:
 
     async def ended(self) -> bool:
         """Whether the server closes it, without another byte."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.reader.read(1) == b""
 
 

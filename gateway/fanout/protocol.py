@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import httptools
 
+from gateway.cycle import Cycle
 from gateway.edge.protocol import Edge, EdgeProtocol
 from gateway.exchange import Asked, Exchange, Way
 from gateway.fanout.admission import Admission, EventsRequest
@@ -87,18 +88,24 @@ class GatewayProtocol(EdgeProtocol):
     def _exchange(self, stream_id: str, posting: Way) -> None:
         # As the edge does for every other request: its body is waited for next.
         self.since, self.head = self.loop.time(), None
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self.answered_last
         asked = Asked(stream_id, dict(reversed(self.headers)))
-        former, exchange = self.cycle, Exchange(self, asked, posting, keep_alive=keep_alive)
-        self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn uses of its own
+        self._queue(Exchange(self, asked, posting, keep_alive=self._keeps_alive()))
+
+    def _keeps_alive(self) -> bool:
+        return self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self.answered_last
+
+    def _queue(self, cycle: Cycle) -> None:
+        """Start *cycle* now, or when what was asked before it on this connection has been answered."""
+        former = self.cycle
+        self.cycle = cycle  # type: ignore[assignment]  # it has what uvicorn uses of its own
         if former is None or former.response_complete:
-            exchange.start()
+            cycle.start()
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]  # as above
+            self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]  # as above
 
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's own cycle or an exchange
-        if isinstance(cycle, Exchange):
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's own cycle or one of ours
+        if isinstance(cycle, Cycle):
             cycle.start()
         else:
             super()._start_asgi_task(cycle, app)

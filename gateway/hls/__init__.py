@@ -14,7 +14,7 @@ nobody owns a live stream its last playlist stays.
     lasts.py      the last whole playlist of every rendition
     relay.py      one answer per address for all who ask: from the shelf, the owner, a file, or the last there was
     reply.py      an answer and its bytes on the wire: ranges, gzip, HEAD
-    view.py       one request and its response in the place of uvicorn's cycle
+    view.py       one request and its response, without a task of its own
     protocol.py   requests taken out of uvicorn before an ASGI cycle begins
     route.py      all others, by way of ASGI
 """

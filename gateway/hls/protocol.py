@@ -6,7 +6,7 @@ credential is not in the path or who have to be asked for, requests with a body,
 """
 
 import re
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gateway.fanout.protocol import GatewayProtocol
 from gateway.hls.entrance import Entrance
@@ -38,14 +38,7 @@ class HlsProtocol(GatewayProtocol):
             super().on_headers_complete()
             return
         self.since, self.head, self.unwanted = self.loop.time(), None, 0
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self.answered_last
-        former, view = self.cycle, View(self, self.relay, named, wanted, keep_alive=keep_alive)
-        self.cycle = view  # type: ignore[assignment]  # it has what uvicorn uses of its own
-        if former is None or former.response_complete:
-            view.start()
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((view, self.app))  # type: ignore[arg-type]  # as above
+        self._queue(View(self, self.relay, named, wanted, keep_alive=self._keeps_alive()))
 
     def _place(self, wanted: Wanted) -> Place | None:
         """What is asked for, if it is known that this viewer may have it."""
@@ -69,12 +62,6 @@ class HlsProtocol(GatewayProtocol):
             elif name in _UNUSUAL:
                 return None
         return wanted
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's own cycle or one of ours
-        if isinstance(cycle, View):
-            cycle.start()
-        else:
-            super()._start_asgi_task(cycle, app)
 
 
 def hls_protocol_with(protocol: type[GatewayProtocol], relay: Relay, entrance: Entrance) -> type[HlsProtocol]:

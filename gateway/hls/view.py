@@ -1,49 +1,27 @@
-"""One request and its response in the place of uvicorn's cycle: no task, no scope, no middleware.
-
-uvicorn's protocol goes on parsing, queueing pipelined requests, keeping alive and shutting down; for that a view has the
-attributes its cycle has.
-"""
+"""One request for video and its response in the place of uvicorn's cycle, without a task of its own."""
 
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.cycle import Cycle
 from gateway.hls.place import Place
 from gateway.hls.relay import Relay
 from gateway.hls.reply import Reply, Wanted
 
 
-class View:
-    """`start` it when its turn on the connection has come; it answers when the request is whole."""
+class View(Cycle):
+    """It answers when the request is whole."""
 
-    __slots__ = (
-        *("_asked", "_fetch", "_place", "_protocol", "_relay", "_turn", "_wanted"),
-        *("body", "disconnected", "keep_alive", "more_body", "response_complete"),
-    )
+    __slots__ = ("_asked", "_fetch", "_place", "_relay", "_wanted")
 
     def __init__(self, protocol: HttpToolsProtocol, relay: Relay, place: Place, wanted: Wanted, *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.body = bytearray()
-        self.more_body = True
-        self.disconnected = False
-        self.response_complete = False
-        self._protocol = protocol
+        super().__init__(protocol, keep_alive=keep_alive)
         self._relay = relay
         self._place = place
         self._wanted = wanted
-        self._turn = False
         self._asked = False
         self._fetch: asyncio.Future[Reply] | None = None
-
-    @property
-    def message_event(self) -> "View":
-        """What uvicorn sets when the request is whole, or the client has left."""
-        return self
-
-    def start(self) -> None:
-        """Its turn: every request before it on the connection has been answered."""
-        self._turn = True
-        self.set()
 
     def set(self) -> None:
         """Look whether it can be answered now, or need not be."""

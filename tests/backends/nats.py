@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.ports import free_port
+
 PROGRAM = Path(sys.executable).with_name("nats-server")
-START_S = 20.0
+START_S = 60.0
 STOP_S = 10.0
 #: How long a container engine has to say that it is there; a stale socket must not hold up every run.
 ENGINE_S = 1
@@ -42,8 +44,9 @@ class NatsServer:
         self.folder = folder
         self.log = folder / "nats-server.log"
         self.process: subprocess.Popen[bytes] | None = None
-        # Chosen by the kernel at the first start, then kept: clients reconnect to where it was.
-        self.port = -1
+        # Kept over restarts: clients reconnect to where it was. Of no port of the kernel's own range, which somebody else may
+        # have by then, or the client itself: to nobody's port in that range a connection can be made from that very port.
+        self.port = free_port()
 
     @property
     def url(self) -> str:

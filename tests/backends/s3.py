@@ -17,6 +17,7 @@ import obstore
 from obstore.store import S3Store
 
 from infra.objects.s3 import Access
+from tests.ports import free_port
 
 PROGRAM = Path(sys.executable).with_name("weed")
 START_S = 60.0
@@ -80,7 +81,7 @@ class WeedServer:
         identities(self.folder / "identities.json")
         for name in ("master", "volume", "filer", "s3"):
             for port in (name, f"{name}.grpc"):
-                self.ports[port] = self.ports.get(port) or _free_port()
+                self.ports[port] = self.ports.get(port) or free_port()
         (self.folder / "data").mkdir(exist_ok=True)
         with (self.folder / "weed.log").open("ab") as output:
             self.process = subprocess.Popen(
@@ -179,12 +180,6 @@ def elsewhere() -> S3Elsewhere | None:
 def _access(endpoint: str, region: str, key: tuple[str, str], changed: dict[str, object]) -> Access:
     known: dict[str, object] = {"endpoint": endpoint, "region": region, "access_key_id": key[0], "secret_access_key": key[1]}
     return Access(**{**known, **changed})  # type: ignore[arg-type]  # tests name them right
-
-
-def _free_port() -> int:
-    from tests.processes import free_port  # noqa: PLC0415 - which knows the backends
-
-    return free_port()
 
 
 def _die_with_parent() -> None:

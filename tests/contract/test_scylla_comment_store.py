@@ -15,8 +15,9 @@ class TestScyllaComments(CommentStoreContract):
     """The whole contract."""
 
     @pytest.fixture
-    async def backend(self, keyspace: Address, tmp_path: Path) -> AsyncIterator[ScyllaBackend]:
-        """A keyspace without rows."""
+    async def backend(self, keyspace: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScyllaBackend]:
+        """A keyspace without rows, on a server that may have no core for a while."""
+        monkeypatch.setattr("infra.scylla.cluster.REQUEST_S", 30.0)
         await asyncio.to_thread(empty, keyspace)
         backend = ScyllaBackend(keyspace, tmp_path)
         yield backend

@@ -15,8 +15,9 @@ class TestScyllaStreams(StreamStoreContract):
     """The whole contract."""
 
     @pytest.fixture
-    async def streams(self, keyspace: Address) -> AsyncIterator[StreamStore]:
-        """A keyspace without rows."""
+    async def streams(self, keyspace: Address, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StreamStore]:
+        """A keyspace without rows, on a server that may have no core for a while."""
+        monkeypatch.setattr("infra.scylla.cluster.REQUEST_S", 30.0)
         await asyncio.to_thread(empty, keyspace)
         database = await Database.open(keyspace)
         yield ScyllaStreams(database)

@@ -22,7 +22,7 @@ from tests.backends.nats import NatsServer
 from tests.broker import broker
 from tests.cluster import Cluster, cluster
 from tests.crowd import Crowd, side_by_side
-from tests.encoders import free_port
+from tests.ports import free_port
 from tests.processes import Client, Process, killed_after
 from tests.waits import eventually
 
@@ -120,7 +120,7 @@ async def test_what_was_acknowledged_is_everywhere_once(own_nats_server: NatsSer
                     for name, way in rounds:
                         await hurt(victims(c, media, chance)[name], way, crowd, chance)
                     crowd.leave()
-                    await asyncio.wait_for(asyncio.gather(*authors), 30)
+                    await asyncio.wait_for(asyncio.gather(*authors), 60)
                     await everywhere_once(c, crowd)
 
 
@@ -132,7 +132,7 @@ async def everywhere_once(c: Cluster, crowd: Crowd) -> None:
     assert in_log == sorted((seq, text) for text, seq in crowd.posted.items())
     texts = [text for _, text in in_log]
     for viewer in crowd.viewers:
-        await viewer.until(lambda v: v.last_id is not None and v.last_id >= newest, timeout_s=30)
+        await viewer.until(lambda v: v.last_id is not None and v.last_id >= newest)
         assert viewer.texts == texts
         assert viewer.faults == []
         assert viewer.gaps == []

@@ -50,7 +50,7 @@ async def test_what_it_unpacks_is_whole(command: Callable[[str], list[str]], nat
             await eventually(lambda: b"event: comments" in out.read_bytes())
             joining = asyncio.create_task(_come_and_go(c, stream_id))
             seqs = await _post_all(c, stream_id, reader)
-            await eventually(lambda: out.read_bytes().count(b'"type":"comment"') == COMMENTS, timeout=30)
+            await eventually(lambda: out.read_bytes().count(b'"type":"comment"') == COMMENTS)
             joining.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await joining

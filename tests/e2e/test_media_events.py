@@ -17,12 +17,13 @@ from infra.jetstream.streamleases import StreamLeases
 from infra.settings import Settings
 from schemas import subjects
 from schemas.media import EncoderWarned, Event, IngestStarted, IngestStopped, RenditionReady, TranscoderRestarted
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
 from schemas.times import parse_rfc3339
 from tests.backends.nats import NatsServer
-from tests.broker import Broker, broker, fresh_stream
-from tests.encoders import NO_RUNGS, Encoder, free_port, picture_and_tone, studio, transcoders
-from tests.waits import eventually
+from tests.broker import Broker, broker
+from tests.encoders import NO_RUNGS, Encoder, picture_and_tone, studio, transcoders
+from tests.ports import free_port
+from tests.streams import new_stream
+from tests.waits import PATIENCE_S, eventually
 from workers.media.ingest import run
 from workers.media.keys import Keys
 from workers.media.ledger import Ledger
@@ -76,7 +77,7 @@ def check_dates(events: Sequence[Event]) -> None:
         if isinstance(each, (RenditionReady, TranscoderRestarted)):
             assert each.clock is not None
             # The first segment is told when the second is there, too (FIRST_MS): 1.0 s. The rest is for a busy machine.
-            assert abs(parse_rfc3339(each.at) - parse_rfc3339(each.clock.program_date_time)) < 1500, each
+            assert abs(parse_rfc3339(each.at) - parse_rfc3339(each.clock.program_date_time)) < 5000, each
 
 
 class Worker:
@@ -104,7 +105,7 @@ async def worker(url: str, name: str, root: Path) -> AsyncIterator[Worker]:
         running = asyncio.create_task(
             run(settings, Keys(b.records, b.feed, b.clock), stopping, ready.set, ownership=ownership, journal=ledger)
         )
-        await asyncio.wait_for(ready.wait(), 10)
+        await asyncio.wait_for(ready.wait(), PATIENCE_S)
         try:
             yield Worker(name, port, root)
         finally:
@@ -112,22 +113,6 @@ async def worker(url: str, name: str, root: Path) -> AsyncIterator[Worker]:
             await running
             await ledger.close()
             await ownership.close()
-
-
-async def started(b: Broker) -> str:
-    """A stream that waits for its video; returns its key."""
-    stream_id = fresh_stream()
-    key = new_stream_key(stream_id)
-    await b.records.create(
-        StreamRecord(
-            stream_id=stream_id,
-            broadcaster=Broadcaster(id="ada", name="Ada"),
-            title="A stream",
-            key_sha256=key_digest(key),
-            created_at=1,
-        )
-    )
-    return key
 
 
 async def told(b: Broker, stream_id: str) -> list[Event]:
@@ -152,7 +137,7 @@ async def until(b: Broker, stream_id: str, wanted: list[str]) -> list[Event]:
             found = await told(b, stream_id)
         return len(found) >= len(wanted)
 
-    await eventually(there, timeout=20)
+    await eventually(there)
     assert names(found) == wanted
     return found
 
@@ -177,7 +162,7 @@ async def test_a_show_with_everything_that_happens_to_one(
     """Transcoder killed, broker away while the encoder drops, its return, a replacement, the end: each told once, in order."""
     monkeypatch.setattr("workers.media.report._MOST_S", 0.5)
     async with broker(own_nats_server.url) as b, worker(own_nats_server.url, "one", tmp_path) as one:
-        key = await started(b)
+        key = await new_stream(b)
         stream_id = key.partition("_")[0]
         encoders = [await one.push(key)]
         wanted = list(BEGINS)
@@ -231,7 +216,7 @@ async def test_a_stream_that_moves_to_another_worker(own_nats_server: NatsServer
     """The new owner's events have a higher lease, none of the old one's follow them, and viewers are told of no change."""
     url = own_nats_server.url
     async with broker(url) as b, worker(url, "one", tmp_path) as one, worker(url, "two", tmp_path) as two:
-        key = await started(b)
+        key = await new_stream(b)
         stream_id = key.partition("_")[0]
         first = await one.push(key)
         await until(b, stream_id, BEGINS)
@@ -240,8 +225,8 @@ async def test_a_stream_that_moves_to_another_worker(own_nats_server: NatsServer
             async def moved() -> bool:
                 return [each.worker for each in await told(b, stream_id)].count("two") >= len(BEGINS)
 
-            await eventually(moved, timeout=20)
-            assert (await first.finished(5))[0] != 0
+            await eventually(moved)
+            assert (await first.finished())[0] != 0
         found = await told(b, stream_id)
         leases = [each.lease for each in found]
         assert leases == sorted(leases)
@@ -253,7 +238,7 @@ async def test_a_stream_that_moves_to_another_worker(own_nats_server: NatsServer
 
 async def test_what_an_encoder_is_told_and_how_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wide keyframes are a warning that the state keeps; one that stops says so; one that falls silent has timed out."""
-    monkeypatch.setattr("workers.media.rtmp.limits.Limits.of", lambda _: Limits(silence_s=1.0))
+    monkeypatch.setattr("workers.media.rtmp.limits.Limits.of", lambda _: Limits(silence_s=3.0))
     kept = Kept()
     async with studio(tmp_path, journal=kept, transcode_heights=NO_RUNGS) as video:
         first = await video.push(*picture_and_tone(6, speed=2, group=75))

@@ -3,31 +3,26 @@
 import asyncio
 import os
 import re
-import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.processes import Client, Process, environment, free_port
+from tests.browser import chromium
+from tests.ports import free_port
+from tests.processes import Client, Process
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.media, pytest.mark.timeout(300)]
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
+FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--no-first-run",
-    "--autoplay-policy=no-user-gesture-required",
     # A name of a local network: plain http to it is no secure context, unlike http to localhost.
     "--host-resolver-rules=MAP stage.lan 127.0.0.1",
-]
+)
 ADVANCES = "() => { const v = document.querySelector('video'); return v ? v.currentTime : 0; }"
 
 
@@ -53,21 +48,10 @@ def _url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     up.wait(30)
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium; a machine without it fails, it does not skip."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert program, "Chromium is missing: run scripts/chromium.sh, or set CHROMIUM"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment())  # type: ignore[arg-type]  # a dict of strings
-        yield browser
-        await browser.close()
-
-
 @pytest.fixture(name="browser")
 async def _browser() -> AsyncIterator[Browser]:
     """One for each test."""
-    async with chromium() as browser:
+    async with chromium(*FLAGS) as browser:
         yield browser
 
 
@@ -77,8 +61,8 @@ async def _watch(browser: Browser, url: str) -> tuple[BrowserContext, Page]:
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
     page = await context.new_page()
     await page.goto(url)
-    await page.wait_for_url(re.compile("/watch/"), timeout=20_000)
-    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=10_000)
+    await page.wait_for_url(re.compile("/watch/"))
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
     return context, page
 
 
@@ -101,9 +85,9 @@ async def _live(url: str) -> str:
 
 async def _advances(page: Page) -> None:
     """The video's time moves by more than a second."""
-    await eventually(lambda: _at_least(page, 0.1), timeout=20)
+    await eventually(lambda: _at_least(page, 0.1))
     start = float(await page.evaluate(ADVANCES))
-    await eventually(lambda: _at_least(page, start + 1.5), timeout=20)
+    await eventually(lambda: _at_least(page, start + 1.5))
 
 
 async def _at_least(page: Page, seconds: float) -> bool:
@@ -116,8 +100,8 @@ async def test_a_newcomer_sees_a_live_page(browser: Browser, url: str) -> None:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     await _advances(page)
-    await expect(page.get_by_test_id("comment").first).to_be_visible(timeout=30_000)
-    await expect(page.get_by_test_id("viewer-count")).to_contain_text("1 watching", timeout=10_000)
+    await expect(page.get_by_test_id("comment").first).to_be_visible()
+    await expect(page.get_by_test_id("viewer-count")).to_contain_text("1 watching")
     if picture := os.environ.get("SCREENSHOT"):
         await _talk(page, url)
         await page.screenshot(path=picture)
@@ -143,7 +127,7 @@ async def _talk(page: Page, url: str) -> None:
 
 
 async def test_a_posted_comment_shows_at_once(browser: Browser, url: str) -> None:
-    """Within 300 ms for another viewer; the author sees it once, as sent. One of three: a busy machine is late now and then."""
+    """Within 300 ms for another viewer; the author sees it once, as sent. One of four: a busy machine is late now and then."""
     context, page = await _watch(browser, url)
     other, elsewhere = await _watch(browser, url)
     await page.get_by_test_id("composer").fill("hello, who is here?")
@@ -151,12 +135,15 @@ async def test_a_posted_comment_shows_at_once(browser: Browser, url: str) -> Non
     await page.get_by_test_id("name").fill("Tester")
     await page.get_by_test_id("introduce").click()
     await expect(page.get_by_test_id("comment").filter(has_text="hello, who is here?")).to_have_count(1)
-    took = []
-    for text in ("how fast is this one", "and how fast is that one", "and the last of them"):
+    took: list[float] = []
+    # As many as a guest may post in half a minute, beside the first.
+    for text in ("how fast is this one", "and how fast is that one", "what about this", "and the last of them"):
         took.append(await _time_to_show(page, elsewhere, text))
         await expect(page.get_by_test_id("comment").filter(has_text=text)).to_have_count(1)
+        if took[-1] < 0.3:
+            break
 
-    assert min(took) < 0.3
+    assert took[-1] < 0.3, took
     await expect(page.get_by_test_id("pending")).to_have_count(0)
     await context.close()
     await other.close()
@@ -227,9 +214,13 @@ async def test_fourteen_seconds_offline_are_told_and_caught_up(browser: Browser,
         await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "offline")
         for n in range(3):
             await client.post(stream_id, f"while you were away {n}")
-        await eventually(lambda: time.monotonic() - gone >= 14, timeout=20)
+        await eventually(lambda: time.monotonic() - gone >= 14)
         await context.set_offline(False)
-        await expect(page.get_by_test_id("caught-up")).to_contain_text(re.compile(r"away 1[4-9] s"), timeout=15_000)
+        caught_up = page.get_by_test_id("caught-up")
+        await expect(caught_up).to_contain_text(re.compile(r"away \d+ s"))
+        found = re.search(r"away (\d+) s", await caught_up.inner_text())
+        assert found
+        assert 14 <= int(found[1]) <= time.monotonic() - gone + 1
     for n in range(3):
         await expect(page.get_by_test_id("comment").filter(has_text=f"while you were away {n}")).to_have_count(1)
     seqs = await page.eval_on_selector_all("[data-testid=comment]", "each => each.map(e => Number(e.dataset.seq))")
@@ -246,7 +237,7 @@ async def test_the_page_fits_a_phone(browser: Browser, url: str) -> None:
     context = await browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="light")
     page = await context.new_page()
     await page.goto(f"{url}/watch/{await _live(url)}")
-    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=10_000)
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
 
     assert 360 >= await page.evaluate("document.documentElement.scrollWidth")
     await expect(page.get_by_test_id("composer")).to_be_in_viewport()

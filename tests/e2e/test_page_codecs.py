@@ -1,16 +1,14 @@
 """The watch page in real Chromium on sources that are not H.264: it plays what it can, and nothing breaks over the rest."""
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from tests.e2e.test_glass import FLAGS
+from tests.browser import chromium
 from tests.encoders import AAC, PICTURE, TONE, Encoder
-from tests.processes import Client, environment
+from tests.processes import Client
 from tests.ups import Up, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.media, pytest.mark.timeout(300)]
@@ -32,7 +30,7 @@ async def play(up: Up, page: Page, codec: str) -> set[str]:
     encoder = await Encoder.start(url, *words)
     try:
         await page.goto(f"{up.url}/watch/{stream['stream_id']}")
-        await page.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 3", timeout=40_000)
+        await page.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 3", timeout=90_000)
         assert await page.evaluate("() => document.querySelector('video').videoWidth") in (256, 320)
         assert await page.evaluate("() => document.querySelector('video').dataset.errors ?? '0'") == "0"
         fetched = [url.split("/") for url in await page.evaluate(FETCHED) if url.endswith(".m4s")]
@@ -44,10 +42,7 @@ async def play(up: Up, page: Page, codec: str) -> set[str]:
 
 async def test_the_page_plays_hevc_and_av1_sources(tmp_path: Path) -> None:
     """HEVC, which this browser does not have, in H.264; AV1 in whichever it likes; without an error that is seen."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert program, "Chromium is missing: run scripts/chromium.sh, or set CHROMIUM"
-    async with running(tmp_path) as up, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment())  # type: ignore[arg-type]  # a dict of strings
+    async with running(tmp_path) as up, chromium() as browser:
         pages = [await browser.new_page() for _ in CODECS]
         hevc, av1 = await asyncio.gather(*(play(up, page, codec) for page, codec in zip(pages, CODECS, strict=True)))
         supported = '(codec) => MediaSource.isTypeSupported(`video/mp4; codecs="${codec}"`)'
@@ -56,4 +51,3 @@ async def test_the_page_plays_hevc_and_av1_sources(tmp_path: Path) -> None:
         assert plays["hvc1.1.6.L60.90"] or "source" not in hevc
         assert hevc
         assert av1
-        await browser.close()

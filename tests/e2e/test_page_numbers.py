@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.e2e.test_page import chromium
+from tests.browser import chromium
 from tests.processes import Client
 from tests.ups import running
 
@@ -29,7 +29,7 @@ async def test_what_events_told_is_newer_than_a_slow_answer(tmp_path: Path) -> N
 
         await page.route(f"**/api/v1/streams/{stream_id}", late)
         await page.goto(f"{up.url}/watch/{stream_id}")
-        await expect(page.locator("h1")).to_have_text("A slow answer", timeout=15_000)
+        await expect(page.locator("h1")).to_have_text("A slow answer")
         await expect(page.get_by_test_id("viewer-count")).to_contain_text("1 watching")
 
 
@@ -40,16 +40,16 @@ async def test_a_sampled_chat_says_how_much_it_shows(tmp_path: Path) -> None:
             stream_id = (await ada.start())["stream_id"]
         page = await browser.new_page(viewport={"width": 390, "height": 844})
         await page.goto(f"{up.url}/watch/{stream_id}")
-        await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=10_000)
+        await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
         line = page.get_by_test_id("sampled")
         await expect(line).to_have_count(0)
         for round_ in range(12):
             async with await Client(up.url).guest(f"Guest {round_}") as guest:
                 for number in range(5):
                     assert (await guest.post(stream_id, f"comment {round_}.{number}")).status_code == 201
-        await expect(line).to_contain_text("showing", timeout=5_000)
+        await expect(line).to_contain_text("showing")
         shown, of = (int(word) for word in (await line.inner_text()).split() if word.isdecimal())
 
         assert 0 <= shown < of <= 60
         assert await page.locator(".chat-scroll").evaluate(ABOVE_THE_END) <= 1
-        await expect(line).to_have_count(0, timeout=10_000)
+        await expect(line).to_have_count(0)

@@ -132,12 +132,12 @@ async def test_a_rolling_restart_refuses_nobody_and_loses_nothing(tmp_path: Path
         watching = [asyncio.create_task(load.watch(n)) for n in range(VIEWERS)]
         posting = [asyncio.create_task(load.post(n)) for n in range(AUTHORS)]
         async with asyncio.timeout(150), side_by_side(*watching, *posting):
-            await eventually(lambda: sum(bool(v.events) for v in load.viewers) == VIEWERS, timeout=30)
+            await eventually(lambda: sum(bool(v.events) for v in load.viewers) == VIEWERS)
             await _restart_all(up, load)
             load.stop_posting()
             await asyncio.gather(*posting)
             for viewer in load.viewers:
-                await viewer.until(lambda v: len(v.items) >= len(load.seqs), timeout_s=30)
+                await viewer.until(lambda v: len(v.items) >= len(load.seqs))
 
         await close_all()
         assert load.failures == []
@@ -161,4 +161,4 @@ async def test_one_gateway_restarts_behind_its_socket(tmp_path: Path) -> None:
                 row = up.row("gateway-0")
                 return bool(row["state"] == "ready" and row["pid"] not in (None, before["gateway-0"]))
 
-            await eventually(asked, timeout=30)
+            await eventually(asked)

@@ -19,12 +19,14 @@ from tests.waits import eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.e2e]
 
+#: A message as a client frames it, masked with zeros.
+LEAVE = b"\x81\x97\0\0\0\0" + b'{"type":"leave_stream"}'
 NOWHERE = "018bcfe5-6800-7bb6-bc13-d949c5118ce2"
 
 
 async def test_posts_are_acknowledged_once_durable(nats_server: NatsServer, tmp_path: Path) -> None:
     """An ack names the comment of the log; the same key again is the same comment, over HTTP too, and costs nothing."""
-    async with cluster(nats_server, tmp_path, gateways=2, limits="3/30") as c, await Client(c.url(0)).guest() as host:
+    async with cluster(nats_server, tmp_path, gateways=2, limits="3/300") as c, await Client(c.url(0)).guest() as host:
         stream_id = (await host.start())["stream_id"]
         viewer = SocketViewer(c.url(0), query=await host.ticket(stream_id))
         await (await viewer.open()).join(stream_id)
@@ -52,7 +54,7 @@ async def test_posts_are_acknowledged_once_durable(nats_server: NatsServer, tmp_
         assert viewer.items[1]["parent_comment_id"] == ack["comment_id"]
         assert [ack["seq"], reply["seq"], third["seq"]] == viewer.seqs
         assert (limited["status"], limited["code"]) == ("rate_limited", "RATE_LIMITED")
-        assert 1 <= limited["retry_after"] <= 30
+        assert 1 <= limited["retry_after"] <= 300
 
 
 async def test_an_ack_means_durable(own_nats_server: NatsServer, tmp_path: Path) -> None:
@@ -71,8 +73,8 @@ async def test_an_ack_means_durable(own_nats_server: NatsServer, tmp_path: Path)
         async def accepted() -> bool:
             return str((await viewer.post("hello", "one"))["status"]) == "accepted"
 
-        await eventually(accepted, timeout=30)
-        await viewer.until(lambda v: v.texts == ["hello"], timeout_s=20)
+        await eventually(accepted)
+        await viewer.until(lambda v: v.texts == ["hello"])
         assert viewer.faults == []
 
 
@@ -118,7 +120,7 @@ async def test_a_connection_ends_with_its_credential(nats_server: NatsServer, tm
     secret = secrets.token_hex(32)
     async with cluster(nats_server, tmp_path, jwt_secret=secret) as c, await Client(c.url(0)).guest() as host:
         stream_id = (await host.start())["stream_id"]
-        ends = int(time.time()) + 3
+        ends = int(time.time()) + 5
         claims = {"sub": "eve", "name": "Eve", "aud": "ovation", "exp": ends}
         headers = {"Authorization": f"Bearer {jwt.encode(claims, secret, algorithm='HS256')}"}
         watching = await (await SocketViewer(c.url(0), headers=headers).open()).join(stream_id)
@@ -127,7 +129,7 @@ async def test_a_connection_ends_with_its_credential(nats_server: NatsServer, tm
             await viewer.ended()
 
             assert viewer.close_code == 4401
-        assert ends <= time.time() < ends + 3
+        assert ends <= time.time() < ends + 10
 
 
 async def test_malformed_input_is_answered_and_nobody_else_notices(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -211,8 +213,9 @@ async def test_commands_are_bounded(nats_server: NatsServer, tmp_path: Path) -> 
     async with cluster(nats_server, tmp_path) as c, await Client(c.url(0)).guest() as host:
         stream_id = (await host.start())["stream_id"]
         viewer = await SocketViewer(c.url(0)).open()
-        for _ in range(150):
-            await viewer.send(type="leave_stream")
+        assert viewer.ws is not None
+        # In one write: who says it slowly enough is not refused.
+        viewer.ws.transport.write(LEAVE * 150)
         await viewer.until(lambda v: len(v.of("error")) >= 10)
         assert {e["code"] for e in viewer.of("error")} == {"RATE_LIMITED"}
         assert viewer.of("error")[0]["retryable"] is True
@@ -223,7 +226,6 @@ async def test_commands_are_bounded(nats_server: NatsServer, tmp_path: Path) -> 
         await eventually(heard_again)
         flood = await SocketViewer(c.url(0)).open()
         assert flood.ws is not None
-        for _ in range(2000):
-            flood.ws.transport.write(b"\x89\x80\0\0\0\0")
+        flood.ws.transport.write(b"\x89\x80\0\0\0\0" * 2000)
         await flood.ended()
         assert flood.close_code == 1008

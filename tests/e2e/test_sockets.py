@@ -63,7 +63,7 @@ async def test_both_protocols_show_the_same_log(nats_server: NatsServer, tmp_pat
             *(post(author, n) for n, author in enumerate(authors)), flighty(sockets[0], 12), flighty(sockets[1], 5)
         )
         everyone: list[Viewer | SocketViewer] = [*events, *sockets]
-        await eventually(lambda: all(len(viewer.items) >= COMMENTS for viewer in everyone), timeout=30)
+        await eventually(lambda: all(len(viewer.items) >= COMMENTS for viewer in everyone))
 
         for viewer in everyone:
             assert viewer.faults == []
@@ -248,7 +248,7 @@ async def test_a_slow_viewer_costs_nobody_and_is_made_whole(nats_server: NatsSer
             metrics = (await http.get(f"{c.gateways[0].ops_url}/metrics")).text
         for viewer in slow:
             viewer.resume()
-            await viewer.until(lambda v: len(v.items) == COMMENTS, timeout_s=30)
+            await viewer.until(lambda v: len(v.items) == COMMENTS)
 
         assert float(metrics.split("\novation_viewers_skipped_total ")[1].split("\n")[0]) >= 1
         for viewer in [brisk, *slow]:

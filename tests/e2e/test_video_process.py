@@ -11,39 +11,16 @@ import pytest
 
 from schemas import subjects
 from schemas.media import Event, IngestStarted, IngestStopped
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
-from tests import hls_rules
 from tests.backends.nats import NatsServer
-from tests.broker import Broker, broker, fresh_stream
-from tests.encoders import Encoder, free_port, picture_and_tone
+from tests.broker import Broker, broker
+from tests.encoders import Encoder, picture_and_tone
+from tests.hls import playlist, rules
+from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.streams import new_stream, record_of
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.media, pytest.mark.nats]
-
-
-async def scheduled(b: Broker) -> str:
-    """A stream that was announced and has not begun; returns its key."""
-    stream_id = fresh_stream()
-    key = new_stream_key(stream_id)
-    await b.records.create(
-        StreamRecord(
-            stream_id=stream_id,
-            broadcaster=Broadcaster(id="ada", name="Ada"),
-            title="A stream",
-            status="scheduled",
-            key_sha256=key_digest(key),
-            created_at=1,
-        )
-    )
-    return key
-
-
-async def record(b: Broker, key: str) -> StreamRecord:
-    """The record as it is now."""
-    found = await b.records.get(key.partition("_")[0])
-    assert found is not None
-    return found[0]
 
 
 @asynccontextmanager
@@ -84,31 +61,31 @@ async def test_a_stream_is_broadcast_by_a_worker_that_is_killed_once(own_nats_se
     )
     url = f"rtmp://127.0.0.1:{port}/live"
     async with broker(own_nats_server.url) as b:
-        key = await scheduled(b)
-        playlist = media / key.partition("_")[0] / "source" / "index.m3u8"
+        key = await new_stream(b, status="scheduled")
+        index = media / key.partition("_")[0] / "source" / "index.m3u8"
 
         async def video(state: str) -> None:
             async def shows() -> bool:
-                return (await record(b, key)).video == state
+                return (await record_of(b, key)).video == state
 
-            await eventually(shows, timeout=20)
+            await eventually(shows)
 
         with killed_after(worker):
             await worker.start().ready()
             async with broadcast(url, key) as encoder:
                 await video("live")
-                now = await record(b, key)
+                now = await record_of(b, key)
                 assert (now.status, now.change, now.started_at is not None) == ("live", "live", True)
-                await eventually(lambda: playlist.read_text().count("#EXTINF") >= 3)
+                await eventually(lambda: index.read_text().count("#EXTINF") >= 3)
                 worker.kill()
-                assert (await encoder.finished(5))[0] != 0
-            before = playlist.read_bytes()
+                assert (await encoder.finished())[0] != 0
+            before = index.read_bytes()
 
             await worker.start().ready()
             async with broadcast(url, key) as encoder:
-                last = hls_rules.read_media(before).segments[-1].number
-                await eventually(lambda: hls_rules.read_media(playlist.read_bytes()).segments[-1].number > last + 1)
-                assert hls_rules.check_update(before, playlist.read_bytes()) == []
+                last = playlist.read(before).segments[-1].msn
+                await eventually(lambda: playlist.read(index.read_bytes()).segments[-1].msn > last + 1)
+                assert rules.check_update(before, index.read_bytes()) == []
                 encoder.kill()
                 await video("interrupted")
             async with broadcast(url, key) as encoder:
@@ -117,10 +94,10 @@ async def test_a_stream_is_broadcast_by_a_worker_that_is_killed_once(own_nats_se
                     key.partition("_")[0],
                     lambda old: msgspec.structs.replace(old, status="ended", video="ended", change="ended"),
                 )
-                assert (await encoder.finished(5))[0] != 0
-            await eventually(lambda: playlist.read_bytes().endswith(b"#EXT-X-ENDLIST\n"))
+                assert (await encoder.finished())[0] != 0
+            await eventually(lambda: index.read_bytes().endswith(b"#EXT-X-ENDLIST\n"))
             async with broadcast(url, key) as encoder:
-                assert "ended" in (await encoder.finished(5))[1]
+                assert "ended" in (await encoder.finished())[1]
             os.kill(worker.pid, signal.SIGTERM)
             assert worker.wait() == 0
         await check_told(b, key)

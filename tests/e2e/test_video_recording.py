@@ -42,7 +42,7 @@ async def test_an_encoder_that_drops_twice(tmp_path: Path, monkeypatch: pytest.M
         assert await recorded.complaints(tmp_path / "media" / STREAM / "poster.jpg") == ""
         assert await recorded.complaints(recorded.only(tmp_path / "media" / STREAM / "strip", "*.jpg")) == ""
         registry.end(STREAM)
-        await eventually(lambda: bool(registry.recordings), timeout=20)
+        await eventually(lambda: bool(registry.recordings))
 
         stream_id, made = registry.recordings[0]
         assert made is not None

@@ -12,7 +12,7 @@ from tests.backends.nats import NatsServer
 from tests.cluster import Cluster, cluster
 from tests.processes import Client
 from tests.viewer import Viewer
-from tests.waits import eventually
+from tests.waits import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.e2e]
 
@@ -53,7 +53,7 @@ async def test_everyone_gets_everything_in_one_order(nats_server: NatsServer, tm
         seqs = await posting
         await asyncio.gather(cutting, resting)
         for viewer in [*steady, ringless, flighty]:
-            await viewer.until(lambda v: len(v.items) >= COMMENTS, timeout_s=30)
+            await viewer.until(lambda v: len(v.items) >= COMMENTS)
 
         for viewer in [*steady, ringless, flighty]:
             assert viewer.faults == []
@@ -72,7 +72,7 @@ async def _cut_often(
         if viewer.connections:
             seen = len(viewer.items)
             more = chance.randrange(1, 40)
-            await eventually(lambda: len(viewer.items) >= seen + more or posting.done(), timeout=30)  # noqa: B023 - awaited here
+            await eventually(lambda: len(viewer.items) >= seen + more or posting.done())  # noqa: B023 - awaited here
             await viewer.cut()
         viewer.url = c.events(chance.randrange(2) if gateway is None else gateway, stream_id)
         await viewer.open()
@@ -269,13 +269,13 @@ async def test_a_request_may_come_in_pieces(nats_server: NatsServer, tmp_path: P
             writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if first:
                 writer.write(first)
-                assert b"200" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+                assert b"200" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
             size = -(-len(head) // pieces)
             for start in range(0, len(head), size):
                 writer.write(head[start : start + size])
                 await writer.drain()
                 await asyncio.sleep(0)
-            answer = await asyncio.wait_for(reader.readuntil(b'"text":"hello"'), 10)
+            answer = await asyncio.wait_for(reader.readuntil(b'"text":"hello"'), PATIENCE_S)
 
             assert b"event-stream" in answer
             writer.close()

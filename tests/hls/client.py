@@ -17,8 +17,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from tests import hls_rules
-from tests.hls import fragments, playlist, rules
+from tests.hls import fragments, multivariant, playlist, rules
 from tests.hls.playlist import Media, Part, Segment
 
 #: A part may be this late, beyond its own duration: two busy cores, and an encoder on them.
@@ -273,8 +272,8 @@ async def check(master: str, seconds: float, transport: httpx.AsyncBaseTransport
     async with httpx.AsyncClient(timeout=30.0, limits=limits, headers=heads, transport=transport) as http:
         answer = await http.get(master)
         answer.raise_for_status()
-        report.say("master", hls_rules.check_master(answer.content))
-        names = hls_rules.read_master(answer.content)
+        report.say("master", multivariant.check(answer.content))
+        names = multivariant.read(answer.content)
         renditions = [Rendition(urljoin(master, name), http, report) for name in names]
         until = time.monotonic() + seconds
         await asyncio.gather(*(each.play(until, renditions) for each in renditions))

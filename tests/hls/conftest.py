@@ -18,7 +18,7 @@ from tests.waits import eventually
 async def _s(request: pytest.FixtureRequest, nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Stage]:
     count: int = getattr(request, "param", 1)
     async with cluster(nats_server, tmp_path, gateways=count, archive=False, media_url=f"file://{tmp_path}/media") as c:
-        async with broker(nats_server.url, apply=False) as b, httpx.AsyncClient(timeout=20) as http:
+        async with broker(nats_server.url, apply=False) as b, httpx.AsyncClient(timeout=40) as http:
             stream_id = await new_stream(b)
             async with scripted(stream_id) as worker:
                 worker.playlist("source/index.m3u8", PLAYLIST)

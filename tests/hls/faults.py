@@ -124,7 +124,7 @@ FAULTS = [
     Fault("a part cut short", {"media"}, lambda a: _swap(a, "part-", lambda b: b[:-9])),
     Fault(
         "a media sequence that goes back",
-        {"back", "steady"},
+        {"front", "steady"},
         lambda a: a.sub(r"(#EXT-X-MEDIA-SEQUENCE:)(\d+)", _raise) if a.count % 2 else None,
     ),
     Fault("a part hold back of one part", {"control"}, lambda a: a.sub(r"PART-HOLD-BACK=[0-9.]+", "PART-HOLD-BACK=0.2")),

@@ -1,4 +1,7 @@
-"""A media playlist of Low-Latency HLS (draft-pantos-hls-rfc8216bis), read strictly; what is wrong with its form is `faults`."""
+"""A media playlist of HLS, low-latency or not (RFC 8216, draft-pantos-hls-rfc8216bis), read strictly.
+
+Knows nothing of the code that writes it. What is wrong with its form is `faults`: `rule: what was found`, as in `rules`.
+"""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -10,6 +13,16 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 _HEAD = {
     *("#EXTM3U", "#EXT-X-VERSION", "#EXT-X-TARGETDURATION", "#EXT-X-SERVER-CONTROL", "#EXT-X-PART-INF"),
     *("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-DISCONTINUITY-SEQUENCE", "#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-PLAYLIST-TYPE"),
+}
+#: What belongs in a multivariant playlist.
+_FOREIGN = ("#EXT-X-STREAM-INF", "#EXT-X-MEDIA:", "#EXT-X-I-FRAME-STREAM-INF")
+#: The rule that is about a tag; `form` is about all others.
+_RULE = {
+    "#EXT-X-VERSION": "version",
+    "#EXT-X-TARGETDURATION": "target",
+    "#EXT-X-MEDIA-SEQUENCE": "sequence",
+    "#EXT-X-DISCONTINUITY-SEQUENCE": "sequence",
+    "#EXTINF": "extinf",
 }
 _REST = {
     *("#EXTINF", "#EXT-X-PART", "#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME", "#EXT-X-DISCONTINUITY", "#EXT-X-GAP"),
@@ -50,6 +63,7 @@ class Segment:
 class Media:
     """A media playlist."""
 
+    version: int = 0
     target: int = 0
     part_target: float = 0.0
     sequence: int = 0
@@ -92,29 +106,38 @@ def attributes(text: str, faults: list[str]) -> dict[str, str]:
     at = 0
     while match := _ATTRIBUTE.match(text, at):
         if match[1] in found:
-            faults.append(f"form: {match[1]} twice in {text}")
+            faults.append(f"attributes: {match[1]} twice in {text}")
         found[match[1]] = match[2].strip('"')
         at = match.end()
     if at != len(text):
-        faults.append(f"form: {text[at:]!r} is no attribute")
+        faults.append(f"attributes: {text[at:]!r} is none")
     return found
 
 
-def number(text: str, faults: list[str]) -> float:
+def number(text: str, faults: list[str], rule: str = "form") -> float:
     """Read a decimal floating point, which has no sign and no exponent."""
     if not _NUMBER.fullmatch(text):
-        faults.append(f"form: {text!r} is no number")
+        faults.append(f"{rule}: {text!r} is no number")
         return 0.0
     return float(text)
+
+
+def lines_of(raw: bytes, foreign: tuple[str, ...], faults: list[str]) -> list[str]:
+    """The lines of a playlist of either kind; *foreign* is what the other kind's begin with."""
+    text = raw.decode("utf-8", "replace")
+    if "\ufffd" in text or text.startswith("\ufeff") or re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]", text):
+        faults.append("text: not clean UTF-8")
+    if not text.startswith("#EXTM3U\n") or not text.endswith("\n"):
+        faults.append("text: does not begin with #EXTM3U and end with a line break")
+    found = [line for line in text.split("\n") if line]
+    faults += [f"kind: {line}" for line in found if line.startswith(foreign)]
+    return found
 
 
 def read(raw: bytes) -> Media:
     """Read a media playlist."""
     reader = _Reader()
-    lines = raw.decode().split("\n")
-    if lines[0] != "#EXTM3U" or lines[-1]:
-        reader.media.faults.append("form: does not begin with #EXTM3U and end with a line break")
-    for line in filter(None, lines):
+    for line in lines_of(raw, _FOREIGN, reader.media.faults):
         reader.line(line)
     return reader.end()
 
@@ -138,26 +161,30 @@ class _Reader:
             return
         tag, _, value = line.partition(":")
         if tag in _HEAD:
+            rule = _RULE.get(tag, "form")
             if tag in self._seen:
-                faults.append(f"form: {tag} twice")
+                faults.append(f"{rule}: {tag} twice")
             if self.media.segments or self._parts:
-                faults.append(f"form: {tag} after a segment")
+                faults.append(f"{rule}: {tag} after a segment")
             self._seen.add(tag)
             self._head(tag, value)
         elif tag in _REST:
             self._rest(tag, value)
-        else:
+        elif not line.startswith(_FOREIGN):
             faults.append(f"form: {tag} is no tag of a media playlist")
 
     def _head(self, tag: str, value: str) -> None:
         media = self.media
+        rule = _RULE.get(tag, "form")
         match tag:
+            case "#EXT-X-VERSION":
+                media.version = int(number(value, media.faults, rule))
             case "#EXT-X-TARGETDURATION":
-                media.target = int(number(value, media.faults))
+                media.target = int(number(value, media.faults, rule))
             case "#EXT-X-MEDIA-SEQUENCE":
-                media.sequence = int(number(value, media.faults))
+                media.sequence = int(number(value, media.faults, rule))
             case "#EXT-X-DISCONTINUITY-SEQUENCE":
-                media.discontinuity_sequence = self._discontinuity = int(number(value, media.faults))
+                media.discontinuity_sequence = self._discontinuity = int(number(value, media.faults, rule))
             case "#EXT-X-PART-INF":
                 media.part_target = number(attributes(value, media.faults).get("PART-TARGET", ""), media.faults)
             case "#EXT-X-SERVER-CONTROL":
@@ -185,15 +212,17 @@ class _Reader:
             case "#EXT-X-RENDITION-REPORT":
                 media.reports.append(attributes(value, media.faults))
             case "#EXT-X-ENDLIST":
+                if media.ended:
+                    media.faults.append("endlist: more than one")
                 media.ended = True
             case _:
                 if tag in self._pending:
-                    media.faults.append(f"form: {tag} twice for one segment")
+                    media.faults.append(f"{_RULE.get(tag, 'form')}: {tag} twice for one segment")
                 self._pending[tag] = value
 
     def _segment(self, uri: str) -> None:
         if "#EXTINF" not in self._pending:
-            self.media.faults.append(f"form: no EXTINF for {uri}")
+            self.media.faults.append(f"extinf: none for {uri}")
         self.media.segments.append(self._make(uri))
         self._pending, self._parts = {}, []
 
@@ -201,14 +230,14 @@ class _Reader:
         pending, media = self._pending, self.media
         stamp = pending.get("#EXT-X-PROGRAM-DATE-TIME")
         if stamp is not None and not _DATE.fullmatch(stamp):
-            media.faults.append(f"form: {stamp} is no date")
+            media.faults.append(f"date: {stamp} is none")
             stamp = None
         return Segment(
             msn=media.sequence + media.skipped + len(media.segments),
             discontinuity=self._discontinuity,
             map_uri=self._map,
             uri=uri,
-            duration=number(pending.get("#EXTINF", "0,").partition(",")[0], media.faults),
+            duration=number(pending.get("#EXTINF", "0,").partition(",")[0], media.faults, "extinf"),
             date=datetime.fromisoformat(stamp).timestamp() if stamp else None,
             gap="#EXT-X-GAP" in pending,
             parts=tuple(self._parts),
@@ -217,7 +246,7 @@ class _Reader:
     def end(self) -> Media:
         """All lines were read."""
         if "#EXTINF" in self._pending:
-            self.media.faults.append("form: an EXTINF without its segment")
+            self.media.faults.append("extinf: the last one has no segment")
         if self._parts or self._pending:
             self.media.coming = self._make("")
         return self.media

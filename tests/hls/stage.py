@@ -9,6 +9,7 @@ from schemas.records import Broadcaster, Privacy, Status, StreamRecord
 from tests.broker import Broker, fresh_stream
 from tests.cluster import Cluster
 from tests.hls.scripted import Scripted
+from tests.waits import PATIENCE_S
 from tests.wires import Answer, wire
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-VERSION:9\n" + b"#EXT-X-PROGRAM-DATE-TIME:2026-11-21T10:00:00.000Z\n" * 20
@@ -39,7 +40,7 @@ class Stage:
         async with wire(self.c.ports[gateway]) as line:
             head = [f"{method} /hls/{self.stream_id}/{path} HTTP/1.1", "Host: x", *lines]
             line.send("\r\n".join(head).encode() + b"\r\n\r\n")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 top = (await line.reader.readuntil(b"\r\n\r\n")).decode()
             first, *rest = top.strip().split("\r\n")
             headers = dict(each.split(": ", 1) for each in rest)

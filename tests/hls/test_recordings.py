@@ -66,7 +66,7 @@ async def _kept(weed: WeedServer | None, nats_server: NatsServer, tmp_path: Path
             "s3_secret_access_key": KEY[1],
         }
     async with cluster(nats_server, tmp_path, archive=False, **settings) as c:
-        async with broker(nats_server.url, apply=False) as b, httpx.AsyncClient(timeout=20) as http:
+        async with broker(nats_server.url, apply=False) as b, httpx.AsyncClient(timeout=40) as http:
             stream_id = await new_stream(b)
             async with scripted(stream_id) as worker:
                 worker.playlist("master.m3u8", b"#EXTM3U\n")
@@ -170,7 +170,7 @@ async def test_slow_viewers_cost_little(kept: Kept) -> None:
         async def all_open() -> bool:
             return await open_films() == 60
 
-        await eventually(all_open, timeout=20)
+        await eventually(all_open)
         assert len((await kept.ask(FILM, "Range: bytes=1000000-1999999")).body) == 1_000_000
         grown = _rss(gateway.pid) - before
         leave.set()
@@ -178,7 +178,7 @@ async def test_slow_viewers_cost_little(kept: Kept) -> None:
     async def none_open() -> bool:
         return await open_films() == 0
 
-    await eventually(none_open, timeout=20)
+    await eventually(none_open)
     assert len(data) == 100 * MIB
     assert grown < 120 * MIB, f"{grown / MIB:.0f} MiB for 60 viewers"
 
@@ -191,7 +191,7 @@ async def test_a_home_that_hangs(kept: Kept) -> None:
     assert kept.weed is not None
     kept.weed.pause()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             answers = await asyncio.gather(
                 *(kept.stage.http.get(kept.stage.url(path)) for path in (SEGMENT, FILM, "master.m3u8")), return_exceptions=False
             )
@@ -202,7 +202,7 @@ async def test_a_home_that_hangs(kept: Kept) -> None:
     async def back() -> bool:
         return (await kept.stage.get(SEGMENT)).content == data
 
-    await eventually(back, timeout=20)
+    await eventually(back)
     logged = kept.stage.c.gateways[0].log.read_text()
     assert "has not answered in time" in logged
     assert KEY[1] not in logged

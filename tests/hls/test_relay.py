@@ -17,13 +17,13 @@ async def test_a_worker_is_asked_once_however_many_wait(s: Stage) -> None:
     """A hundred viewers wait for a playlist and a part that are not there yet: one question each, the same answer for all."""
     for path in (NEXT, "source/part-10.m4s"):
         s.worker.holds[path] = asyncio.Event()
-    async with httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=None)) as crowd:
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as crowd:
         asked = [crowd.get(s.url(path)) for path in s.worker.holds for _ in range(100)]
         waiting = asyncio.gather(*asked)
         joined = await s.metric("ovation_hls_joined_total")
 
         async def all_wait() -> bool:
-            return await s.metric("ovation_hls_joined_total") - joined >= 150
+            return await s.metric("ovation_hls_joined_total") - joined >= 198
 
         await eventually(all_wait)
         s.worker.playlist(NEXT, PLAYLIST + b"#new\n", keep_s=6)
@@ -52,7 +52,7 @@ async def test_who_asks_again_hears_the_newest(s: Stage) -> None:
     async def is_newer() -> bool:
         return (await s.get(NEXT)).content == PLAYLIST + b"#two parts more\n"
 
-    await eventually(is_newer, timeout=1)
+    await eventually(is_newer, timeout=3)
 
 
 async def test_what_never_changes_outlives_its_worker(s: Stage) -> None:
@@ -110,7 +110,7 @@ async def test_a_blocked_reload_ends_with_the_last_playlist(s: Stage) -> None:
     began = asyncio.get_running_loop().time()
     answer = await s.get(NEXT)
     assert (answer.status_code, answer.content) == (200, PLAYLIST)
-    assert 4 < asyncio.get_running_loop().time() - began < 9
+    assert 4 < asyncio.get_running_loop().time() - began < 18
 
 
 async def test_a_worker_that_gives_up_waiting_is_asked_for_what_it_has(s: Stage) -> None:
@@ -147,7 +147,7 @@ async def test_a_worker_that_lost_the_stream_is_not_believed(s: Stage) -> None:
         successor.playlist(NEXT, b"#EXTM3U\n#new\n", keep_s=6)
         await successor.own(s.b, 2)
         # Long before anybody's patience ends.
-        await eventually(lambda: successor.asked[NEXT] == 1, timeout=3)
+        await eventually(lambda: successor.asked[NEXT] == 1)
         s.worker.playlist(NEXT, b"#EXTM3U\n#old\n", keep_s=6)
         s.worker.holds[NEXT].set()
         assert (await waiting).content == b"#EXTM3U\n#new\n"

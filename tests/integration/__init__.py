@@ -1,0 +1,4 @@
+"""Parts of ours on the real thing: a broker, a store, FFmpeg, a proxy, a service of objects.
+
+killed_archive.py  an archive that stops for ever inside a write, to be killed there
+"""

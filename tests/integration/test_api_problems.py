@@ -17,6 +17,7 @@ import pytest
 from tests.backends.nats import NatsServer
 from tests.cluster import Cluster, cluster
 from tests.processes import Client
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.nats
 
@@ -82,7 +83,7 @@ async def test_ten_megabytes_are_refused_unread(c: Cluster) -> None:
             f"Authorization: {ada.http.headers['Authorization']}\r\nContent-Length: 10485760\r\n\r\n"
         )
         writer.write(head.encode() + b"{")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await reader.readuntil(b"\r\n\r\n")
             with pytest.raises(ConnectionError):
                 await _send_on(writer, 10485759)
@@ -218,7 +219,7 @@ async def test_events_are_found_by_their_whole_address(c: Cluster) -> None:
     address = httpx.URL(c.url(0))
     reader, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(f"GET {c.url(0)}/api/v1/streams/{stream_id}/events?backfill=0 HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"text/event-stream" in head
         assert b'"items":[]' in await reader.readuntil(b'items":[]')
@@ -269,7 +270,7 @@ async def test_who_stops_sending_after_a_request_is_answered(c: Cluster) -> None
         if not whole:
             await reader.readuntil(b"event: comments")
         writer.write_eof()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             rest = await reader.read()
         if whole:
             assert rest.startswith(b"HTTP/1.1 " + status)

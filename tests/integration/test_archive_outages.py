@@ -101,12 +101,12 @@ async def test_a_full_file_system_is_waited_for(own_nats_server: NatsServer, tmp
             async def tried() -> bool:
                 return await metric(process, 'ovation_worker_retries_total{log="LIVE_0"}') > 4
 
-            await eventually(tried, timeout=30)
+            await eventually(tried)
 
             async def told() -> bool:
                 return await metric(process, 'ovation_archive_lag{log="LIVE_0"}') >= 2500
 
-            await eventually(told, timeout=15)
+            await eventually(told)
             assert await metric(process, 'ovation_worker_waiting{log="LIVE_0"}') == 1
             assert await metric(process, 'ovation_archive_lag_seconds{log="LIVE_0"}') > 0
             assert "is full (0.0 MiB free); free space on it" in (await missing(process))["archive"]
@@ -137,17 +137,17 @@ async def test_a_read_only_store_is_waited_for(own_nats_server: NatsServer, tmp_
             try:
                 await post(b, stream_id, range(50))
                 process.start()
-                await eventually(lambda: process.state == "degraded", timeout=20)
+                await eventually(lambda: process.state == "degraded")
                 await eventually(lambda: bool(said(process, "waiting")))
                 assert "check the folder" in (await missing(process))["archive"]
             finally:
                 _protect(folder, path, on=False)
-            await process.ready(timeout=30)
+            await process.ready()
 
             async def all_there() -> bool:
                 return await metric(process, "ovation_archived_items_total") >= 50
 
-            await eventually(all_there, timeout=20)
+            await eventually(all_there)
             assert await verified(b, path, stream_id) == []
             # One for the file that could not be opened; or one for the log, where a read-only file could be.
             assert len(said(process, "waiting")) == 1
@@ -188,7 +188,7 @@ async def test_a_row_that_the_store_refuses_is_put_aside_alone(own_nats_server: 
             async def others_are_there() -> bool:
                 return len(await running.comments.range(stream_id, 0, END, 1000)) == 299
 
-            await eventually(others_are_there, timeout=20)
+            await eventually(others_are_there)
             await running.caught_up()
             letters = await b.reader.follow_from("DEAD", subjects.dead("archive"), 0)
             assert [letter.headers["Ovation-Msg-Id"] for letter in letters] == [f"{stream_id}:13"]
@@ -210,7 +210,7 @@ async def test_a_store_that_refuses_everything_is_an_outage(own_nats_server: Nat
             lambda db: db.execute("CREATE TRIGGER no BEFORE INSERT ON items BEGIN SELECT RAISE(ABORT, 'nothing'); END")
         )
         seqs += await post(b, stream_id, range(20, 120))
-        await eventually(lambda: "nothing is taken" in running.trouble, timeout=20)
+        await eventually(lambda: "nothing is taken" in running.trouble)
         began = b.clock.monotonic()
         await eventually(lambda: b.clock.monotonic() - began > 6)
         await running.database.write(lambda db: db.execute("DROP TRIGGER no"))
@@ -240,4 +240,4 @@ async def test_the_alarm_comes_while_there_is_room(
         assert lag.BYTES_ALARM <= share < 1
         running.comments.gate.set()
         await running.caught_up()
-        await eventually(lambda: running.alarm == "", timeout=20)
+        await eventually(lambda: running.alarm == "")

@@ -16,7 +16,8 @@ from tests.archives import LOG, say
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
 from tests.factories import comment
-from tests.processes import Process, free_port, killed_after
+from tests.ports import free_port
+from tests.processes import Process, killed_after
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -81,7 +82,7 @@ async def test_its_life_as_the_parent_sees_it(own_nats_server: NatsServer, tmp_p
             status, reasons = await missing(process)
             assert (status, reasons["nats"]) == (503, "the broker is away")
             own_nats_server.start()
-            await eventually(lambda: process.state == "ready", timeout=20)
+            await eventually(lambda: process.state == "ready")
             process.signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait) == 0
             assert process.state == "stopped"
@@ -92,7 +93,7 @@ async def test_it_waits_for_the_topology(own_nats_server: NatsServer, tmp_path: 
     process = worker(own_nats_server, tmp_path)
     with killed_after(process):
         process.start()
-        await eventually(lambda: process.state == "degraded", timeout=20)
+        await eventually(lambda: process.state == "degraded")
         assert "topology" in (await missing(process))[1]["archive"]
         async with broker(own_nats_server.url):
             await process.ready()
@@ -114,7 +115,7 @@ async def test_metrics_tell_the_lag(own_nats_server: NatsServer, tmp_path: Path)
                     text = (await client.get(f"{process.ops_url}/metrics")).text
                 return "ovation_archived_items_total 5.0" in text and 'ovation_archive_lag{log="LIVE_0"} 0.0' in text
 
-            await eventually(told, timeout=15)
+            await eventually(told)
 
 
 async def test_a_newer_store_stops_it_with_the_reason(own_nats_server: NatsServer, tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ async def test_kills_and_pauses_lose_nothing(own_nats_server: NatsServer, tmp_pa
                     await holds(b, store, stream_id)
                     return await store.total(stream_id) >= stored
 
-                await eventually(moment, timeout=30)
+                await eventually(moment)
                 if action == "kill":
                     process.kill()
                     await process.start().ready()

@@ -188,7 +188,7 @@ async def _acknowledged(b: Broker) -> None:
         info = json.loads((await b.connection.request("$JS.API.CONSUMER.INFO.KV_streams.archive")).data)
         return bool(info["num_pending"] == 0 and info["num_ack_pending"] == 0)
 
-    await eventually(done, timeout=20)
+    await eventually(done)
 
 
 async def test_many_records_at_once(own_nats_server: NatsServer, tmp_path: Path) -> None:

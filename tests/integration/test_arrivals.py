@@ -25,10 +25,14 @@ async def test_a_batch_whose_answer_was_lost_is_counted_once(nats_server: NatsSe
         arrivals = Arrivals(uuid.uuid4().hex, unlucky.counters)
         for _ in range(3):
             arrivals.note(0, stream_id)
+
+        async def three() -> bool:
+            return await b.counters.totals(0, stream_id) == {"arrivals": 3}
+
         proxy.hush_answers()
         await arrivals.count()
         arrivals.note(0, stream_id)
-        assert await b.counters.totals(0, stream_id) == {"arrivals": 3}
+        await eventually(three)
         proxy.heal()
 
         async def counted() -> bool:
@@ -36,7 +40,7 @@ async def test_a_batch_whose_answer_was_lost_is_counted_once(nats_server: NatsSe
             return (await b.counters.totals(0, stream_id)) == {"arrivals": expected}
 
         expected = 4
-        await eventually(counted, timeout=20)
+        await eventually(counted)
         # And one that never reached the broker is not forgotten for the next.
         proxy.hush()
         arrivals.note(0, stream_id)
@@ -45,6 +49,6 @@ async def test_a_batch_whose_answer_was_lost_is_counted_once(nats_server: NatsSe
         proxy.cut_once()
         proxy.heal()
         expected = 6
-        await eventually(counted, timeout=20)
+        await eventually(counted)
         await asyncio.gather(*(arrivals.count() for _ in range(3)))
         assert await b.counters.totals(0, stream_id) == {"arrivals": 6}

@@ -72,7 +72,7 @@ async def emptied(up: Up, address: Address) -> None:
         async def archived() -> bool:
             return await store.archived_through(LOG) >= (await b.reader.state(LOG)).last
 
-        await eventually(archived, timeout=30)
+        await eventually(archived)
         await b.connection.request(f"$JS.API.STREAM.PURGE.{LOG}")
         state = await b.reader.state(LOG)
         assert state.first > state.last

@@ -13,6 +13,8 @@ from tests.proxied import header
 from tests.waits import eventually
 
 GET = b"GET /echo HTTP/1.1\r\nhost: x\r\n\r\n"
+#: The deadline of a request's head, short enough to wait for, and long enough for a client that lost the core for a while.
+HEAD_S = 0.7
 TRUSTING: dict[str, Any] = {"trusted_proxies": "127.0.0.1", "proxy_protocol": "optional"}
 
 
@@ -49,7 +51,7 @@ async def test_whom_it_does_not_name_is_the_peer() -> None:
 @pytest.mark.parametrize("first", [header(version=3), header(family=0x12), b"\r\n\r\n\x00\r\nQUIT\n\x31"])
 async def test_a_bad_header_ends_the_connection(first: bytes) -> None:
     """Nothing is answered, and it is counted; an incomplete one ends it after the deadline."""
-    async with edge(**TRUSTING, request_head_s=0.3) as e:
+    async with edge(**TRUSTING, request_head_s=HEAD_S) as e:
         before = refused("proxy") + refused("slow")
         line = (await e.open()).say(first)
         assert await line.rest() == b""
@@ -132,7 +134,7 @@ async def test_forwarded_addresses_count_from_trusted_proxies() -> None:
 )
 async def test_who_takes_too_long_is_closed(said: bytes) -> None:
     """Nothing at all, half a request line, half a head, half a body; on a new connection and after an answer."""
-    async with edge(request_head_s=0.3) as e:
+    async with edge(request_head_s=HEAD_S) as e:
         before = refused("slow")
         new = (await e.open()).say(said)
         kept = await e.open()
@@ -146,7 +148,7 @@ async def test_who_takes_too_long_is_closed(said: bytes) -> None:
 
 async def test_a_byte_now_and_then_does_not_help() -> None:
     """The deadline is for all of the head, not for the next byte of it."""
-    async with edge(request_head_s=0.4) as e:
+    async with edge(request_head_s=HEAD_S) as e:
         line = (await e.open()).say(b"GET /echo HTTP/1.1\r\n")
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -156,15 +158,15 @@ async def test_a_byte_now_and_then_does_not_help() -> None:
             return line.reader.at_eof() or line.writer.is_closing()
 
         reading = asyncio.create_task(line.rest())
-        await eventually(lambda: dribble() or reading.done(), timeout=5)
+        await eventually(lambda: dribble() or reading.done())
         assert await reading == b""
-        assert 0.4 <= loop.time() - began < 3
+        assert HEAD_S / 2 <= loop.time() - began < 10
         await line.close()
 
 
 async def test_a_slow_answer_is_not_a_slow_request() -> None:
     """Whoever waits for us is not closed for it."""
-    async with edge(request_head_s=0.2) as e:
+    async with edge(request_head_s=HEAD_S) as e:
         before = refused("slow")
         line = (await e.open()).say(GET.replace(b"/echo", b"/slow"))
         idle = await e.open()
@@ -176,18 +178,18 @@ async def test_a_slow_answer_is_not_a_slow_request() -> None:
 
 async def test_a_connection_is_kept_for_the_next_request_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle after an answer it is closed after the keep-alive time, which begins anew with each; nobody was slow."""
-    monkeypatch.setattr("gateway.edge.server.KEEP_ALIVE_S", 1)
-    async with edge(request_head_s=0.2) as e:
+    monkeypatch.setattr("gateway.edge.server.KEEP_ALIVE_S", 2)
+    async with edge(request_head_s=HEAD_S) as e:
         before, loop = refused("slow"), asyncio.get_running_loop()
         line = await e.open()
         for _ in range(2):
             assert (await line.say(GET).answer())[0] == 200
-            pause = loop.time() + 0.7
+            pause = loop.time() + 1.1
             await eventually(lambda until=pause: loop.time() > until)  # type: ignore[misc]  # mypy cannot infer it
         assert (await line.say(GET).answer())[0] == 200
         began = loop.time()
         assert await line.rest() == b""
-        assert 0.9 <= loop.time() - began < 3
+        assert 1.0 <= loop.time() - began < 12
         assert refused("slow") == before
 
 
@@ -318,7 +320,7 @@ async def test_the_end_does_not_wait_for_those_who_say_nothing() -> None:
         began = loop.time()
         e.lifecycle.stop()
         assert await silent.rest() == b""
-        assert loop.time() - began < LINGER_S + 2
+        assert loop.time() - began < LINGER_S + 10
         await silent.close()
 
 

@@ -15,7 +15,8 @@ from schemas.streamid import new_stream_id
 from tests import recorded
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker
-from tests.encoders import FFMPEG, free_port
+from tests.encoders import FFMPEG
+from tests.ports import free_port
 from tests.processes import Process, killed_after
 from tests.waits import eventually
 
@@ -91,14 +92,14 @@ async def test_a_worker_is_paused_while_it_finishes(own_nats_server: NatsServer,
         with killed_after(one, two):
             await one.start().ready()
             await at.end()
-            await eventually(begun.exists, timeout=20)
+            await eventually(begun.exists)
             os.kill(one.pid, signal.SIGSTOP)
             await two.start().ready()
             await eventually(at.made, timeout=40)
             before, told = at.files(), await at.record()
             may.touch()
             os.kill(one.pid, signal.SIGCONT)
-            await eventually(lambda: not list((tmp_path / "one" / "spool" / "media").glob("*/work/*")), timeout=20)
+            await eventually(lambda: not list((tmp_path / "one" / "spool" / "media").glob("*/work/*")))
             one.signal(signal.SIGTERM)
             assert one.wait() == 0
         assert (at.files(), await at.record()) == (before, told)

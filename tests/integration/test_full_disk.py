@@ -12,7 +12,7 @@ from schemas import subjects
 from tests.backends.nats import PROGRAM
 from tests.broker import broker, fresh_stream
 from tests.disks import small_disk
-from tests.processes import free_port
+from tests.ports import free_port
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -33,7 +33,6 @@ class Server:
     def __init__(self, store: Path, config: Path) -> None:
         self._port = free_port()
         self._config = config
-        jetstream = f"{{ store_dir: '{store}', max_file_store: 100GB }}"
         jetstream = f"{{ store_dir: '{store}', max_file_store: 100GB }}"
         config.write_text(f"listen: 127.0.0.1:{self._port}\njetstream {jetstream}\n")
 
@@ -91,6 +90,6 @@ async def test_a_full_disk_is_told_and_loses_nothing(server: Server, small: Path
                 return False
             return True
 
-        await eventually(goes_on, timeout=20)
+        await eventually(goes_on)
         stored = [message.seq for message in await b.reader.range("LIVE_0", subject, 0, acknowledged[-1])]
         assert acknowledged == stored

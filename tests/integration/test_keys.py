@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from schemas import subjects
-from schemas.records import Broadcaster, StreamRecord, key_digest, new_stream_key
+from schemas.records import key_digest, new_stream_key
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
+from tests.streams import new_stream, record_of
 from workers.media.keys import Keys
 from workers.media.streams import Authorised, KeyRefused, StreamChanged
 
@@ -27,31 +28,9 @@ def keys(b: Broker) -> Keys:
     return Keys(b.records, b.feed, b.clock)
 
 
-async def stream(b: Broker, **settings: object) -> str:
-    """Make a stream with *settings* of its record; returns its key."""
-    stream_id = fresh_stream()
-    key = new_stream_key(stream_id)
-    record = StreamRecord(
-        stream_id=stream_id,
-        broadcaster=Broadcaster(id="ada", name="Ada"),
-        title="A stream",
-        key_sha256=key_digest(key),
-        created_at=1,
-    )
-    await b.records.create(msgspec.structs.replace(record, **settings))
-    return key
-
-
-async def record(b: Broker, key: str) -> StreamRecord:
-    """The record of *key*'s stream."""
-    found = await b.records.get(key.partition("_")[0])
-    assert found is not None
-    return found[0]
-
-
 async def test_a_good_key_names_its_stream(b: Broker) -> None:
     """And carries the digest by which a rotation is seen."""
-    key = await stream(b)
+    key = await new_stream(b)
 
     assert Authorised(key.partition("_")[0], key_digest(key)) == await keys(b).authorise(key)
 
@@ -72,7 +51,7 @@ async def test_a_good_key_names_its_stream(b: Broker) -> None:
 )
 async def test_a_wrong_key_is_refused(b: Broker, wrong: Callable[[str], str]) -> None:
     """A wrong secret and an unknown stream read the same; nothing odd ever becomes part of a subject."""
-    key = await stream(b)
+    key = await new_stream(b)
     with pytest.raises(KeyRefused, match="Unknown stream key"):
         await keys(b).authorise(wrong(key))
 
@@ -80,32 +59,32 @@ async def test_a_wrong_key_is_refused(b: Broker, wrong: Callable[[str], str]) ->
 async def test_an_ended_streams_key_is_refused(b: Broker) -> None:
     """With the reason, for who knows the key may know it."""
     with pytest.raises(KeyRefused, match="ended"):
-        await keys(b).authorise(await stream(b, status="ended"))
+        await keys(b).authorise(await new_stream(b, status="ended"))
 
 
 async def test_publishing_starts_a_scheduled_stream(b: Broker) -> None:
     """It is live from then on, and started once."""
-    key = await stream(b, status="scheduled")
+    key = await new_stream(b, status="scheduled")
     registry = keys(b)
     await registry.authorise(key)
-    first = await record(b, key)
+    first = await record_of(b, key)
     await registry.authorise(key)
     assert (first.status, first.started_at is not None) == ("live", True)
-    assert first == await record(b, key)
+    assert first == await record_of(b, key)
 
 
 async def test_the_record_follows_the_video(b: Broker) -> None:
     """waiting, live, interrupted, live again; each change names the item that tells viewers; repeating tells nothing."""
-    key = await stream(b)
+    key = await new_stream(b)
     stream_id = key.partition("_")[0]
     registry = keys(b)
     await registry.video(stream_id, "interrupted", [])
-    assert (await record(b, key)).video == "waiting"
+    assert (await record_of(b, key)).video == "waiting"
 
     seen = []
     for state, qualities in [("live", ["720p"]), ("live", ["720p", "360p"]), ("interrupted", []), ("live", ["720p"])]:
         await registry.video(stream_id, state, qualities)  # type: ignore[arg-type]  # the four are states
-        now = await record(b, key)
+        now = await record_of(b, key)
         seen.append((now.video, now.change, now.qualities))
     assert seen == [
         ("live", "live", ["720p"]),
@@ -120,7 +99,7 @@ async def test_the_record_follows_the_video(b: Broker) -> None:
 
 async def test_a_transition_is_told_once_whoever_writes_meanwhile(b: Broker) -> None:
     """Two workers and a creator write one record at the same moment: one `live`, one `interrupted`, on the live log."""
-    key = await stream(b)
+    key = await new_stream(b)
     stream_id = key.partition("_")[0]
     workers = [keys(b), keys(b)]
 
@@ -138,16 +117,16 @@ async def test_a_transition_is_told_once_whoever_writes_meanwhile(b: Broker) -> 
 
 async def test_an_ended_stream_is_left_alone(b: Broker) -> None:
     """Neither it nor one that does not exist takes a state."""
-    key = await stream(b, status="ended", video="ended")
-    before = await record(b, key)
+    key = await new_stream(b, status="ended", video="ended")
+    before = await record_of(b, key)
     await keys(b).video(before.stream_id, "live", ["720p"])
     await keys(b).video(fresh_stream(), "live", ["720p"])
-    assert before == await record(b, key)
+    assert before == await record_of(b, key)
 
 
 async def test_rotations_ends_and_deletions_are_seen(b: Broker) -> None:
     """Each stream once as it is, then what changes: a new key, an end, a deletion."""
-    key = await stream(b, video="live")
+    key = await new_stream(b, video="live")
     stream_id = key.partition("_")[0]
     registry = keys(b)
     changes = registry.watch()

@@ -14,6 +14,7 @@ from schemas import subjects
 from schemas.media import EncoderWarned, Event
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
+from tests.waits import PATIENCE_S
 from workers.media import ledger
 from workers.media.ledger import Ledger
 
@@ -149,6 +150,6 @@ async def test_while_the_broker_is_away_events_wait_and_the_oldest_go(
         for n in range(8):
             one.tell(event(stream_id, str(n)))
         own_nats_server.start()
-        await asyncio.wait_for(one.settled(), 20)
+        await asyncio.wait_for(one.settled(), PATIENCE_S)
         assert await told(b, stream_id) == ["before", "3", "4", "5", "6", "7"]
         await one.close()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.nats
 
 async def test_a_limiter_that_cannot_answer_lets_nobody_pass(own_nats_server: NatsServer) -> None:
     """With the broker away, and with its log missing, taking a token ends with Unavailable."""
-    async with broker(own_nats_server.url, wait_s=1.0) as b:
+    async with broker(own_nats_server.url, wait_s=2.0) as b:
         await b.limits.take("user_stream", Limit(5, 30), ("s", "u"), "k0")
         await b.connection.request("$JS.API.STREAM.DELETE.LIMITS_user_stream")
         with pytest.raises(Unavailable):
@@ -56,7 +56,7 @@ async def test_no_window_ever_holds_more(nats_server: NatsServer, tmp_path: Path
             stream_id = (await creator.start())["stream_id"]
             names = [f"Person {n}" for n in range(people)]
             guests = [await creator.http.post("/session", json={"name": name}) for name in names]
-        https = [httpx.AsyncClient(base_url=f"{c.url(n)}/api/v1/streams/{stream_id}", timeout=30) for n in range(4)]
+        https = [httpx.AsyncClient(base_url=f"{c.url(n)}/api/v1/streams/{stream_id}", timeout=60) for n in range(4)]
         headers = [{"Authorization": f"Bearer {guest.json()['token']}"} for guest in guests]
         refused = sum(await asyncio.gather(*(_insist(https, each, 3 * count) for each in headers)))
         await asyncio.gather(*(http.aclose() for http in https))

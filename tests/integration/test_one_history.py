@@ -25,6 +25,12 @@ pytestmark = [pytest.mark.nats]
 SEEDS = range(4)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store without a core is waited for: how far it was known to be is not enough where the log forgets at once."""
+    monkeypatch.setattr("gateway.unarchived.ANSWERS_S", 30.0)
+
+
 @pytest.fixture
 async def log(own_nats_server: NatsServer) -> AsyncIterator[Broker]:
     """A broker whose log may be cut without asking anybody."""

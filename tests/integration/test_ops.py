@@ -12,6 +12,7 @@ from infra.telemetry import ops
 from infra.telemetry.answers import Answer
 from infra.telemetry.ops import OpsServer, Readiness
 from tests.ups import readyz
+from tests.waits import PATIENCE_S
 
 
 @asynccontextmanager
@@ -29,7 +30,7 @@ async def said_to(url: str, request: bytes) -> bytes:
     """Everything that is answered to raw bytes, until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         answer = await reader.read()
     writer.close()
     return answer

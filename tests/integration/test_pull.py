@@ -59,7 +59,7 @@ async def take(pull: Pull, count: int) -> list[Delivery]:
             return False
         return len(found) >= count
 
-    await eventually(enough, timeout=30)
+    await eventually(enough)
     return found
 
 
@@ -67,7 +67,7 @@ async def test_messages_come_in_order_and_once_when_acknowledged(nats_server: Na
     """All of them, with their place, time and id; acknowledged ones are done and the floor says so."""
     async with broker(nats_server.url) as b:
         stream_id = fresh_stream()
-        name = await consumer(b, stream_id)
+        name = await consumer(b, stream_id, 60)
         seqs = await post(b, stream_id, 120)
         async with pulling(b, name) as pull:
             found = await take(pull, 120)
@@ -108,7 +108,7 @@ async def test_what_is_not_acknowledged_comes_again(nats_server: NatsServer) -> 
     """After `ack_wait`, with the next attempt; deliveries are numbered on without a hole: the watermark counts on it."""
     async with broker(nats_server.url) as b:
         stream_id = fresh_stream()
-        name = await consumer(b, stream_id)
+        name = await consumer(b, stream_id, 3)
         seqs = await post(b, stream_id, 4)
         async with pulling(b, name) as pull:
             first = await take(pull, 4)
@@ -124,7 +124,7 @@ async def test_given_back_given_up_and_kept(nats_server: NatsServer) -> None:
     """A nak comes back soon, a term never, and what is worked on is not offered to anybody else meanwhile."""
     async with broker(nats_server.url) as b:
         stream_id = fresh_stream()
-        name = await consumer(b, stream_id)
+        name = await consumer(b, stream_id, 2)
         await post(b, stream_id, 3)
         async with pulling(b, name) as pull:
             back, up, kept = await take(pull, 3)
@@ -132,21 +132,21 @@ async def test_given_back_given_up_and_kept(nats_server: NatsServer) -> None:
             came: list[Delivery] = []
             began = b.clock.monotonic()
 
-            async def three_seconds_pass() -> bool:
+            async def five_seconds_pass() -> bool:
                 await pull.keep([kept])
                 came.extend(await pull.fetch(0.1))
-                return b.clock.monotonic() - began > 3
+                return b.clock.monotonic() - began > 5
 
             await pull.nak([back], 0.2)
-            await eventually(three_seconds_pass)
+            await eventually(five_seconds_pass)
             assert {back.seq} == {delivery.seq for delivery in came}
 
 
 async def test_what_was_not_fetched_is_given_back_at_once(nats_server: NatsServer) -> None:
-    """A successor need not wait for `ack_wait`: 30 s here, and it has all of them within two."""
+    """A successor need not wait for `ack_wait`: 60 s here, and it has all of them at once."""
     async with broker(nats_server.url) as b:
         stream_id = fresh_stream()
-        name = await consumer(b, stream_id, 30)
+        name = await consumer(b, stream_id, 60)
         await post(b, stream_id, 20)
         pull = Pull(b.connection, "LIVE_0", name, 20)
         taken = await pull.fetch(0.0)
@@ -159,7 +159,7 @@ async def test_what_was_not_fetched_is_given_back_at_once(nats_server: NatsServe
         async with pulling(b, name) as successor:
             began = b.clock.monotonic()
             await take(successor, 20 - len(taken))
-            assert b.clock.monotonic() - began < 5
+            assert b.clock.monotonic() - began < 15
 
 
 async def test_a_killed_server_costs_nothing(own_nats_server: NatsServer) -> None:
@@ -182,10 +182,10 @@ async def test_a_killed_server_costs_nothing(own_nats_server: NatsServer) -> Non
                     await pull.ack(batch)
                     return seen == set(wanted)
 
-                await eventually(all_came, timeout=30)
+                await eventually(all_came)
                 own_nats_server.kill()
                 own_nats_server.start()
-                await eventually(b.connection.up.is_set, timeout=30)
+                await eventually(b.connection.up.is_set)
 
 
 async def test_a_paused_server_costs_nothing(own_nats_server: NatsServer) -> None:
@@ -205,9 +205,9 @@ async def test_a_paused_server_costs_nothing(own_nats_server: NatsServer) -> Non
                     return True
                 return False
 
-            await eventually(told, timeout=20)
+            await eventually(told)
             own_nats_server.resume()
-            await eventually(b.connection.up.is_set, timeout=20)
+            await eventually(b.connection.up.is_set)
             later = await post(b, stream_id, 5)
             found: set[int] = set()
 
@@ -220,7 +220,7 @@ async def test_a_paused_server_costs_nothing(own_nats_server: NatsServer) -> Non
                 found.update(delivery.seq for delivery in batch)
                 return found >= {*first, *later}
 
-            await eventually(all_came, timeout=20)
+            await eventually(all_came)
 
 
 async def test_a_missing_consumer_is_named(nats_server: NatsServer) -> None:
@@ -279,12 +279,12 @@ async def test_a_batch_is_gathered_by_size_and_by_time(nats_server: NatsServer) 
     """With time to gather, messages that come one by one are one batch, which leaves as soon as it is full."""
     async with broker(nats_server.url) as b:
         stream_id = fresh_stream()
-        async with pulling(b, await consumer(b, stream_id), batch=20) as pull:
+        async with pulling(b, await consumer(b, stream_id, 120), batch=20) as pull:
             assert await pull.fetch(0.1) == []
             posting = asyncio.create_task(post(b, stream_id, 20))
             began = b.clock.monotonic()
             assert len(await pull.fetch(5.0, 60.0)) == 20
-            assert b.clock.monotonic() - began < 20
+            assert b.clock.monotonic() - began < 40
             await posting
             # Not full: whatever there is after the time.
             await post(b, stream_id, 3)

@@ -19,7 +19,7 @@ from schemas.pulse import ReactionPulse
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
 from tests.faults import FaultProxy
-from tests.waits import eventually
+from tests.waits import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.nats
 
@@ -69,13 +69,17 @@ async def test_three_thousand_taps_on_four_gateways_are_counted_exactly(nats_ser
 async def test_the_taps_of_an_interval_are_one_addition_and_one_pulse(nats_server: NatsServer) -> None:
     """A thousand taps at once: one message on the counter log, one pulse; the next thousand wait for the interval."""
     stream_id, pulses = fresh_stream(), list[ReactionPulse]()
-    async with _gateways(nats_server.url, 1) as [taps], broker(nats_server.url) as b:
+    async with (
+        _gateways(nats_server.url, 1),
+        _gateway(nats_server.url, fresh_stream(), interval_ms=1000) as taps,
+        broker(nats_server.url) as b,
+    ):
         subscription = await b.feed.listen(
             subjects.pulse(0, stream_id), lambda _, payload: pulses.append(msgspec.json.decode(payload, type=ReactionPulse))
         )
+        began = b.clock.monotonic()
         await asyncio.gather(*(taps.count(0, stream_id, "like") for _ in range(1000)))
         assert await _messages(b, stream_id) == 1
-        began = b.clock.monotonic()
         await asyncio.gather(*(taps.count(0, stream_id, "love") for _ in range(1000)))
         await eventually(lambda: len(pulses) == 2)
         await subscription.end()
@@ -83,13 +87,13 @@ async def test_the_taps_of_an_interval_are_one_addition_and_one_pulse(nats_serve
         assert await _messages(b, stream_id) == 2
         assert [pulse.counts for pulse in pulses] == [{"like": 1000}, {"love": 1000}]
         assert pulses[1].parts == {"love": {0: 1000}}
-        assert b.clock.monotonic() - began > 0.02
+        assert b.clock.monotonic() - began >= 1.0
 
 
 async def test_a_lone_tap_does_not_wait_for_the_interval(nats_server: NatsServer) -> None:
     """With an interval of a minute, a first tap is answered all the same, in each of two streams."""
     async with _gateways(nats_server.url, 1), _gateway(nats_server.url, fresh_stream(), interval_ms=60_000) as taps:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             for _ in range(2):
                 assert await taps.count(0, fresh_stream(), "wow") == {"wow": 1}
 
@@ -107,7 +111,7 @@ async def test_after_a_quiet_interval_the_next_tap_is_a_first_one(nats_server: N
 async def test_a_broker_that_is_away_refuses_the_whole_batch(own_nats_server: NatsServer) -> None:
     """Every tap of it gets Unavailable, none is left waiting, and after the return taps count again."""
     stream_id = fresh_stream()
-    async with _gateways(own_nats_server.url, 1), _gateway(own_nats_server.url, "away", wait_s=0.5) as taps:
+    async with _gateways(own_nats_server.url, 1), _gateway(own_nats_server.url, "away", wait_s=2.0) as taps:
         assert await taps.count(0, stream_id, "like") == {"like": 1}
         own_nats_server.kill()
         taken = await asyncio.gather(*(taps.count(0, stream_id, "like") for _ in range(50)), return_exceptions=True)
@@ -123,7 +127,7 @@ async def test_a_broker_that_is_away_refuses_the_whole_batch(own_nats_server: Na
                 return False
             return totals == {"like": 1, "love": 1}
 
-        await eventually(counts_again, timeout=15)
+        await eventually(counts_again)
 
 
 async def test_a_broker_killed_in_the_middle_counts_every_answered_tap_once(own_nats_server: NatsServer) -> None:
@@ -148,7 +152,7 @@ async def test_a_broker_killed_in_the_middle_counts_every_answered_tap_once(own_
             own_nats_server.kill()
             own_nats_server.start()
         before = answered[0]
-        await eventually(lambda: answered[0] > before + 400, timeout=20)
+        await eventually(lambda: answered[0] > before + 400)
         stopping.set()
         await asyncio.gather(*people)
 

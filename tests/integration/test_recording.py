@@ -14,14 +14,16 @@ import pytest
 
 from infra.objects.s3 import S3
 from schemas import subjects
-from schemas.records import Broadcaster, Recorded, StreamRecord, key_digest, new_stream_key
+from schemas.records import Recorded, StreamRecord
 from schemas.streamid import new_stream_id
 from tests import recorded
 from tests.backends.nats import NatsServer
 from tests.backends.s3 import KEY, WeedServer
 from tests.broker import Broker, broker
-from tests.encoders import Encoder, free_port, picture_and_tone
+from tests.encoders import Encoder, picture_and_tone
+from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.streams import new_stream
 from tests.waits import eventually
 from workers.media.recording import names
 from workers.media.recording.names import Segment
@@ -70,7 +72,7 @@ class Room:
         async def there() -> bool:
             return len(await self.segments()) >= count
 
-        await eventually(there, timeout=30)
+        await eventually(there)
 
     async def record(self) -> StreamRecord:
         """As it is now."""
@@ -100,16 +102,7 @@ class Room:
 async def room(nats: NatsServer, weed: WeedServer, folder: Path) -> AsyncIterator[Room]:
     """With a stream that is live and waits for its encoder."""
     async with broker(nats.url) as b:
-        key = new_stream_key(new_stream_id(int(time.time() * 1000) - 60_000))
-        await b.records.create(
-            StreamRecord(
-                stream_id=key.partition("_")[0],
-                broadcaster=Broadcaster(id="ada", name="Ada"),
-                title="A stream",
-                key_sha256=key_digest(key),
-                created_at=1,
-            )
-        )
+        key = await new_stream(b, new_stream_id(int(time.time() * 1000) - 60_000))
         object.__setattr__(b, "settings", msgspec.structs.replace(b.settings, nats_url=nats.url))
         yield Room(b, weed, folder, key)
 
@@ -155,7 +148,7 @@ async def test_s3_is_away_and_the_worker_is_killed(
             assert len(waiting) >= 3
             own_s3_server.resume()
             await worker.start().ready()
-            await eventually(lambda: not spool.exists(), timeout=20)
+            await eventually(lambda: not spool.exists())
             numbers = sorted(each.msn for each in await at.segments())
             assert numbers == list(range(len(numbers)))
             assert len(numbers) in (seen, seen + 1)
@@ -217,7 +210,7 @@ async def test_another_worker_takes_the_stream(own_nats_server: NatsServer, own_
                 async with encoder(two_port, at.key):
                     await at.has(len(first) + 2)
                     os.kill(one.pid, signal.SIGCONT)
-                    await eventually(lambda: "another worker has the stream" in one.text, timeout=15)
+                    await eventually(lambda: "another worker has the stream" in one.text)
                     told_ms = time.time() * 1000
                     await at.has(len(await at.segments()) + 1)
             made = await at.end()

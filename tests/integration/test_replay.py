@@ -184,7 +184,7 @@ async def test_store_and_log_are_one(nats_server: NatsServer, tmp_path: Path) ->
         viewers = [await s.viewer(f"from={stored[n]}", gzip=n % 2 == 0).open() for n in range(0, 450, 30)]
         await s.advance(3700)
         for viewer in viewers:
-            await viewer.until(lambda v: v.over, timeout_s=20)
+            await viewer.until(lambda v: v.over)
 
         for n, viewer in zip(range(0, 450, 30), viewers, strict=True):
             assert viewer.seqs == stored[n:] + fresh

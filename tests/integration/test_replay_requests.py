@@ -96,6 +96,6 @@ async def test_who_does_not_read_is_made_whole(nats_server: NatsServer, tmp_path
         assert served.position < seqs[-1]
         viewer.resume()
         await s.advance(60)
-        await viewer.until(lambda v: v.over, timeout_s=20)
+        await viewer.until(lambda v: v.over)
         assert viewer.seqs == seqs
         assert viewer.faults == []

@@ -72,7 +72,7 @@ async def test_a_cluster_that_goes_away_is_told_and_comes_back(backend: ScyllaBa
             await store.write([logged(comment(2), 2)], {LOG: 2})
         with pytest.raises(Unavailable):
             await store.total(S)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         proxy.heal()
 
         async def written() -> bool:
@@ -82,7 +82,7 @@ async def test_a_cluster_that_goes_away_is_told_and_comes_back(backend: ScyllaBa
                 return False
             return True
 
-        await eventually(written, timeout=20)
+        await eventually(written)
         assert (await store.total(S), await store.archived_through(LOG)) == (2, 2)
 
 
@@ -103,7 +103,7 @@ async def test_a_cluster_that_hangs_is_told(backend: ScyllaBackend) -> None:
             except Unavailable:
                 return False
 
-        await eventually(answered, timeout=20)
+        await eventually(answered)
 
 
 async def test_readers_that_leave_hold_no_slots(backend: ScyllaBackend) -> None:

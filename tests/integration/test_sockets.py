@@ -90,7 +90,7 @@ async def test_own_frames_stand_between_shared_ones(
         seqs = await saying
         for viewer in viewers:
             viewer.resume()
-            await viewer.until(lambda v: len(v.items) >= len(seqs), timeout_s=30)
+            await viewer.until(lambda v: len(v.items) >= len(seqs))
 
         for viewer in viewers:
             await viewer.until(lambda v: len(v.of("error")) == answers[v])

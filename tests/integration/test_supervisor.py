@@ -13,7 +13,7 @@ import pytest
 from ovation import child, supervisor
 from ovation.supervisor import Program, Supervised
 from tests.ups import alive, descendants
-from tests.waits import eventually
+from tests.waits import PATIENCE_S, eventually
 
 TELLS = 'import os, sys; os.write(int(sys.argv[-1]), b\'{"state": "ready", "ops_url": "http://here"}\\n\');'
 WAITS = "import signal; signal.pause()"
@@ -35,7 +35,7 @@ async def supervised(folder: Path, source: str, name: str = "child") -> AsyncIte
 async def test_it_is_ready_when_it_says_so(tmp_path: Path) -> None:
     """Its state and internal port come over the pipe; then SIGTERM ends it and the row says stopped."""
     async with supervised(tmp_path, TELLS + WAITS) as made:
-        await asyncio.wait_for(made.ready.wait(), 10)
+        await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
         assert (made.row.state, made.row.ops_url, made.row.restarts) == ("ready", "http://here", 0)
         await made.stop(5)
         assert (made.row.state, made.row.pid) == ("stopped", None)
@@ -45,20 +45,20 @@ async def test_what_ends_is_started_again_later_and_later(tmp_path: Path, monkey
     """Each end counts, with its code and the wait in the note; a stop does not sit out the wait."""
     monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 0.01)
     async with supervised(tmp_path, "raise SystemExit(3)") as made:
-        await eventually(lambda: made.row.restarts >= 4, timeout=20)
+        await eventually(lambda: made.row.restarts >= 4)
         assert "ended with 3, again in" in made.row.note
     monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 60.0)
     monkeypatch.setattr(supervisor, "LAST_BACKOFF_S", 60.0)
     async with supervised(tmp_path, "raise SystemExit(3)") as made:
         await eventually(lambda: made.row.restarts == 1)
-        await asyncio.wait_for(made.stop(30), 2)
+        await asyncio.wait_for(made.stop(30), 20)
         assert made.row.state == "stopped"
 
 
 async def test_a_wrong_setting_is_final(tmp_path: Path) -> None:
     """Exit code 2 is told with the child's own last line, instead of being tried for ever."""
     async with supervised(tmp_path, "import sys; print('ovation: OVATION_X is wrong'); sys.exit(2)") as made:
-        assert await asyncio.wait_for(made.failed, 10) == "OVATION_X is wrong"
+        assert await asyncio.wait_for(made.failed, PATIENCE_S) == "OVATION_X is wrong"
 
 
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ async def test_one_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     """After its patience is over; also when it was stopped by somebody before."""
     deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {TELLS}{WAITS}"
     async with supervised(tmp_path, f"{deaf}; {WAITS}") as made:
-        await asyncio.wait_for(made.ready.wait(), 10)
+        await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
         pid = made.row.pid
         assert pid in (family := descendants(os.getpid()))
         os.kill(pid, signal.SIGSTOP)
@@ -89,7 +89,7 @@ async def test_its_log_is_kept_and_bounded(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(child, "MAX_LOG", 100_000)
     noisy = "for n in range(40_000): print(f'line {n}')\n" + TELLS + WAITS
     async with supervised(tmp_path, noisy) as made:
-        await asyncio.wait_for(made.ready.wait(), 10)
+        await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
         await eventually(lambda: "line 39999\n" in (tmp_path / "child.log").read_text() + _older(tmp_path))
         sizes = await asyncio.to_thread(lambda: {path.name: path.stat().st_size for path in tmp_path.iterdir()})
         assert sizes.keys() == {"child.log", "child.log.1"}
@@ -97,23 +97,24 @@ async def test_its_log_is_kept_and_bounded(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _older(folder: Path) -> str:
-    return (folder / "child.log.1").read_text()
+    older = folder / "child.log.1"
+    return older.read_text() if older.exists() else ""
 
 
 async def test_a_restart_waits_for_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM, and at once again, whatever the backoff; it returns when the new one is ready. A deaf one is killed."""
     monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 60.0)
     async with supervised(tmp_path, TELLS + WAITS) as made:
-        await asyncio.wait_for(made.ready.wait(), 10)
+        await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
         first = made.row.pid
-        await asyncio.wait_for(made.restart(10), 10)
+        await asyncio.wait_for(made.restart(10), PATIENCE_S)
         assert (made.row.state, made.row.restarts) == ("ready", 1)
         assert made.row.pid not in (None, first)
         assert made.ready.is_set()
     deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {TELLS}{WAITS}"
     async with supervised(tmp_path, f"{deaf}; {WAITS}") as made:
-        await asyncio.wait_for(made.ready.wait(), 10)
-        await asyncio.wait_for(made.restart(0.2), 10)
+        await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
+        await asyncio.wait_for(made.restart(0.2), PATIENCE_S)
         assert (made.row.state, made.row.restarts) == ("ready", 1)
 
 
@@ -122,9 +123,9 @@ async def test_a_restart_that_never_becomes_ready_can_be_stopped(tmp_path: Path)
     again = f"import os, signal\nif os.path.exists({str(tmp_path / 'seen')!r}): signal.pause()\n"
     once = f"{again}open({str(tmp_path / 'seen')!r}, 'w').close()\n{TELLS}{WAITS}"
     async with supervised(tmp_path, once) as made:
-        await asyncio.wait_for(made.ready.wait(), 10)
+        await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
         restarting = asyncio.create_task(made.restart(10))
         await eventually(lambda: made.row.restarts == 1 and made.row.pid is not None)
         assert not restarting.done()
         await made.stop(10)
-        await asyncio.wait_for(restarting, 2)
+        await asyncio.wait_for(restarting, PATIENCE_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import free_port
+from tests.ports import free_port
 from tests.ups import Up, alive, descendants, run, running
 from tests.waits import eventually
 
@@ -106,7 +106,7 @@ async def test_a_folder_that_is_used(tmp_path: Path) -> None:
         assert {"ready"} == {row["state"] for row in (await first.rows()).values()}
         family = descendants(first.pid)
         first.kill()
-        await eventually(lambda: alive(family) == [], timeout=5)
+        await eventually(lambda: alive(family) == [])
         await first.start().ready()
 
 

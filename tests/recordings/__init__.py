@@ -1,1 +1,4 @@
-"""Recordings of encoders, and how they are made."""
+"""Recordings of encoders, and how they are made.
+
+record.py  everything an encoder sends, kept
+"""

@@ -38,6 +38,7 @@ lower renditions the same way. All parts go through one `Run` into the stream's 
     rendition.py    one quality as players see it now, and who waits for more of it
     playlist.py     one quality's media playlist, as a value
     m3u8.py         its text
+    variants.py     which qualities there are, and since when each may be told of
     master.py       the multivariant playlist
     filing.py       files are written in order
     shelf.py        one quality's folder

@@ -24,10 +24,11 @@ from workers.media.generation import Generation
 from workers.media.journal import Journal
 from workers.media.ladder import Budget, rungs
 from workers.media.ownership import Lease
-from workers.media.publication import SOURCE, Publication
+from workers.media.publication import Publication
 from workers.media.publisher import LOST, Leaving, Publisher
 from workers.media.recording.recorder import Recorder
 from workers.media.report import Report
+from workers.media.variants import SOURCE
 
 #: Script tags that are read of one encoder: the first has its name, and reading one takes up to a millisecond.
 MOST_SCRIPTS = 8
@@ -210,7 +211,7 @@ class Broadcast:
         if name in self._fresh and waited == self._compatible.waits:
             return
         if name not in self._fresh:
-            self.chronicle.ready(self.publication.variant(name), passed_through=name == SOURCE)
+            self.chronicle.ready(self.publication.variants[name], passed_through=name == SOURCE)
         if name == SOURCE and name not in self._fresh:
             self.publication.keep_only(generation.names())
         self._fresh.add(name)
@@ -237,9 +238,9 @@ class Broadcast:
         self._tell()
 
     def _tell(self) -> None:
-        self.publication.hold(held=self._compatible.waits)
+        self.publication.variants.hold(held=self._compatible.waits)
         if SOURCE in self._fresh and self.publisher is not None and not self._compatible.waits:
-            self._report.tell("live", self.publication.qualities(self._fresh))
+            self._report.tell("live", self.publication.variants.qualities(self._fresh))
 
     def _advise(self, heights: Sequence[int]) -> None:
         advice = self._compatible.only(heights)
@@ -268,7 +269,7 @@ class Broadcast:
             if left not in heights:
                 self.chronicle.dropped(f"{left}p", "budget")
         self._compatible = Compatible(codec, heights)
-        self.publication.hold(held=self._compatible.waits)
+        self.publication.variants.hold(held=self._compatible.waits)
         self._advise(heights)
         if height and self._terms.heights and not heights:
             self._log.warning("no processor time for another transcode; passing through only")
@@ -299,7 +300,7 @@ class Broadcast:
     def _interrupted(self) -> None:
         self.publication.outdate()
         if self._report.state == "live":
-            self._report.tell("interrupted", self.publication.qualities(self._fresh))
+            self._report.tell("interrupted", self.publication.variants.qualities(self._fresh))
 
     def _cancel_timers(self) -> None:
         for timer in self._timers:

@@ -7,7 +7,7 @@ H.264, for as long as one may be expected.
 from collections.abc import Sequence
 
 from workers.media.flv import AVC, NAMES
-from workers.media.publication import SOURCE
+from workers.media.variants import SOURCE
 
 #: Segments of the passthrough after which nobody waits for FFmpeg any longer.
 PATIENCE = 6

@@ -14,11 +14,12 @@ from workers.media.cmaf.edges import Marks, RungEdges, SourceEdges
 from workers.media.cmaf.setup import Setup
 from workers.media.cmaf.writer import Part, Writer
 from workers.media.flv import AUDIO, VIDEO, Preamble, Tag, Unsupported
-from workers.media.publication import SOURCE, Publication
+from workers.media.publication import Publication
 from workers.media.punctuality import Punctuality
 from workers.media.run import Run
 from workers.media.timeline import Timeline
 from workers.media.transcoding import Transcoding
+from workers.media.variants import SOURCE
 
 #: Frames of sound kept for renditions that come later: 21 s at 48 kHz.
 _SOUNDS = 1000

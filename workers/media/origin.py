@@ -9,9 +9,10 @@ from urllib.parse import parse_qs
 
 from infra.telemetry.answers import Answer
 from workers.media.broadcast import Broadcast
-from workers.media.publication import MASTER, Publication
+from workers.media.publication import Publication
 from workers.media.rendition import Impossible, Late, Rendition
 from workers.media.shelf import INDEX
+from workers.media.variants import MASTER
 
 PREFIX = "/origin/"
 PLAYLIST, MEDIA = "application/vnd.apple.mpegurl", "video/mp4"
@@ -42,7 +43,7 @@ class Origin:
         publication = broadcast.publication
         match words[1:]:
             case [name] if name == MASTER:
-                text = publication.master()
+                text = publication.variants.text()
                 return _missing() if text is None else Answer(200, PLAYLIST, text, FRESH)
             case [rendition, name]:
                 found = publication.find(rendition)

@@ -7,27 +7,24 @@ run, segment numbers, dates. Memory is the truth for players; files follow it in
 import asyncio
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 from infra.clock import Clock
-from workers.media import m3u8, master
+from workers.media import m3u8
 from workers.media.cmaf.edges import LONGEST_MS, Pace
 from workers.media.cmaf.setup import Setup
 from workers.media.cmaf.writer import Part
 from workers.media.filing import Filing
 from workers.media.m3u8 import Live
-from workers.media.master import Variant
 from workers.media.playlist import Entry, Playlist
 from workers.media.recording.names import Segment
 from workers.media.recording.recorder import Recorder
 from workers.media.rendition import Rendition
-from workers.media.shelf import Shelf, init_uri, segment_uri, write
+from workers.media.shelf import Shelf, init_uri, segment_uri
+from workers.media.variants import SOURCE, Variants
 
-MASTER = "master.m3u8"
-#: The passthrough.
-SOURCE = "source"
 #: EXTINF may exceed the target duration by less than half a second: it is compared rounded (4.4.3.1).
 _ROUNDS_DOWN_MS = 499
 #: What is recorded lies beside the renditions where the home is the same folder.
@@ -51,7 +48,7 @@ class Publication:
         self.pace = Pace(part_ms)
         self.generation = 0
         self.filing = filing
-        self._held = False
+        self.variants = Variants(folder, filing)
         self._clock = clock
         self._recorder = recorder
         self._following = 0
@@ -60,7 +57,6 @@ class Publication:
         self._shelves: dict[str, Shelf] = {}
         self._found: dict[str, Playlist] = {}
         self._renditions: dict[str, Rendition] = {}
-        self._variants: dict[str, master.Variant] = {}
         self._pictures: dict[str, int] = {}
 
     async def open(self) -> None:
@@ -163,10 +159,7 @@ class Publication:
 
     def describe(self, name: str, generation: int, setup: Setup) -> None:
         """A run of *name* begins: make its initialisation segment known."""
-        fresh = master.variant(name, setup)
-        before = self._variants.get(name)
-        if before is None or (before.codecs, before.height, before.width) != (fresh.codecs, fresh.height, fresh.width):
-            self._variants[name] = fresh
+        self.variants.describe(name, setup)
         data, shelf = setup.initialisation(), self._shelf(name)
         self.rendition(name, generation).describe(init_uri(generation), data)
         self.filing.put(lambda: shelf.write_init(generation, data))
@@ -220,8 +213,7 @@ class Publication:
         self._tidy(rendition)
         seconds = entry.duration_ms / 1000
         pictures = self._pictures[rendition.name]
-        if self._variants[rendition.name].measure(len(data), seconds, pictures, rendition.playlist.target):
-            self._write_master()
+        self.variants.measure(rendition.name, len(data), seconds, pictures, rendition.playlist.target)
 
     def _tidy(self, rendition: Rendition) -> None:
         gone = list(rendition.playlist.trim(STALE_MS))
@@ -274,45 +266,23 @@ class Publication:
         except OSError:
             return None
 
-    def hold(self, *, held: bool) -> None:
-        """Whether a passthrough that few can play waits with the master playlist, until another rendition is listed."""
-        if held != self._held:
-            self._held = held
-            self._write_master()
-
-    def master(self) -> bytes | None:
-        """The master playlist; `None` while there is no quality to list."""
-        listed = [each for each in self._variants.values() if each.bandwidth]
-        if self._held and [each.name for each in listed] == [SOURCE]:
-            return None
-        return master.render(listed).encode() if listed else None
-
-    def variant(self, name: str) -> Variant:
-        """What is known of the rendition *name*, which was described."""
-        return self._variants[name]
-
-    def qualities(self, names: Iterable[str]) -> list[str]:
-        """What people call the renditions *names*, highest first, each once."""
-        known = [self._variants[name] for name in names if name in self._variants]
-        return list(dict.fromkeys(each.quality for each in sorted(known, key=lambda each: each.height, reverse=True)))
-
     def picture(self) -> tuple[bytes, bytes] | None:
         """A newest picture, of the smallest rendition: its initialisation segment, and the part that it begins."""
-        listed = [each for each in self._renditions.values() if each.listed and self._variants[each.name].height]
-        smallest = min(listed, key=lambda each: self._variants[each.name].height, default=None)
+        listed = [each for each in self._renditions.values() if each.listed and self.variants[each.name].height]
+        smallest = min(listed, key=lambda each: self.variants[each.name].height, default=None)
         return smallest.picture() if smallest is not None else None
 
     def keep_only(self, names: Collection[str]) -> None:
         """Withdraw every rendition that is not one of *names*."""
         for name in {*self._renditions, *self._found} - set(names):
-            self._variants.pop(name, None)
+            self.variants.withdraw(name)
             playlist = self._found.pop(name, None)
             rendition = self._renditions.pop(name, None)
             if rendition is not None:
                 playlist = rendition.playlist
                 rendition.playlist.ended = True
                 rendition.wake()
-            self._write_master()
+            self.variants.write()
             gone = [entry.uri for entry in playlist.entries] if playlist else []
             shelf, target = self._shelf(name), self.target or 1
             self.filing.put(partial(shelf.withdraw, gone, target))
@@ -333,8 +303,3 @@ class Publication:
                 shelf, text = self._shelf(name), m3u8.render(playlist)
                 maps = [entry.map_uri for entry in playlist.entries]
                 self.filing.put(partial(shelf.write_index, text, maps, [], 1))
-
-    def _write_master(self) -> None:
-        text = self.master()
-        if text is not None:
-            self.filing.put(lambda: write(self.folder / MASTER, text))

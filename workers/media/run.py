@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from workers.media.cmaf.edges import NEAR_MS
 from workers.media.cmaf.writer import Part
-from workers.media.publication import SOURCE, Publication
+from workers.media.publication import Publication
 from workers.media.timeline import Timeline
+from workers.media.variants import SOURCE
 
 #: Media that is looked at before the target duration is announced: two groups of 1 s or one of 2 s.
 FIRST_MS = 1900

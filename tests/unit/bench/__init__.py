@@ -1,0 +1,1 @@
+"""Figures of benchmarks, and how they are read."""

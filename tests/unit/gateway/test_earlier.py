@@ -57,7 +57,7 @@ async def test_a_store_that_answers_is_believed(clock: HandClock) -> None:
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_a_young_key_waits_for_no_store(clock: HandClock, monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:  # noqa: FBT001
     """Away or silent, a post with it goes on; afterwards one a second finds out whether the store is back."""
-    monkeypatch.setattr(earlier, "ANSWERS_S", 0.05)
+    monkeypatch.setattr(earlier, "ANSWERS_S", 0.3)
     store = Store()
     store.hangs, store.away = hangs, not hangs
     asker = Earlier(store.find, clock)
@@ -65,7 +65,7 @@ async def test_a_young_key_waits_for_no_store(clock: HandClock, monkeypatch: pyt
     for _ in range(50):
         assert await asker.seq(RECORD, "id", key(NOW - YOUNG_MS // 2)) is None
     assert store.asked == 1
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     clock.advance(LEFT_ALONE_S)
     both = [asker.seq(RECORD, "id", key(NOW)) for _ in range(20)]
     assert await asyncio.gather(*both) == [None] * 20

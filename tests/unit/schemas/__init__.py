@@ -1,0 +1,1 @@
+"""Ids, subjects and times."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bug import Bug
 from scripts.bugs import BUGS
+from scripts.bugs.bug import Bug
 
 ROOT = Path(__file__).resolve().parents[3]
 

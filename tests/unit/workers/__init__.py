@@ -1,0 +1,5 @@
+"""The workers.
+
+archive/  the archive's watermark and alarm
+media/    the dialogue with encoders, the packaging of video, playlists
+"""

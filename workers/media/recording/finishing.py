@@ -19,10 +19,10 @@ from infra.objects.contract import ObjectStore
 from infra.telemetry import logs, metrics
 from schemas.records import Recorded, versioned
 from workers.media.ffmpeg import FfmpegFailed
-from workers.media.publication import SOURCE
 from workers.media.recording import fragments, mp4, names, pictures, vod
 from workers.media.recording.initial import Initial, initial
 from workers.media.recording.tracks import Kept, Row, Track, alongside, rows, tracks
+from workers.media.variants import SOURCE
 
 #: Tries to make the MP4; without it the recording is published all the same.
 TRIES = 3

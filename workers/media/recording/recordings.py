@@ -10,12 +10,12 @@ from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.objects.contract import ObjectStore
 from infra.telemetry import logs, metrics
-from workers.media.publication import SOURCE
 from workers.media.recording import names
 from workers.media.recording.pen import Pen
 from workers.media.recording.recorder import Recorder
 from workers.media.recording.spool import Spool
 from workers.media.recording.uploads import Uploads
+from workers.media.variants import SOURCE
 
 #: Transfers at once, all streams together.
 TURNS = 8

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from infra.objects.contract import ObjectStore
-from workers.media.publication import SOURCE
 from workers.media.recording import names
 from workers.media.recording.names import Segment
+from workers.media.variants import SOURCE
 
 
 class Kept(Struct, frozen=True):

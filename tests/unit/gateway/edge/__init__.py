@@ -1,0 +1,1 @@
+"""Who connects to a gateway, how often, and for whom."""

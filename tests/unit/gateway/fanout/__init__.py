@@ -1,0 +1,1 @@
+"""Windows, frames, samples and counts of viewers."""

@@ -51,7 +51,7 @@ async def connected() -> AsyncIterator[tuple[Connection, Ear, socket.socket, Han
     clock, ear = HandClock(), Ear()
     connection = Connection(transport, None, 1, "", ear, lambda _: None, clock)
     transport.set_protocol(connection)
-    theirs.settimeout(5)
+    theirs.settimeout(30)
     try:
         yield connection, ear, theirs, clock
     finally:

@@ -1,0 +1,1 @@
+"""Whose turn is when, and the pages that replays share."""

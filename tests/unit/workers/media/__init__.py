@@ -1,0 +1,4 @@
+"""The dialogue with encoders, the packaging of video, playlists.
+
+recording/  what is recorded, on its way home
+"""

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from infra.clock import HandClock
-from tests import hls_rules
+from tests.hls import multivariant, playlist
 from tests.unit.workers.media.test_publication import PIECE, RUNG, Show
 from workers.media.cmaf.writer import Part
 from workers.media.compatible import PATIENCE, Compatible
 from workers.media.flv import AV1, AVC, HEVC
-from workers.media.publication import SOURCE
+from workers.media.variants import SOURCE
 
 
 def waiting(stream: Compatible) -> bool:
@@ -51,18 +51,18 @@ async def test_a_passthrough_that_waits_is_not_announced_alone(tmp_path: Path) -
     """No master playlist while it is held; with another rendition there is one, and it does not go again."""
     show = await Show(tmp_path, HandClock()).open()
     show.begin(SOURCE, RUNG)
-    show.publication.hold(held=True)
+    show.publication.variants.hold(held=True)
     show.send(SOURCE, count=3)
     assert show.published == [SOURCE] * 3
-    assert show.publication.master() is None
+    assert show.publication.variants.text() is None
     await show.filing.settled()
     assert not (tmp_path / "master.m3u8").exists()
     show.send(RUNG)
-    assert len(hls_rules.read_master(show.publication.master() or b"")) == 2
-    show.publication.hold(held=False)
+    assert len(multivariant.read(show.publication.variants.text() or b"")) == 2
+    show.publication.variants.hold(held=False)
     await show.filing.settled()
-    assert (tmp_path / "master.m3u8").read_bytes() == show.publication.master()
-    assert show.publication.qualities([SOURCE, RUNG]) == ["360p"]
+    assert (tmp_path / "master.m3u8").read_bytes() == show.publication.variants.text()
+    assert show.publication.variants.qualities([SOURCE, RUNG]) == ["360p"]
 
 
 async def test_a_transcoded_segment_that_begins_later_has_the_date_of_its_own_first_picture(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ async def test_a_transcoded_segment_that_begins_later_has_the_date_of_its_own_fi
     for at in (0, 1066):
         show.run.take(RUNG, Part(at // 1000, at, 1000, independent=True, opens=True, closes=True, pictures=30, data=PIECE))
     dates = [
-        [each.date for each in hls_rules.read_media(show.publication.text(rendition)).segments]
+        [each.date for each in playlist.read(show.publication.text(rendition)).segments]
         for name in (SOURCE, RUNG)
         if (rendition := show.publication.find(name)) is not None
     ]

@@ -8,8 +8,9 @@ import pytest
 from infra.clock import HandClock
 from schemas.times import parse_rfc3339
 from tests.unit.workers.media.test_publication import PIECE, RUNG, Show
-from workers.media.publication import HOLE_MS, SOURCE, STALE_MS
+from workers.media.publication import HOLE_MS, STALE_MS
 from workers.media.run import SETTLE_MS
+from workers.media.variants import SOURCE
 
 
 @pytest.fixture(name="show")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import hls_rules
+from tests.hls import rules
 from workers.media.m3u8 import Live, Report, render, render_live
 from workers.media.playlist import Entry, PartEntry, Playlist
 
@@ -72,7 +72,7 @@ def test_players_that_know_no_parts_read_the_same_segments() -> None:
     plain = [line for line in raw if not line.startswith(low)]
     # The date of the segment that is being made stands before its parts.
     assert plain[:-1] == render(playlist).splitlines()
-    assert hls_rules.check_media(render(playlist).encode()) == []
+    assert rules.check_media(render(playlist).encode()) == []
 
 
 def test_a_delta_update_leaves_out_what_lies_before_the_skip_boundary() -> None:

@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 
 from infra.clock import HandClock
-from tests import hls_rules
+from tests.hls import multivariant, playlist, rules
 from workers.media.cmaf.aac import Sound
 from workers.media.cmaf.picture import Picture
 from workers.media.cmaf.setup import Setup
 from workers.media.cmaf.writer import Part
 from workers.media.filing import MOST, Filing
 from workers.media.playlist import WINDOW
-from workers.media.publication import SOURCE, Publication
+from workers.media.publication import Publication
 from workers.media.run import FIRST_MS, SETTLE_MS, Run
 from workers.media.timeline import DOWN, Timeline
+from workers.media.variants import SOURCE
 
 SETUP = Setup(Picture(b"\1record", "avc1.42c01e", 640, 360), Sound(b"\x11\x90", "mp4a.40.2", 48_000, 2, 1024))
 RUNG = "144p"
@@ -80,10 +81,10 @@ class Show:
         assert found is not None
         return self.publication.text(found)
 
-    async def read(self, name: str = SOURCE) -> hls_rules.Media:
+    async def read(self, name: str = SOURCE) -> playlist.Media:
         """The playlist in the folder."""
         await self.filing.settled()
-        return hls_rules.read_media((self.folder / name / "index.m3u8").read_bytes())
+        return playlist.read((self.folder / name / "index.m3u8").read_bytes())
 
     async def raw(self, name: str = SOURCE) -> bytes:
         """The same, as it stands there."""
@@ -106,9 +107,9 @@ async def test_nothing_is_shown_before_the_target_duration_is_known(show: Show) 
     show.begin(SOURCE)
     show.send(SOURCE, 0.95)
     assert show.publication.find(SOURCE) is None
-    assert show.publication.master() is None
+    assert show.publication.variants.text() is None
     show.send(SOURCE, 2.0)
-    assert hls_rules.read_media(show.text()).target == 2
+    assert playlist.read(show.text()).target == 2
     assert (await show.read()).segments[0].duration == 0.95
     assert FIRST_MS < 950 + 2000
 
@@ -139,7 +140,7 @@ async def test_a_quality_is_listed_after_its_first_segment(show: Show) -> None:
     show.begin(SOURCE, RUNG)
     show.send(SOURCE, count=2)
     show.send(RUNG, 0.4, closes=False)
-    assert list(hls_rules.read_master(show.publication.master() or b"")) == ["source/index.m3u8"]
+    assert list(multivariant.read(show.publication.variants.text() or b"")) == ["source/index.m3u8"]
     assert show.publication.find(RUNG) is None
 
 
@@ -152,13 +153,13 @@ async def test_renditions_agree_on_numbers_dates_and_discontinuities(show: Show)
             show.send(name, count=2)
         show.clock.advance(5)
     raw = [await show.raw(name) for name in (SOURCE, RUNG)]
-    assert hls_rules.check_variants(raw) == []
-    top, small = (hls_rules.read_media(each) for each in raw)
+    assert rules.check_variants(raw) == []
+    top, small = (playlist.read(each) for each in raw)
     assert [each.discontinuity for each in top.segments] == [0, 0, 0, 1, 1, 1, 2, 2]
     assert [each.gap for each in top.segments] == [False, False, True] * 2 + [False] * 2
     assert [each.gap for each in small.segments] == [False] * 2 + [True] * 4 + [False] * 2
-    assert [(each.number, each.discontinuity, each.date) for each in small.segments] == [
-        (each.number, each.discontinuity, each.date) for each in top.segments
+    assert [(each.msn, each.discontinuity, each.date) for each in small.segments] == [
+        (each.msn, each.discontinuity, each.date) for each in top.segments
     ]
 
 
@@ -179,7 +180,7 @@ async def test_a_dead_transcoder_leaves_a_gap(show: Show) -> None:
     small = await show.read(RUNG)
     assert [each.gap for each in small.segments] == [False, False, True, True, False]
     assert [each.duration for each in small.segments] == [1.0] * 5
-    assert hls_rules.check_update(before.replace(b"#EXT-X-PART:", b"#-"), await show.raw(RUNG)) == []
+    assert rules.check_update(before.replace(b"#EXT-X-PART:", b"#-"), await show.raw(RUNG)) == []
     text = show.text(RUNG).decode()
     parts = [line for line in text.splitlines() if line.startswith("#EXT-X-PART:")]
     assert sum("GAP=YES" in line for line in parts) == 3 + 5
@@ -222,8 +223,8 @@ async def test_a_later_process_goes_on(show: Show) -> None:
     later.begin(SOURCE, zero_ms=show.clock.now_ms() - 60_000)
     later.send(SOURCE, count=2)
     newer = await later.raw()
-    assert hls_rules.check_media(newer) == []
-    assert hls_rules.check_update(older, newer) == []
+    assert rules.check_media(newer) == []
+    assert rules.check_update(older, newer) == []
     found = await later.read()
     assert [each.uri for each in found.segments[3:]] == ["segment-1-3.m4s", "lost-4.m4s", "segment-2-5.m4s", "segment-2-6.m4s"]
     assert [each.gap for each in found.segments[3:]] == [False, True, False, False]
@@ -276,10 +277,10 @@ async def test_a_quality_that_is_no_longer_made_is_withdrawn(show: Show) -> None
     for name in (SOURCE, RUNG):
         show.send(name, count=2)
     show.publication.keep_only([SOURCE])
-    assert list(hls_rules.read_master(show.publication.master() or b"")) == ["source/index.m3u8"]
+    assert list(multivariant.read(show.publication.variants.text() or b"")) == ["source/index.m3u8"]
     assert show.publication.find(RUNG) is None
     assert await show.names("144p/index.m3u8") == []
-    assert show.publication.qualities([SOURCE, RUNG]) == ["360p"]
+    assert show.publication.variants.qualities([SOURCE, RUNG]) == ["360p"]
 
 
 async def test_a_damaged_playlist_does_not_stop_a_stream(show: Show) -> None:

@@ -28,7 +28,7 @@ async def test_a_worker_that_was_paused_tells_nothing_of_what_another_one_has() 
     told.tell("interrupted", [])
     await eventually(lambda: len(asked) > 2)
     told.forget()
-    await asyncio.wait_for(told.settled(), 5)
+    await asyncio.wait_for(told.settled(), 30)
     assert registry.states == []
 
 
@@ -38,5 +38,5 @@ async def test_what_happened_while_nobody_knew_whose_it_is_is_told_after_that() 
     answers = iter([False, False, True])
     told = Report(registry, STREAM, lambda: next(answers))
     told.tell("interrupted", [])
-    await asyncio.wait_for(told.settled(), 5)
+    await asyncio.wait_for(told.settled(), 30)
     assert registry.states == [("interrupted", ())]

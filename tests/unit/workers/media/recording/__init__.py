@@ -1,0 +1,1 @@
+"""What is recorded, on its way home."""

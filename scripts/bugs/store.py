@@ -1,11 +1,11 @@
-"""Deliberate mistakes in the stores on a cluster, and in what compares them with a log."""
+"""The deliberate mistakes in the stores on a cluster, and in what compares them with a log."""
 
-from scripts.bug import Bug
+from scripts.bugs.bug import Bug
 
 _CONTRACT = "tests/contract/test_scylla_comment_store.py"
 _BEYOND = "tests/integration/test_scylla.py"
 
-STORE_BUGS = [
+STORE = [
     Bug(
         "unseen-decision",
         "a comment does not look for what was decided on it before it came: it is shown",

@@ -1,8 +1,8 @@
 """The deliberate mistakes in the packaging of video."""
 
-from scripts.bug import Bug
+from scripts.bugs.bug import Bug
 
-MEDIA_BUGS = [
+MEDIA = [
     Bug(
         "rounded-sound",
         "frames of sound lie where FLV's milliseconds put them: gaps and overlaps of a few samples",

@@ -1,13 +1,13 @@
 """The deliberate mistakes about who may watch."""
 
-from scripts.bug import Bug
+from scripts.bugs.bug import Bug
 
 _CUT = "tests/integration/test_privacy.py::"
 _RULE = "tests/integration/test_access_rule.py::"
 _VIDEO = "tests/hls/test_playback.py::"
 _KNOWN = "tests/integration/test_granted.py::"
 
-PRIVACY_BUGS = [
+PRIVACY = [
     Bug(
         "kept-grant",
         "what a gateway knows of a grant is not replaced when it changes",

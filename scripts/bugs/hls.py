@@ -1,11 +1,11 @@
 """The deliberate mistakes between viewers and the media worker."""
 
-from scripts.bug import Bug
+from scripts.bugs.bug import Bug
 
 _TEST = "tests/hls/test_relay.py::"
 _ANSWERS = "tests/hls/test_answers.py::"
 
-HLS_BUGS = [
+HLS = [
     Bug(
         "asked-by-each",
         "every viewer's request for the same part goes to the media worker",

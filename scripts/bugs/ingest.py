@@ -1,8 +1,16 @@
-"""The deliberate mistakes in taking broadcasts in; part of `bugs.py`."""
+"""The deliberate mistakes in taking broadcasts in."""
 
-from scripts.bug import Bug
+from scripts.bugs.bug import Bug
 
 INGEST = [
+    Bug(
+        "type-3-delta",
+        "an RTMP type 3 chunk that begins a message does not repeat the delta: audio runs slow",
+        "workers/media/rtmp/chunks.py",
+        "else (stream.timestamp + stream.delta) & _WRAP",
+        "else (stream.timestamp + (stream.delta if header.field is not None else 0)) & _WRAP",
+        "tests/unit/workers/media/test_chunks.py",
+    ),
     Bug(
         "bytes-are-life",
         "any byte of a publisher moves its deadline: a byte now and then keeps a connection and its stream for ever",

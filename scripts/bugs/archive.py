@@ -1,0 +1,30 @@
+"""The deliberate mistakes in what the archive takes, and when it says so."""
+
+from scripts.bugs.bug import Bug
+
+ARCHIVE = [
+    Bug(
+        "ack-before-commit",
+        "the archive acknowledges before the store has committed",
+        "workers/worker.py",
+        "await self._settle(batch, await self._apart.handle(batch))",
+        "await self._pull.ack(batch); await self._settle(batch, await self._apart.handle(batch))",
+        "tests/integration/test_archive.py",
+    ),
+    Bug(
+        "watermark-hole",
+        "a delivery that never came is not noticed: the watermark passes a hole",
+        "workers/archive/watermark.py",
+        "if self._next is not None and delivery.delivery != self._next:",
+        "if False:",
+        "tests/unit/workers/archive",
+    ),
+    Bug(
+        "removal-order",
+        "a restore undoes removals that come after it",
+        "infra/sqlite/batch.py",
+        "if max(removed_at, purged_at) <= (restored_seq or 0):",
+        "if restored_seq:",
+        "tests/contract/test_sqlite_comment_store.py",
+    ),
+]
