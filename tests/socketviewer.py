@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.listener import OPEN, Listener
 
+#: For posts that bring no key: like none that a test chose for the same person.
 _keys = itertools.count()
 
 
@@ -66,7 +67,7 @@ class SocketViewer(Listener):
 
     async def post(self, content: str, key: str | None = None, **fields: object) -> dict[str, Any]:
         """Post a comment and wait for its ack."""
-        key = key if key is not None else f"k{next(_keys)}"
+        key = key if key is not None else f"socketviewer-{next(_keys)}"
         seen = len(self.messages)
         await self.send(
             **{"type": "post_comment", "stream_id": self.stream_id, "content": content, "idempotency_key": key} | fields
