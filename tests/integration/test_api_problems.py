@@ -147,7 +147,7 @@ async def test_credentials(c: Cluster) -> None:
         stream_id = (await http.post("/streams/start", json={"title": "t"}, headers=good)).json()["stream_id"]
         session = await http.post("/session", json={"name": "Cookie"})
         assert "HttpOnly" in session.headers["set-cookie"]
-        assert "SameSite=lax" in session.headers["set-cookie"]
+        assert "SameSite=Lax" in session.headers["set-cookie"]
         by_cookie = await http.post(f"/streams/{stream_id}/comments", json={"text": "x"})
         ticket = (await http.post(f"/streams/{stream_id}/ticket", headers=good)).json()["ticket"]
         http.cookies.clear()
