@@ -57,7 +57,7 @@ async def start(request: Request) -> Response:
         stream_id=stream_id,
         broadcaster=Broadcaster(id=who.id, name=who.name, picture=who.picture),
         title=title,
-        description=wanted.description,
+        description=wanted.description or "",
         privacy=wanted.privacy,
         status="live" if scheduled_for is None else "scheduled",
         shard=shard_of(stream_id, deps.settings.shards),
