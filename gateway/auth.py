@@ -11,6 +11,7 @@ import jwt
 import msgspec
 from msgspec import Struct
 
+from gateway import text
 from gateway.problems import Problem
 from gateway.signed import Signed
 from infra.clock import Clock
@@ -30,7 +31,10 @@ TICKET_MAX_S = 12 * 3600
 REMEMBERED = 16_384
 ROLES = frozenset({"moderator", "admin", "creator", "verified"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-SUBJECT = re.compile(r"[^\x00-\x20\x7f]{1,128}")
+SUBJECT = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]{1,128}")
+#: The end of the year 9999: what lies later counts as this. A number of 400 digits is no float any more.
+LATEST_EXP = 253_402_300_799
+_PICTURE = re.compile(r"https?://[^\x00-\x20\x7f\ud800-\udfff]+")
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -194,9 +198,10 @@ class Authenticator:
 
     def _verify(self, token: str, audience: str) -> dict[str, Any]:
         claims = self._signed.claims(token, audience) or self._checked(token, audience)
+        exp = claims["exp"]
         # RFC 7519 allows fractions: `time.time() + 3600` in Python is one.
-        if isinstance(claims["exp"], int | float) and math.isfinite(claims["exp"]):
-            claims["exp"] = int(claims["exp"])
+        if isinstance(exp, int) or (isinstance(exp, float) and math.isfinite(exp)):
+            claims["exp"] = int(min(exp, LATEST_EXP))
             if claims["exp"] > self._now():
                 return claims
         raise Problem("UNAUTHORIZED", "The token has expired; get a new one.")
@@ -234,8 +239,9 @@ class Authenticator:
         picture = claims.get("picture")
         return Principal(
             id=sub,
-            name=name[:40] if isinstance(name, str) and name.strip() else sub[:40],
-            picture=picture if isinstance(picture, str) and picture.startswith(("https://", "http://")) else None,
+            # Shown beside every comment: a site that cuts its names in the middle of an emoji leaves half a character.
+            name=(text.cleaned(name, longest=text.MAX_NAME) if isinstance(name, str) else "") or sub[: text.MAX_NAME],
+            picture=picture if isinstance(picture, str) and _PICTURE.fullmatch(picture) else None,
             roles=frozenset(roles) & ROLES,
             guest=claims.get("guest") is True,
             account_created_ms=_account_created_ms(claims.get("account_created_at")),

@@ -132,7 +132,7 @@ async def _position(request: Request, record: StreamRecord) -> int | None:
     Raises:
         Problem: VALIDATION, for what is neither.
     """
-    text = request.query_params.get("cursor")
+    text = requests.cursor(request)
     if text is None:
         return None
     if text.isascii() and text.isdecimal() and len(text) <= 19:

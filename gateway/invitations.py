@@ -36,7 +36,7 @@ async def page(request: Request) -> Response:
     record = await requests.stream(request, who)
     access.require_moderate(who, record)
     limit = requests.limit(request)
-    after = _position(request.query_params.get("cursor"))
+    after = _position(requests.cursor(request))
     found = await requests.deps(request).access.invitations.page(record.stream_id, after, limit + 1)
     more, found = len(found) > limit, found[:limit]
     return requests.answer(

@@ -1,5 +1,6 @@
 """What a request's body may be: 16 kB of JSON that fits one of the contract's structs."""
 
+import contextlib
 import re
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ _PATH = re.compile(r"`\$\.?([^`]*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 T = TypeVar("T")
+_anything = msgspec.json.Decoder()
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -22,14 +24,24 @@ def decode(body: bytes, kind: type[T]) -> T:
         Problem: VALIDATION with status 400 for what is no JSON, and 422 for what does not fit *kind*, naming the field.
     """
     try:
-        found: T = _decoder(kind).decode(body)  # type: ignore[arg-type]  # classes are hashable
+        found: T = _parse(_decoder(kind), body)  # type: ignore[arg-type]  # classes are hashable
     except msgspec.ValidationError as error:
+        # It is found before the rest is read, which may be no JSON at all.
+        with contextlib.suppress(msgspec.ValidationError):
+            _parse(_anything, body)
         raise Problem("VALIDATION", f"{_plain(str(error))}.", field=_field(str(error))) from None
+    return found
+
+
+def _parse(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("VALIDATION", f"The body is not JSON: {error}.", status=400) from None
     except RecursionError:
         raise Problem("VALIDATION", "The body is nested too deeply.", status=400) from None
-    return found
 
 
 def too_large(declared: str | None = None) -> Problem:

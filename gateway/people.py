@@ -7,6 +7,8 @@ from starlette.requests import Request
 from gateway import requests
 from gateway.auth import SUBJECT, Principal
 from gateway.problems import Problem
+from infra.errors import LimitReached
+from infra.jetstream.limits import outwait
 
 
 def person(request: Request) -> str:
@@ -29,4 +31,8 @@ async def spend(request: Request, who: Principal) -> None:
         Unavailable: the limiter cannot answer.
     """
     deps = requests.deps(request)
-    await deps.limits.take("grants", deps.settings.limit_grants, (who.id,), uuid.uuid4().hex)
+    limit, token = deps.settings.limit_grants, uuid.uuid4().hex
+    try:
+        await deps.limits.take("grants", limit, (who.id,), token)
+    except LimitReached as reached:
+        await outwait(reached, lambda: deps.limits.take("grants", limit, (who.id,), token))

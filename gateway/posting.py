@@ -17,6 +17,7 @@ from gateway.auth import Principal, badges
 from gateway.problems import Problem, from_error
 from gateway.standing import LIMITS, standing
 from infra.errors import LimitReached
+from infra.jetstream.limits import outwait
 from infra.telemetry import metrics
 from schemas import codec, subjects
 from schemas.api import NewComment, PostedComment
@@ -80,7 +81,10 @@ async def _create(
             await deps.access.require_follower(who, record)
         _check_words(record, said)
         parent = await _parent(deps, record, wanted.parent_comment_id) if wanted.parent_comment_id is not None else None
-        await _spend(deps, who, record, said, msg_id)
+        try:
+            await _spend(deps, who, record, said, msg_id)
+        except LimitReached as reached:
+            await outwait(reached, lambda: _spend(deps, who, record, said, msg_id))
     except (LimitReached, Problem):
         # The log may know the key already: then it was allowed when it was said, whatever has changed since.
         if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:

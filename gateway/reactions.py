@@ -9,6 +9,8 @@ from gateway import body, requests
 from gateway.app import Deps
 from gateway.auth import Principal
 from gateway.problems import Problem
+from infra.errors import LimitReached
+from infra.jetstream.limits import outwait
 from schemas.api import CountedReaction, NewReaction
 from schemas.items import REACTIONS, ReactionType
 from schemas.records import StreamRecord
@@ -34,7 +36,11 @@ async def react(deps: Deps, who: Principal, record: StreamRecord, reaction_type:
         code = "STREAM_ENDED" if record.status == "ended" else "CONFLICT"
         raise Problem(code, "Reactions are open while the stream is live.")
     reaction_id = uuid.uuid4().hex
-    await deps.limits.take("reactions", deps.settings.limit_reactions, (record.stream_id, who.id), reaction_id)
+    limit, keys = deps.settings.limit_reactions, (record.stream_id, who.id)
+    try:
+        await deps.limits.take("reactions", limit, keys, reaction_id)
+    except LimitReached as reached:
+        await outwait(reached, lambda: deps.limits.take("reactions", limit, keys, reaction_id))
     totals = await deps.taps.count(record.shard, record.stream_id, reaction_type)
     return CountedReaction(
         reaction_id=reaction_id,

@@ -111,6 +111,11 @@ def integer(request: Request, name: str, default: int, least: int, most: int) ->
     return int(text)
 
 
+def cursor(request: Request) -> str | None:
+    """Where a page begins; `None` for the first, and for an empty one: many clients send `?cursor=` while they have none."""
+    return request.query_params.get("cursor") or None
+
+
 def answer(value: object, status: int = 200) -> Response:
     """A JSON answer that nobody caches."""
     return Response(codec.encode(value), status, {"cache-control": "no-store"}, "application/json")

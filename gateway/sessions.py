@@ -24,7 +24,7 @@ async def create(request: Request) -> Response:
         minted.token,
         max_age=minted.expires_at - deps.clock.now_ms() // 1000,
         httponly=True,
-        samesite="lax",
+        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis writes it, and those who compare it to the letter expect
         secure=requests.base_url(request).startswith("https://"),
     )
     return response

@@ -57,7 +57,7 @@ async def start(request: Request) -> Response:
         stream_id=stream_id,
         broadcaster=Broadcaster(id=who.id, name=who.name, picture=who.picture),
         title=title,
-        description=wanted.description,
+        description=wanted.description or "",
         privacy=wanted.privacy,
         status="live" if scheduled_for is None else "scheduled",
         shard=shard_of(stream_id, deps.settings.shards),
@@ -124,7 +124,7 @@ async def page(request: Request) -> Response:
     if status not in (None, "scheduled", "live", "ended"):
         raise Problem("VALIDATION", "status must be scheduled, live or ended.", field="status")
     limit = requests.limit(request)
-    before = _cursor(request.query_params.get("cursor"))
+    before = _cursor(requests.cursor(request))
     found = await requests.deps(request).directory.page(status, before, limit + 1)
     more, found = len(found) > limit, found[:limit]
     cursor = base64.urlsafe_b64encode(found[-1].stream_id.encode()).decode() if more else None

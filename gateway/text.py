@@ -36,6 +36,13 @@ def normalised(text: str, *, field: str, longest: int) -> str:
     return found
 
 
+def cleaned(text: str, *, longest: int) -> str:
+    """The same for what came from elsewhere and nobody can correct here: what would be refused is left out; may be empty."""
+    if _PLAIN.fullmatch(text):
+        return text.strip(" ")[:longest].rstrip(" ")
+    return _composed(_REFUSED.sub("", _LINE_BREAKS.sub(" ", text)), "")[:longest].rstrip()
+
+
 def _composed(text: str, field: str) -> str:
     found = unicodedata.normalize("NFC", _INVISIBLE.sub("", _LINE_BREAKS.sub(" ", text)))
     if (refused := _REFUSED.search(found)) is not None:

@@ -27,12 +27,16 @@ class Missing(OvationError):
 
 
 class LimitReached(OvationError):
-    """The party has spent its window: wait `retry_after` whole seconds."""
+    """The party has spent its window: wait `retry_after` whole seconds.
 
-    def __init__(self, name: str, retry_after: int) -> None:
+    `free_in_s` is set where the window is over and only the log's own margin is left of it (`infra.jetstream.limits.outwait`).
+    """
+
+    def __init__(self, name: str, retry_after: int, free_in_s: float | None = None) -> None:
         super().__init__(f"limit {name} reached; try again in {retry_after} s")
         self.name = name
         self.retry_after = retry_after
+        self.free_in_s = free_in_s
 
 
 class BadSettings(OvationError):

@@ -44,7 +44,8 @@ class NewStream(Struct, kw_only=True):
     """`POST /streams/start`; with `scheduled_for` it waits for its start."""
 
     title: Title
-    description: Description = ""
+    #: null says the same as nothing, as in the other fields that may be left out.
+    description: Description | None = None
     privacy: Privacy = "public"
     scheduled_for: str | None = None
 

@@ -101,7 +101,7 @@ OPERATIONS = (
               query=_PAGE, problems=(*_READ, "VALIDATION")),
     Operation(method="post", path=f"{_STREAM}/comments", summary="Post a comment", body=api.NewComment, headers=(_KEY,),
               answers={200: api.PostedComment, 201: api.PostedComment}, signed_in=True,
-              problems=(*_BODY, *_WRITE, "STREAM_ENDED", "CONFLICT", "CONTENT_VIOLATION", "RATE_LIMITED")),
+              problems=(*_BODY, *_WRITE, "STREAM_ENDED", "CONFLICT", "CONTENT_VIOLATION", "DUPLICATE", "RATE_LIMITED")),
     Operation(method="get", path=_COMMENT, summary="One comment", problems=_READ,
               answers={200: api.PostedComment | api.RemovedComment}),
     Operation(method="delete", path=_COMMENT, summary="Remove a comment", answers={204: None}, problems=_WRITE,
@@ -133,8 +133,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, by_kind)
-    paths[f"{_STREAM}/events"] = {"get": _events()}
-    paths[f"{_STREAM}/replay"] = {"get": _replay()}
+    paths[f"{_STREAM}/events"] = {"get": _events(by_kind)}
+    paths[f"{_STREAM}/replay"] = {"get": _replay(by_kind)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ovation", "version": VERSION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
@@ -153,10 +153,8 @@ def _operation(operation: Operation, by_kind: dict[str, Any]) -> dict[str, Any]:
         responses[str(status)] = {"description": operation.summary}
         if kind is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": by_kind[repr(kind)]}}
-    statuses = sorted({CODES[code][0] for code in operation.problems} | ({400} if operation.body else set()))
-    for status in statuses:
-        codes = ", ".join(code for code in operation.problems if CODES[code][0] == status) or "VALIDATION"
-        responses[str(status)] = _problem(codes, by_kind)
+    malformed = {"400": _problem("VALIDATION", by_kind)} if operation.body is not None else {}
+    responses |= malformed | _refusals(operation.problems, by_kind)
     found: dict[str, Any] = {
         "operationId": _identifier(operation),
         "summary": operation.summary,
@@ -183,12 +181,26 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
+def _refusals(problems: tuple[str, ...], by_kind: dict[str, Any]) -> dict[str, Any]:
+    """A problem document for each status that the codes *problems* have."""
+    codes: dict[int, list[str]] = {}
+    for code in problems:
+        codes.setdefault(CODES[code][0], []).append(code)
+    return {str(status): _problem(", ".join(codes[status]), by_kind) for status in sorted(codes)}
+
+
+def _streamed(by_kind: dict[str, Any]) -> dict[str, Any]:
+    """Events, or why there are none; a full gateway answers 200 with `event: busy`."""
+    events = {"description": "Events", "content": {"text/event-stream": {}}}
+    return {"200": events} | _refusals((*_READ, "VALIDATION"), by_kind)
+
+
 def _problem(codes: str, by_kind: dict[str, Any]) -> dict[str, Any]:
     schema = by_kind[repr(ProblemDocument)]
     return {"description": codes, "content": {"application/problem+json": {"schema": schema}}}
 
 
-def _events() -> dict[str, Any]:
+def _events(by_kind: dict[str, Any]) -> dict[str, Any]:
     return {
         "operationId": "get_streams_stream_id_events",
         "summary": "Everything durable, in order, as Server-Sent Events",
@@ -200,11 +212,11 @@ def _events() -> dict[str, Any]:
             _query("ticket", {"type": "string"}, "A credential for clients that cannot set headers."),
             _header("Last-Event-ID", {"type": "string"}, "Resume after this position; wins over the query."),
         ],
-        "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}},
+        "responses": _streamed(by_kind),
     }
 
 
-def _replay() -> dict[str, Any]:
+def _replay(by_kind: dict[str, Any]) -> dict[str, Any]:
     speed = {"type": "number", "minimum": 0.25, "maximum": 16, "default": 1}
     start = {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}]}
     return {
@@ -220,5 +232,5 @@ def _replay() -> dict[str, Any]:
             _query("ticket", {"type": "string"}, "A credential for clients that cannot set headers."),
             _header("Last-Event-ID", {"type": "string"}, "Resume after this position; wins over the query."),
         ],
-        "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}},
+        "responses": _streamed(by_kind),
     }

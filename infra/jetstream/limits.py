@@ -4,6 +4,7 @@ A token carries the comment's Msg-Id, so a retry of a comment that is posted spe
 passes.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
@@ -15,8 +16,35 @@ from infra.jetstream.topology import LIMIT_MARGIN_MS
 from infra.limit import Limit
 from schemas import subjects
 
+MARGIN_S = LIMIT_MARGIN_MS / 1000
+#: How long after its time a message has left a log: nats-server's timer looks four times a second.
+GONE_S = 0.35
+#: Later than that, the clocks are not one; until then it is looked for so often, and so many times.
+LATE_S, LOOK_S, WAITS = 2.0, 0.25, 3
 #: Tokens that earlier tries left behind, one after the other; a limit has fewer.
 TRIES = 100
+
+
+async def outwait(reached: LimitReached, take: Callable[[], Awaitable[None]]) -> None:
+    """*take* again once the token that it lacks is free, where that is about to be: who waited as told is not refused again.
+
+    Tokens stay a moment longer than their window, which nobody is told: seconds are whole, and never more than the window has.
+
+    Raises:
+        LimitReached: there is longer to wait.
+        Unavailable: as *take* does.
+    """
+    for _ in range(WAITS):
+        if reached.free_in_s is None:
+            break
+        await asyncio.sleep(reached.free_in_s)
+        try:
+            await take()
+        except LimitReached as again:
+            reached = again
+        else:
+            return
+    raise reached
 
 
 async def _never() -> bool:
@@ -51,7 +79,7 @@ class Limits:
                 # Somebody tries again: the same publish a second time, where it is looked at.
                 await self._token(name, subject, msg_id, {}, done)
         except SubjectFull:
-            raise LimitReached(name, await self._wait(name, subject, limit.seconds)) from None
+            raise await self._reached(name, subject, limit.seconds, MARGIN_S) from None
 
     async def hold(
         self, name: str, seconds: int, keys: tuple[str, ...], msg_id: str, done: Callable[[], Awaitable[bool]] = _never
@@ -66,7 +94,7 @@ class Limits:
         try:
             await self._token(name, subject, msg_id, {"Nats-TTL": f"{seconds}s"}, done)
         except SubjectFull:
-            raise LimitReached(name, await self._wait(name, subject, seconds)) from None
+            raise await self._reached(name, subject, seconds, 0) from None
 
     async def _token(
         self, name: str, subject: str, msg_id: str, headers: dict[str, str], done: Callable[[], Awaitable[bool]]
@@ -95,9 +123,11 @@ class Limits:
         token = await self._reader.last(subjects.limit_log(name), subjects.limit(name, *keys))
         return (token.msg_id or "").partition(":")[0] if token is not None else None
 
-    async def _wait(self, name: str, subject: str, seconds: int) -> int:
+    async def _reached(self, name: str, subject: str, seconds: int, margin_s: float) -> LimitReached:
         oldest = await self._reader.first_after(subjects.limit_log(name), subject, 0)
         if oldest is None:
-            return 1
+            return LimitReached(name, 1, free_in_s=0)
         left = oldest.at_ms / 1000 + seconds - self._clock.now_ms() / 1000
-        return min(max(math.ceil(left), 1), seconds)
+        if left > 0:
+            return LimitReached(name, min(math.ceil(left), seconds))
+        return LimitReached(name, 1, free_in_s=max(left + margin_s + GONE_S, LOOK_S) if left > -LATE_S else None)

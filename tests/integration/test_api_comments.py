@@ -201,6 +201,7 @@ async def test_a_page_can_begin_anywhere(nats_server: NatsServer, tmp_path: Path
             return [each["text"] for each in (await ada.http.get(url, params=params)).json()["comments"]]
 
         assert ["c2", "c1", "c0"] == await texts(cursor=posts[3]["comment_id"])
+        assert ["c5", "c4"] == await texts(cursor="", limit="2")
         assert ["c3", "c2"] == await texts(offset="2", limit="2")
         assert ["c4", "c5"] == await texts(sort="asc", from_time=posts[4]["at"])
         assert ["c0", "c1"] == await texts(sort="asc", to_time=posts[2]["at"])

@@ -88,6 +88,35 @@ async def _insist(https: list[httpx.AsyncClient], headers: dict[str, str], wante
     return refused
 
 
+async def test_who_waits_as_told_is_not_refused_again(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Per stream, over all, in slow mode and for reactions, on another gateway: `retry_after` seconds are enough."""
+    async with (
+        cluster(nats_server, tmp_path, gateways=2, limit_user_stream="2/2", limit_user="4/3", limit_reactions="2/1") as c,
+        await Client(c.url(0)).guest() as creator,
+    ):
+        one, two, three, slow = [(await creator.start())["stream_id"] for _ in range(4)]
+        assert (await creator.http.patch(f"/streams/{slow}", json={"settings": {"slow_mode_s": 1}})).status_code == 200
+
+        async def waits(streams: list[str], call: str, body: dict[str, str]) -> None:
+            async with await Client(c.url(0)).guest() as here, Client(c.url(1), _token(here)) as there:
+                for stream_id in streams[:-1]:
+                    assert (await here.http.post(f"/streams/{stream_id}/{call}", json=body)).status_code in (200, 201)
+                refused = await here.http.post(f"/streams/{streams[-1]}/{call}", json=body)
+                assert "RATE_LIMITED" == _told(refused)
+                told = time.monotonic() + refused.json()["retry_after"]
+                await eventually(lambda: time.monotonic() >= told)
+                taken = await there.http.post(f"/streams/{streams[-1]}/{call}", json=body)
+                assert taken.status_code in (200, 201), taken.text
+
+        said = {"text": "again"}
+        await asyncio.gather(
+            waits([one] * 3, "comments", said),
+            waits([one, one, two, two, three], "comments", said),
+            waits([slow] * 2, "comments", said),
+            waits([one] * 3, "reactions", {"reaction_type": "like"}),
+        )
+
+
 async def test_each_standing_has_its_limit(nats_server: NatsServer, tmp_path: Path) -> None:
     """10, 5 and 2 in 30 s over two gateways: by role, for a guest and for a young account; the creator is no exception."""
     secret = secrets.token_hex(32)
@@ -157,6 +186,11 @@ async def test_unless_it_is_asked_for_the_same_may_be_said_again(nats_server: Na
             assert ["limit.user_stream", "limit.user", f"live.0.{stream_id}"] * 2 == [
                 subject.rpartition(".")[0] if subject.startswith("limit") else subject for subject in published
             ]
+
+
+def _token(client: Client) -> str:
+    token: str = client.http.headers["Authorization"].removeprefix("Bearer ")
+    return token
 
 
 def _told(answer: httpx.Response) -> str:

@@ -213,7 +213,7 @@ export interface Warned {
 
 export interface NewStream {
   title: string;
-  description?: string;
+  description?: string | null;
   privacy?: "followers" | "private" | "public";
   scheduled_for?: string | null;
 }
