@@ -40,6 +40,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     latekeys.py     keys that the log is about to forget and the store does not know yet
     shown.py        one item as a viewer may see it now
     removals.py     what must not be shown again
+    encodings.py    whether a client takes gzip (pure)
     requests.py     what handlers ask of a request
     openapi.py      the API's own description
     problems.py     every error as a problem document

@@ -12,6 +12,7 @@ from gateway.access import Access, not_found
 from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
 from gateway.edge.quotas import Quotas
+from gateway.encodings import takes_gzip
 from gateway.fanout import sse
 from gateway.fanout.audience import Audience
 from gateway.fanout.crowd import ANONYMOUS
@@ -85,12 +86,8 @@ class EventsRequest(Struct, frozen=True):
 
     @property
     def takes_gzip(self) -> bool:
-        """Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3)."""
-        for part in (self.header(b"accept-encoding") or "").lower().split(","):
-            name, _, weight = part.strip().partition(";")
-            if name.strip() in ("gzip", "x-gzip"):
-                return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-        return False
+        """Whether the answer may be compressed."""
+        return takes_gzip(self.headers.get(b"accept-encoding", b""))
 
     @property
     def brings_header(self) -> bool:
