@@ -27,6 +27,7 @@ async def test_ranges_head_and_cors(s: Stage, way: tuple[str, ...]) -> None:
     size = len(PART)
     first = await ask("Range: bytes=0-9")
     assert (first.status, first.headers["content-range"], first.body) == (206, f"bytes 0-9/{size}", PART[:10])
+    assert (await ask("Range: Bytes=0-9")).body == first.body
     tail = await ask("Range: bytes=-5")
     assert (tail.status, tail.headers["content-range"], tail.body) == (206, f"bytes {size - 5}-{size - 1}/{size}", PART[-5:])
     rest = await ask(f"Range: bytes={size - 3}-")
