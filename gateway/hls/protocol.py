@@ -29,6 +29,8 @@ class HlsProtocol(GatewayProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way a request goes."""
+        if self.handed_over:
+            return
         method = self.parser.get_method()
         if not self.url.startswith(b"/hls/") or method not in (b"GET", b"HEAD") or not self._is_plain():
             super().on_headers_complete()
