@@ -23,6 +23,7 @@ from gateway.fanout.sampling import any_cohort, cohort_of
 from gateway.fanout.sketch import person
 from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
+from gateway.traces import new_trace_id
 from infra.errors import OvationError, Unavailable
 from infra.telemetry import logs
 
@@ -267,5 +268,7 @@ def answer_failure(viewer: Viewer, error: Exception) -> None:
         case OvationError():
             refuse(viewer.transport, problems.from_error(error))
         case _:
-            log.error("events request failed", exc_info=error)
-            refuse(viewer.transport, Problem("INTERNAL", "The request failed; it is in the log."))
+            trace = new_trace_id()
+            log.error("events request failed", trace_id=trace, exc_info=error)
+            problem = Problem("INTERNAL", "The request failed; it is in the log.")
+            refuse(viewer.transport, problem, (b"x-trace-id", trace.encode()))
