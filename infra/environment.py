@@ -59,6 +59,9 @@ def _check_addresses(made: Settings) -> None:
     if public and (not _is_address(public, "http", "https") or "?" in public or "#" in public):
         msg = f"{PREFIX}PUBLIC_URL={public!r}: expected http://host or https://host, with a port or a path if need be"
         raise BadSettings(msg)
+    if made.origin_url and not _is_address(made.origin_url, "http"):
+        msg = f"{PREFIX}ORIGIN_URL={made.origin_url!r}: expected http://host:port"
+        raise BadSettings(msg)
 
 
 def _is_address(url: str, *schemes: str) -> bool:

@@ -47,6 +47,7 @@ def test_defaults_and_values() -> None:
         ("OVATION_DATA_DIR", "", "OVATION_DATA_DIR is empty: .* .ovation"),
         ("OVATION_PUBLIC_URL", "http://[", "OVATION_PUBLIC_URL='http://\\['"),
         ("OVATION_PUBLIC_URL", "http://live.example:99999", "OVATION_PUBLIC_URL"),
+        ("OVATION_ORIGIN_URL", "worker:9600", "OVATION_ORIGIN_URL='worker:9600': expected http://host:port"),
         ("OVATION_NATS_URL", "nats://[::1", "OVATION_NATS_URL: expected nats://host:port"),
         ("OVATION_NATS_URL", ",", "OVATION_NATS_URL: expected nats://host:port"),
         ("OVATION_NATS_URL", "nats://one:4222,nats://two:99999", "OVATION_NATS_URL: expected nats://host:port"),
