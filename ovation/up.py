@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.auth import Authenticator
 from gateway.playback import Playback
-from infra import ports, storage
+from infra import folders, ports, storage
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
@@ -291,6 +291,10 @@ def _decided(settings: Settings, data: DataDir) -> Settings:
     )
     storage.check(decided)
     open_home(decided)
+    if decided.store_url and not decided.store_is_cluster:
+        folders.make(decided.store_path().parent, "OVATION_STORE_URL")
+    if decided.media_url:
+        folders.make(decided.media_path(), "OVATION_MEDIA_URL")
     if decided.rtmps_certificate_file:
         Certificate.read(decided.rtmps_certificate_file, decided.rtmps_key_file, SystemClock())
     check_ffmpeg(decided.ffmpeg)

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from infra import ports
+from infra import folders, ports
 from infra.clock import Clock, SystemClock
 from infra.errors import BadSettings, Unavailable
 from infra.jetstream.claims import WorkClaims
@@ -65,6 +65,8 @@ def _refuse(name: str, settings: Settings) -> None:
     else:
         open_home(settings)
         check_ffmpeg(settings.ffmpeg)
+        if settings.media_url:
+            folders.make(settings.media_path(), "OVATION_MEDIA_URL")
         hosts = [host.strip() for host in settings.rtmp_host.split(",") if host.strip()]
         ports.check_any(hosts, settings.rtmp_port, "OVATION_RTMP_PORT")
 

@@ -78,6 +78,8 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
             "OVATION_STORE_URL='redis://here': expected sqlite:///path or scylla://host1,host2/keyspace",
         ),
         ("media_url", "ftp://here", "OVATION_MEDIA_URL='ftp://here': expected file:///path or s3://bucket/prefix"),
+        ("media_url", "file:///proc/ovation", "OVATION_MEDIA_URL: /proc/ovation cannot be used"),
+        ("store_url", "sqlite:////proc/ovation/o.sqlite", "OVATION_STORE_URL: /proc/ovation cannot be used"),
         ("media_url", "s3://Bad_Bucket", "OVATION_MEDIA_URL: expected s3://bucket/prefix"),
         ("s3_addressing", "sideways", "OVATION_S3_ADDRESSING='sideways'"),
         ("jwt_secret", "short", "OVATION_JWT_SECRET"),
