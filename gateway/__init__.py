@@ -40,6 +40,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     latekeys.py     keys that the log is about to forget and the store does not know yet
     shown.py        one item as a viewer may see it now
     removals.py     what must not be shown again
+    encodings.py    whether a client takes gzip (pure)
     requests.py     what handlers ask of a request
     openapi.py      the API's own description
     problems.py     every error as a problem document
@@ -47,6 +48,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     body.py         bodies of ASGI requests, bounded
     cors.py         what scripts of pages elsewhere may do
     middleware.py   one log line and one measurement per request
+    traces.py       trace ids of requests (pure)
     pages.py        the web pages
     edge/           connections: who they are for, how many, how long, and how they end
     hls/            video: one answer for all who ask, from memory or the media worker

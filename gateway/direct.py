@@ -11,8 +11,9 @@ import structlog
 from gateway import access, payload, posting
 from gateway.app import Deps
 from gateway.exchange import Answered, Asked
-from gateway.middleware import new_trace_id, traced
+from gateway.middleware import note
 from gateway.problems import Problem, from_error, render
+from gateway.traces import traced
 from infra.errors import OvationError
 from infra.telemetry import logs, metrics
 from schemas import codec
@@ -37,8 +38,7 @@ class DirectPosting:
     async def answer(self, asked: Asked) -> Answered:
         """The response, whatever happens."""
         began = time.perf_counter()
-        traceparent = asked.headers.get(b"traceparent")
-        trace = (traced(traceparent) if traceparent is not None else None) or new_trace_id()
+        trace, sampled = traced(asked.headers.get(b"traceparent"))
         # This task's own; nothing else runs in it.
         structlog.contextvars.bind_contextvars(trace_id=trace)
         try:
@@ -53,9 +53,8 @@ class DirectPosting:
             status, head, content = _refused(Problem("INTERNAL", "The request failed; it is in the log."))
         took = time.perf_counter() - began
         _SECONDS[status // 100].observe(took)
-        if self._logs_requests:
-            path = f"/api/v1/streams/{asked.stream_id}/comments"
-            log.debug("request", method="POST", path=path, status=status, ms=round(took * 1000, 1))
+        if self._logs_requests or sampled:
+            note("POST", f"/api/v1/streams/{asked.stream_id}/comments", status, took, sampled=sampled)
         cors = _CORS if b"origin" in asked.headers else _VARY
         return Answered(status, b"%b%bx-trace-id: %b\r\n" % (head, cors, trace.encode()), content)
 

@@ -1,18 +1,18 @@
-"""One measurement and one log line per request, with a trace id; never with a credential."""
+"""One measurement and one log line per request, with a trace id; never with a credential.
 
-import random
-import re
+The line is for whoever debugs, and for who sends a `traceparent` that is sampled: a trace that is recorded elsewhere is found
+here, at whatever rate they sample.
+"""
+
 import time
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.traces import traced
 from infra.telemetry import logs, metrics
 
 log = logs.get(__name__)
-
-#: W3C Trace Context: version, trace id, parent id, flags.
-_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class RequestLog:
@@ -28,7 +28,7 @@ class RequestLog:
             return
         began = time.perf_counter()
         status = 500
-        trace = trace_id(scope)
+        trace, sampled = traced(next((value for name, value in scope["headers"] if name == b"traceparent"), None))
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -44,26 +44,13 @@ class RequestLog:
                 took = time.perf_counter() - began
                 metrics.REQUESTS.labels(_method(scope["method"]), f"{status // 100}xx").observe(took)
                 if not scope["path"].startswith("/hls/"):
-                    log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1000, 1))
+                    note(scope["method"], scope["path"], status, took, sampled=sampled)
 
 
-def trace_id(scope: Scope) -> str:
-    """The caller's trace id, or a new one."""
-    for name, value in scope["headers"]:
-        if name == b"traceparent" and (found := traced(value)):
-            return found
-    return new_trace_id()
-
-
-def traced(traceparent: bytes) -> str | None:
-    """The trace id of a `traceparent` header, if it is one."""
-    match = _TRACEPARENT.fullmatch(traceparent)
-    return match[1].decode() if match else None
-
-
-def new_trace_id() -> str:
-    """Unlike any other; not secret, so not from the system, which takes 20 us for it."""
-    return f"{random.getrandbits(128):032x}"
+def note(method: str, path: str, status: int, took_s: float, *, sampled: bool) -> None:
+    """The line of a request; what is not *sampled* is for debugging."""
+    say = log.info if sampled else log.debug
+    say("request", method=method, path=path, status=status, ms=round(took_s * 1000, 1))
 
 
 def _method(method: str) -> str:

@@ -10,6 +10,7 @@ replay or ovation.
     heights.py     heights of renditions, likewise
     limit.py       how often something may be done, likewise
     networks.py    networks of trusted machines, as settings are written
+    folders.py     folders that settings name, made at the start
     ports.py       listening, and who holds a port, said before anything starts
     clock.py       time as a dependency: the system's, and one that tests move by hand
     errors.py      the few errors, named for what the caller must do

@@ -34,17 +34,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         values[known[variable]] = value
     converted: dict[str, object] = {}
     for name, text in values.items():
+        if name in _NEVER_EMPTY and not text.strip(" ,"):
+            msg = f"{PREFIX}{name.upper()} is empty: give it a value, or leave it out for {_DEFAULTS[name]}"
+            raise BadSettings(msg)
         converted[name] = _convert(name, text)
     made = Settings(**converted)  # type: ignore[arg-type]  # each value was converted to its field's own type above
-    for server in filter(None, made.nats_url.split(",")):
-        parts = urlsplit(server.strip())
-        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
-            msg = f"{PREFIX}NATS_URL: expected nats://host:port, comma separated; one of those given is not of that form"
-            raise BadSettings(msg)
-    public = urlsplit(made.public_url)
-    if made.public_url and (public.scheme not in ("http", "https") or not public.hostname or public.query or public.fragment):
-        msg = f"{PREFIX}PUBLIC_URL={made.public_url!r}: expected http://host or https://host, with a port or a path if need be"
-        raise BadSettings(msg)
+    _check_addresses(made)
     if made.rtmps_key_file and not made.rtmps_certificate_file:
         msg = f"{PREFIX}RTMPS_KEY_FILE is set: set {PREFIX}RTMPS_CERTIFICATE_FILE as well"
         raise BadSettings(msg)
@@ -54,9 +49,36 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return msgspec.structs.replace(made, public_url=made.public_url.rstrip("/"))
 
 
+def _check_addresses(made: Settings) -> None:
+    servers = [server.strip() for server in made.nats_url.split(",") if server.strip()]
+    if made.nats_url and not (servers and all(_is_address(each, "nats", "tls", "ws", "wss") for each in servers)):
+        # The value is not repeated: people write passwords into it.
+        msg = f"{PREFIX}NATS_URL: expected nats://host:port, comma separated; one of those given is not of that form"
+        raise BadSettings(msg)
+    public = made.public_url
+    if public and (not _is_address(public, "http", "https") or "?" in public or "#" in public):
+        msg = f"{PREFIX}PUBLIC_URL={public!r}: expected http://host or https://host, with a port or a path if need be"
+        raise BadSettings(msg)
+    if made.origin_url and not _is_address(made.origin_url, "http"):
+        msg = f"{PREFIX}ORIGIN_URL={made.origin_url!r}: expected http://host:port"
+        raise BadSettings(msg)
+
+
+def _is_address(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # Half an IPv6 address, or a port that is no number or above 65535.
+        return False
+
+
+#: To the system an empty host is every address of the machine, and an empty path the folder one happens to be in.
+_NEVER_EMPTY = frozenset({"http_host", "rtmp_host", "ops_host", "data_dir"})
 #: Types with a way of writing of their own.
 _WRITTEN = (Codecs, Heights, Limit, Networks, Policy, Weights)
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(Settings)}
+_DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(Settings)}
 
 
 def _convert(name: str, text: str) -> object:

@@ -2,13 +2,15 @@
 
 import contextlib
 import errno
+import itertools
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.errors import BadSettings
 
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 #: What binding says where IPv6 is switched off, or an address belongs to another machine.
 _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
@@ -81,6 +83,19 @@ def check_any(hosts: Sequence[str], port: int, variable: str) -> None:
             absent.append(error)
     if absent and len(absent) == len(hosts):
         raise absent[0]
+
+
+def check_distinct(claims: Mapping[str, tuple[Collection[str], int]]) -> None:
+    """Make sure that no two of *claims* (variable -> hosts and port) are for the same place.
+
+    Raises:
+        BadSettings: names both.
+    """
+    for (one, (hosts, port)), (other, (others, same)) in itertools.combinations(claims.items(), 2):
+        meet = set(hosts) & set(others) or EVERYWHERE & {*hosts, *others}
+        if port and port == same and meet:
+            msg = f"{one} and {other} are both {port}: set one of them to another port"
+            raise BadSettings(msg)
 
 
 def free() -> int:

@@ -9,6 +9,7 @@ Refuses to do any process's work itself: it starts the same `ovation gateway` an
     broker.py       the nats-server of `up`, and its internal port
     supervisor.py   children that are restarted with backoff, and their states
     child.py        one child process, which never outlives its parent
+    retold.py       lines of a program that has a form of its own, told as JSON (pure)
     programs.py     nats-server and ffmpeg, from their wheels
     screen.py       one line per process, on a terminal and off it
     status.py       the states, written for `ovation status` and read by it

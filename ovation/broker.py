@@ -58,8 +58,10 @@ class BrokerOps(OpsServer):
         return await asyncio.to_thread(_fetched, f"http://{HOST}:{self.monitor}{path}")
 
 
-def program(port: int, monitor: int, store: Path, environment: dict[str, str], ops_url: str) -> Program:
-    """What to run: a server on *port* that keeps its logs in *store*."""
+def program(
+    port: int, monitor: int, store: Path, environment: dict[str, str], ops_url: str, *, retell: bool = False
+) -> Program:
+    """What to run: a server on *port* that keeps its logs in *store*; what it prints is retold as JSON where *retell*."""
     arguments = ["-c", str(folder() / "nats-server.conf"), "-a", HOST, "-p", str(port)]
 
     async def ready() -> bool:
@@ -79,6 +81,7 @@ def program(port: int, monitor: int, store: Path, environment: dict[str, str], o
         url=f"nats://{HOST}:{port}",
         ops_url=ops_url,
         ready=ready,
+        retell=retell,
     )
 
 

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ovation.retold import Retold
+
 PR_SET_PDEATHSIG = 1
 #: A child's log file is turned over above this; one older file is kept.
 MAX_LOG = 10 * 1024 * 1024
@@ -29,12 +31,15 @@ def die_with(parent: int) -> None:
 class Child:
     """A started program and the states it tells on its ready pipe."""
 
-    def __init__(self, name: str, log: Path, on_state: Callable[[str, str], None], *, echo: bool = False) -> None:
-        """*on_state* gets (state, ops url); *echo* also copies the log to our stderr."""
+    def __init__(
+        self, name: str, log: Path, on_state: Callable[[str, str], None], *, echo: bool = False, retold: Retold | None = None
+    ) -> None:
+        """*on_state* gets (state, ops url); *echo* also copies the log to our stderr; *retold* puts it into another form."""
         self.name = name
         self._log = log
         self._on_state = on_state
         self._echo = echo
+        self._retold = retold
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
 
@@ -110,6 +115,8 @@ class Child:
         file = self._log.open("ab")
         try:
             while chunk := await output.read(65536):
+                if self._retold is not None:
+                    chunk = self._retold.take(chunk)
                 with contextlib.suppress(OSError):
                     # A full disk loses log lines, never the process.
                     file.write(chunk)
@@ -121,6 +128,9 @@ class Child:
                     file.close()
                     self._turn_over()
                     file = self._log.open("ab")
+            if self._retold is not None:
+                with contextlib.suppress(OSError):
+                    file.write(self._retold.take(b"\n"))
         finally:
             file.close()
 

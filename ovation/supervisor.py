@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovation.child import Child
+from ovation.retold import Retold
 
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 10.0
@@ -29,6 +30,8 @@ class Program:
     ops_url: str = ""
     fds: Sequence[int] = ()
     ready: Callable[[], Awaitable[bool]] | None = None
+    #: Whether its log is in a form of its own, and is to be told as JSON.
+    retell: bool = False
 
 
 @dataclass
@@ -134,7 +137,8 @@ class Supervised:
 
     async def _once(self) -> int:
         program = self.program
-        self._child = Child(program.name, self._log, self._told, echo=self._echo)
+        retold = Retold(program.name) if program.retell else None
+        self._child = Child(program.name, self._log, self._told, echo=self._echo, retold=retold)
         try:
             await self._child.start(program.command, program.environment, tells=program.ready is None, fds=program.fds)
         except OSError as error:

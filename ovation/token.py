@@ -8,6 +8,8 @@ from infra.errors import BadSettings
 from infra.settings import Settings
 from ovation.datadir import DataDir
 
+#: `exp` is in whole seconds.
+SHORTEST_H = 1 / 3600
 #: Ten years.
 LONGEST_H = 10 * 365 * 24
 
@@ -25,8 +27,8 @@ def mint(settings: Settings, sub: str, name: str, roles: str, hours: float) -> s
     if SUBJECT.fullmatch(sub) is None:
         msg = f"--sub {sub!r}: 1-128 characters without spaces, or the token is refused"
         raise BadSettings(msg)
-    if not 0 < hours < LONGEST_H:
-        msg = f"--hours {hours:g}: more than 0 and less than {LONGEST_H}"
+    if not SHORTEST_H <= hours < LONGEST_H:
+        msg = f"--hours {hours:g}: at least a second and less than {LONGEST_H}"
         raise BadSettings(msg)
     secret = settings.jwt_secret or DataDir(settings.data_dir).existing_secret()
     if not secret:
@@ -34,5 +36,5 @@ def mint(settings: Settings, sub: str, name: str, roles: str, hours: float) -> s
         raise BadSettings(msg)
     clock = SystemClock()
     authenticator = Authenticator(msgspec.structs.replace(settings, jwt_secret=secret), clock)
-    expires_at = clock.now_ms() // 1000 + int(hours * 3600)
+    expires_at = clock.now_ms() // 1000 + round(hours * 3600)
     return authenticator.mint(Principal(id=sub, name=name or sub, roles=wanted, expires_at=expires_at)).token

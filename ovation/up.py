@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from gateway.auth import Authenticator
-from infra import ports, storage
+from gateway.playback import Playback
+from infra import folders, ports, storage
 from infra.clock import SystemClock
 from infra.errors import BadSettings
 from infra.jetstream.connection import Connection
@@ -27,6 +28,7 @@ from ovation.datadir import DataDir
 from ovation.programs import NATS_SERVER
 from ovation.screen import Screen
 from ovation.supervisor import Program, Row, Supervised
+from workers.media.command import check_ffmpeg
 from workers.media.rtmp.certificate import Certificate
 
 OVATION = [sys.executable, "-m", "ovation"]
@@ -147,7 +149,8 @@ class Up:
         if self._own_nats:
             await self._broker_ops.start()
             port, monitor = self._settings.nats_port, self._broker_ops.monitor
-            nats = self._add(broker.program(port, monitor, self._data.nats, _bare_environment(), self._broker_ops.url))
+            ops_url, retell = self._broker_ops.url, self._settings.log_format != "text"
+            nats = self._add(broker.program(port, monitor, self._data.nats, _bare_environment(), ops_url, retell=retell))
             nats.start()
             await nats.ready.wait()
         await self._apply_topology()
@@ -229,14 +232,21 @@ class Up:
 
     def _claim_ports(self) -> socket.socket:
         s = self._settings
-        http = ports.listen(s.http_host, s.http_port, "OVATION_HTTP_PORT", both_families=True)
-        if self._own_nats:
-            ports.check_free("127.0.0.1", s.nats_port, "OVATION_NATS_PORT")
         hosts = [host for part in s.rtmp_host.split(",") if (host := part.strip())]
-        ports.check_any(hosts, s.rtmp_port, "OVATION_RTMP_PORT")
+        claims = {
+            "OVATION_HTTP_PORT": ([s.http_host], s.http_port),
+            "OVATION_RTMP_PORT": (hosts, s.rtmp_port),
+            "OVATION_OPS_PORT": ([s.ops_host], s.ops_port),
+        }
+        if self._own_nats:
+            claims["OVATION_NATS_PORT"] = [broker.HOST], s.nats_port
         if s.rtmps_certificate_file:
-            ports.check_any(hosts, s.rtmps_port, "OVATION_RTMPS_PORT")
-        ports.check_free(s.ops_host, s.ops_port, "OVATION_OPS_PORT")
+            claims["OVATION_RTMPS_PORT"] = hosts, s.rtmps_port
+        ports.check_distinct(claims)
+        http = ports.listen(s.http_host, s.http_port, "OVATION_HTTP_PORT", both_families=True)
+        for variable, (where, port) in claims.items():
+            if variable != "OVATION_HTTP_PORT":
+                ports.check_any(where, port, variable)
         return http
 
     def _child_environment(self) -> Mapping[str, str]:
@@ -281,9 +291,15 @@ def _decided(settings: Settings, data: DataDir) -> Settings:
     )
     storage.check(decided)
     open_home(decided)
+    if decided.store_url and not decided.store_is_cluster:
+        folders.make(decided.store_path().parent, "OVATION_STORE_URL")
+    if decided.media_url:
+        folders.make(decided.media_path(), "OVATION_MEDIA_URL")
     if decided.rtmps_certificate_file:
         Certificate.read(decided.rtmps_certificate_file, decided.rtmps_key_file, SystemClock())
+    check_ffmpeg(decided.ffmpeg)
     Authenticator(decided, SystemClock())
+    Playback(decided, SystemClock())
     return decided
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from infra import folders, ports
 from infra.clock import Clock, SystemClock
 from infra.errors import BadSettings, Unavailable
 from infra.jetstream.claims import WorkClaims
@@ -20,8 +21,9 @@ from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.lifecycle import Lifecycle
 from infra.objects.home import open_home
 from infra.settings import Settings
-from infra.storage import Storage, open_storage
+from infra.storage import Storage, check, open_storage
 from workers.archive.run import run as run_archive
+from workers.media.command import check_ffmpeg
 from workers.media.ingest import run as run_media
 from workers.media.keys import Keys
 from workers.media.ledger import Ledger
@@ -41,6 +43,7 @@ async def run(name: str, settings: Settings, lifecycle: Lifecycle) -> None:
         StoreTooNew: the store was written by a newer version.
         Unavailable: the broker did not answer for 30 s.
     """
+    _refuse(name, settings)
     lifecycle.readiness.expect("nats", "connecting")
     lifecycle.readiness.expect(name, "starting")
     connection = await Connection(settings.nats_url, f"worker-{name}", SystemClock()).open()
@@ -49,6 +52,23 @@ async def run(name: str, settings: Settings, lifecycle: Lifecycle) -> None:
         await WORKERS[name](settings, lifecycle, connection)
     finally:
         await connection.close()
+
+
+def _refuse(name: str, settings: Settings) -> None:
+    """Say what can be said of the settings before a broker is waited for, which may not come.
+
+    Raises:
+        BadSettings: names the variable.
+    """
+    if name == "archive":
+        check(settings)
+    else:
+        open_home(settings)
+        check_ffmpeg(settings.ffmpeg)
+        if settings.media_url:
+            folders.make(settings.media_path(), "OVATION_MEDIA_URL")
+        hosts = [host.strip() for host in settings.rtmp_host.split(",") if host.strip()]
+        ports.check_any(hosts, settings.rtmp_port, "OVATION_RTMP_PORT")
 
 
 async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connection) -> None:

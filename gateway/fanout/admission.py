@@ -12,6 +12,7 @@ from gateway.access import Access, not_found
 from gateway.auth import COOKIE, Authenticator
 from gateway.directory import StreamDirectory
 from gateway.edge.quotas import Quotas
+from gateway.encodings import takes_gzip
 from gateway.fanout import sse
 from gateway.fanout.audience import Audience
 from gateway.fanout.crowd import ANONYMOUS
@@ -22,6 +23,7 @@ from gateway.fanout.sampling import any_cohort, cohort_of
 from gateway.fanout.sketch import person
 from gateway.fanout.viewer import Viewer, come_back_ms
 from gateway.problems import Problem
+from gateway.traces import new_trace_id
 from infra.errors import OvationError, Unavailable
 from infra.telemetry import logs
 
@@ -85,12 +87,8 @@ class EventsRequest(Struct, frozen=True):
 
     @property
     def takes_gzip(self) -> bool:
-        """Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3)."""
-        for part in (self.header(b"accept-encoding") or "").lower().split(","):
-            name, _, weight = part.strip().partition(";")
-            if name.strip() in ("gzip", "x-gzip"):
-                return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-        return False
+        """Whether the answer may be compressed."""
+        return takes_gzip(self.headers.get(b"accept-encoding", b""))
 
     @property
     def brings_header(self) -> bool:
@@ -270,5 +268,7 @@ def answer_failure(viewer: Viewer, error: Exception) -> None:
         case OvationError():
             refuse(viewer.transport, problems.from_error(error))
         case _:
-            log.error("events request failed", exc_info=error)
-            refuse(viewer.transport, Problem("INTERNAL", "The request failed; it is in the log."))
+            trace = new_trace_id()
+            log.error("events request failed", trace_id=trace, exc_info=error)
+            problem = Problem("INTERNAL", "The request failed; it is in the log.")
+            refuse(viewer.transport, problem, (b"x-trace-id", trace.encode()))

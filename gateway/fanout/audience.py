@@ -159,8 +159,8 @@ class Audience:
         viewer.roll.discard(viewer)
 
     def covers(self, position: int) -> bool:
-        """Whether the ring leads from *position* to the live edge."""
-        return position == self.position or bool(self.ring.after(position, 1))
+        """Whether the ring leads from *position* to the live edge; a stream's first window begins at 0, before the log does."""
+        return position == self.position or any(each.prev or not position for each in self.ring.after(position, 1) or ())
 
     def after(self, position: int, limit: int) -> list[Window] | None:
         """The next *limit* windows for somebody at *position*, of the ring or the shelf; `None` when neither covers it."""

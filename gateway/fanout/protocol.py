@@ -7,6 +7,7 @@ a post (docs/adr/0008). Every other request, and every post that is out of the o
 
 import re
 from typing import Any, ClassVar
+from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -29,12 +30,17 @@ class GatewayProtocol(EdgeProtocol):
     sockets: ClassVar[Sockets | None]
     posting: ClassVar[Way | None]
 
+    #: Whether the connection is somebody else's, while the parser still reads what came with the request.
+    handed_over = False
+
     def on_message_begin(self) -> None:
         """A request begins; its scope waits until it is known that it goes the way that needs one."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
-        """Choose the way a request goes."""
+        """Choose the way a request goes; what follows one that was handed over is nobody's."""
+        if self.handed_over:
+            return
         method = self.parser.get_method()
         if method == b"POST" and self.posting is not None and (match := COMMENTS.fullmatch(self.url)) and self._is_plain():
             self._exchange(match[1].decode(), self.posting)
@@ -60,6 +66,9 @@ class GatewayProtocol(EdgeProtocol):
         """Whether the connection is somebody else's from here on: a viewer's, or a WebSocket's."""
         # A proxy's client names the whole address (RFC 9112, 3.2.2).
         path = self.url.partition(b"?")[0] if self.url[:1] == b"/" else httptools.parse_url(self.url).path or b""
+        if b"%" in path:
+            # The same address, written by whoever encodes more than has to be.
+            path = unquote_to_bytes(path)
         match, upgrade = EVENTS.fullmatch(path), self.sockets if SOCKET.fullmatch(path) else None
         idle = self.cycle is None or self.cycle.response_complete
         if not (match or upgrade) or not idle:
@@ -68,6 +77,7 @@ class GatewayProtocol(EdgeProtocol):
         self.know_client()
         self.arrived()
         self.connections.discard(self)
+        self.handed_over = True
         # From here on the parser's remaining callbacks belong to nobody.
         self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
         if match:

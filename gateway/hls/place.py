@@ -19,8 +19,10 @@ _PATH = re.compile(
     r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/){0,2}[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(\.m3u8|\.m4s|\.mp4|\.jpg|\.vtt)"
 )
 #: RFC 8216bis, 6.2.5: delivery directives; every other parameter is somebody else's.
-_DIRECTIVE = re.compile(r"(?:^|&)_HLS_(msn|part|skip)=([A-Za-z0-9]{1,15})(?=&|$)")
-
+_DIRECTIVE = re.compile(r"(?:^|&)_HLS_(msn|part|skip)=([^&]*)")
+_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
+#: What all directives that make no sense are for the worker, which says so: no two of them are different questions.
+_SENSELESS = "_HLS_msn=none"
 
 #: The newest picture of a stream, and the strip of what was live so far: the objects that are replaced.
 POSTER = "poster.jpg"
@@ -89,6 +91,16 @@ def place(stream_id: str, path: str, query: str) -> Place | None:
     suffix = match[1]
     if suffix != ".m3u8" or "_HLS_" not in query:
         return Place(stream_id, path, suffix)
-    directives = dict(_DIRECTIVE.findall(query))
-    ordered = "&".join(f"_HLS_{name}={directives[name]}" for name in ("msn", "part", "skip") if name in directives)
-    return Place(stream_id, path, suffix, ordered, blocks="msn" in directives, skips="skip" in directives)
+    ordered = _ordered(_DIRECTIVE.findall(query))
+    return Place(stream_id, path, suffix, ordered, blocks="_HLS_msn=" in ordered, skips="_HLS_skip=" in ordered)
+
+
+def _ordered(directives: list[tuple[str, str]]) -> str:
+    """The directives of a query in one order; a `_HLS_skip` that is no word of the RFC's asks for nothing."""
+    given = dict(directives)
+    numbers = [value for name, value in given.items() if name != "skip"]
+    if len(given) < len(directives) or not all(_NUMBER.fullmatch(each) for each in numbers):
+        return _SENSELESS
+    if given.get("skip") not in ("YES", "v2"):
+        given.pop("skip", None)
+    return "&".join(f"_HLS_{name}={given[name]}" for name in ("msn", "part", "skip") if name in given)

@@ -8,6 +8,7 @@ credential is not in the path or who have to be asked for, requests with a body,
 import re
 from typing import ClassVar
 
+from gateway.encodings import takes_gzip
 from gateway.fanout.protocol import GatewayProtocol
 from gateway.hls.entrance import Entrance
 from gateway.hls.place import Place, place
@@ -28,6 +29,8 @@ class HlsProtocol(GatewayProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way a request goes."""
+        if self.handed_over:
+            return
         method = self.parser.get_method()
         if not self.url.startswith(b"/hls/") or method not in (b"GET", b"HEAD") or not self._is_plain():
             super().on_headers_complete()
@@ -56,7 +59,7 @@ class HlsProtocol(GatewayProtocol):
         wanted = Wanted(head=head)
         for name, value in self.headers:
             if name == b"accept-encoding":
-                wanted.gzip = b"gzip" in value and b"gzip;q=0" not in value
+                wanted.gzip = takes_gzip(value)
             elif name == b"range":
                 wanted.range = value
             elif name in _UNUSUAL:

@@ -14,7 +14,7 @@ CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: content-range, retry-after\r\n"
     b"cross-origin-resource-policy: cross-origin\r\n"
 )
-_RANGE = re.compile(rb"bytes=(\d{0,15})-(\d{0,15})")
+_RANGE = re.compile(rb"bytes=(\d{0,15})-(\d{0,15})", re.IGNORECASE)
 #: Below it a gzip header costs more than it saves.
 LEAST_GZIP = 256
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import requests
+from gateway.encodings import takes_gzip
 from gateway.hls.films import Asked, Film
 from gateway.hls.place import Place, place
 from gateway.hls.reply import AWAY, MISSING, Reply, Wanted, response
@@ -19,7 +20,7 @@ async def serve(request: Request) -> Response:
     headers = request.headers
     wanted = Wanted(
         head=request.method == "HEAD",
-        accepts_gzip="gzip" in headers.get("accept-encoding", ""),
+        accepts_gzip=takes_gzip(headers.get("accept-encoding", "").encode("latin-1")),
         # None of these answers has a validator that a condition could name: it never holds (RFC 9110, 13.1.5).
         byte_range=headers["range"].encode("latin-1") if "range" in headers and "if-range" not in headers else None,
     )

@@ -138,10 +138,18 @@ async def test_what_is_lost_is_told(nats_server: NatsServer, tmp_path: Path) -> 
 
 
 async def test_cursors_of_no_log_are_reset(nats_server: NatsServer, tmp_path: Path) -> None:
-    """A last id above the log's end, or from before its incarnation, is told as a reset and then served."""
+    """A last id above the log's end, or from before its incarnation, is told as a reset and then served.
+
+    Whatever the gateway has in memory: it saw the stream begin at 0, which is everything and no reset.
+    """
     async with cluster(nats_server, tmp_path, gateways=1) as c, await Client(c.url(0)).guest() as host:
         stream_id = (await host.start())["stream_id"]
+        watching = await Viewer(c.events(0, stream_id)).open()
         await host.post(stream_id, "hello")
+        await watching.until(lambda v: v.texts == ["hello"])
+        everything = await Viewer(c.events(0, stream_id), last_id=0).open()
+        await everything.until(lambda v: v.texts == ["hello"])
+        assert everything.gaps + everything.faults == []
         for last_id in (2**53 - 1, 5):
             viewer = await Viewer(c.events(0, stream_id), last_id=last_id).open()
             await viewer.until(lambda v: v.texts == ["hello"])

@@ -27,6 +27,7 @@ async def test_ranges_head_and_cors(s: Stage, way: tuple[str, ...]) -> None:
     size = len(PART)
     first = await ask("Range: bytes=0-9")
     assert (first.status, first.headers["content-range"], first.body) == (206, f"bytes 0-9/{size}", PART[:10])
+    assert (await ask("Range: Bytes=0-9")).body == first.body
     tail = await ask("Range: bytes=-5")
     assert (tail.status, tail.headers["content-range"], tail.body) == (206, f"bytes {size - 5}-{size - 1}/{size}", PART[-5:])
     rest = await ask(f"Range: bytes={size - 3}-")
@@ -65,6 +66,8 @@ async def test_two_gateways_give_the_same_bytes(s: Stage) -> None:
             if lines == ("Accept-Encoding: gzip",) and "index" in path:
                 assert gzip.decompress(one.body) == PLAYLIST
                 assert (one.headers["vary"], one.headers["content-encoding"]) == ("accept-encoding", "gzip")
+    for refused in ("gzip; q=0", "identity"):
+        assert (await s.raw("source/index.m3u8", f"Accept-Encoding: {refused}")).body == PLAYLIST
 
 
 async def test_caching_is_what_the_worker_said(s: Stage) -> None:
@@ -86,6 +89,16 @@ async def test_a_refusal_is_passed_on(s: Stage) -> None:
     for outside in ("../secret.m3u8", "%2e%2e/secret.m3u8", "a/b/c/d.m3u8", ".hidden.m3u8", "source/x.key"):
         assert (await s.raw(outside)).status == 404
     assert s.worker.asked.keys() <= {"master.m3u8", "source/index.m3u8?_HLS_part=3", "4320p/index.m3u8"}
+
+
+async def test_directives_that_make_no_sense_are_refused(s: Stage) -> None:
+    """Whatever is no number, or is said twice, is the worker's to refuse; all of it is one question. No word is no skip."""
+    index = "source/index.m3u8"
+    s.worker.says[f"{index}?_HLS_msn=none"] = 400, "no-store", b"no number"
+    for query in ("msn=-1", "msn=1.5", "msn=", "msn=12345678901234567", "msn=x&_HLS_part=1", "msn=7&_HLS_msn=8"):
+        assert (await s.get(f"{index}?_HLS_{query}")).status_code == 400
+    assert (await s.get(f"{index}?_HLS_skip=maybe")).content == PLAYLIST
+    assert not {asked for asked in s.worker.asked if "skip" in asked or "-1" in asked}
 
 
 async def test_who_may_not_watch_sees_nothing(s: Stage, tmp_path: Path) -> None:

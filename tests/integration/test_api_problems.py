@@ -215,17 +215,20 @@ async def test_a_stream_that_has_not_begun_says_so(c: Cluster) -> None:
 
 
 async def test_events_are_found_by_their_whole_address(c: Cluster) -> None:
-    """A proxy's client sends the absolute form (RFC 9112, 3.2.2), which every server must take."""
+    """A proxy's client sends the absolute form (RFC 9112, 3.2.2), another encodes too much; what follows is nobody's."""
     async with await Client(c.url(0)).guest() as ada:
         stream_id = (await ada.start())["stream_id"]
     address = httpx.URL(c.url(0))
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(f"GET {c.url(0)}/api/v1/streams/{stream_id}/events?backfill=0 HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-    async with asyncio.timeout(PATIENCE_S):
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert b"text/event-stream" in head
-        assert b'"items":[]' in await reader.readuntil(b'items":[]')
-    writer.close()
+    events = f"/api/v1/streams/{stream_id}/events?backfill=0"
+    encoded = events.replace("-", "%2D").replace("events", "%65vents")
+    for target, times in ((f"{c.url(0)}{events}", 1), (encoded, 1), (events, 2)):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * times)
+        async with asyncio.timeout(PATIENCE_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"text/event-stream" in head
+            assert b'"items":[]' in await reader.readuntil(b'items":[]')
+        writer.close()
 
 
 async def test_what_is_not_there_yet_is_refused(c: Cluster) -> None:

@@ -103,6 +103,27 @@ async def test_it_answers_as_asgi_does(c: Cluster) -> None:
         assert {200, 201, 400, 401, 404, 409, 413, 422} == statuses
 
 
+async def test_a_recorded_trace_is_found_in_the_log(c: Cluster, tmp_path: Path) -> None:
+    """Whoever samples a trace finds its requests here, by either way; others leave no line. No credential is in it."""
+    ids = {name: f"{number:032x}" for number, name in enumerate(("get", "post", "other"), 1)}
+    async with await Client(c.url(0)).guest() as ada:
+        stream_id = (await ada.start())["stream_id"]
+        traced = {name: {"traceparent": f"00-{ids[name]}-{1:016x}-{int(name != 'other'):02x}"} for name in ids}
+        ticket = (await ada.http.post(f"/streams/{stream_id}/ticket")).json()["ticket"]
+        await ada.http.get(f"/streams/{stream_id}?ticket={ticket}", headers=traced["get"])
+        for name in ("other", "post"):
+            await ada.http.post(f"/streams/{stream_id}/comments", json={"text": "hello"}, headers=traced[name])
+        token = ada.http.headers["Authorization"].split()[1]
+    text = (tmp_path / "gateway-0.log").read_text()
+    requests = [line for line in map(json.loads, text.splitlines()) if line["event"] == "request"]
+
+    assert [(line["trace_id"], line["method"], line["status"]) for line in requests] == [
+        (ids["get"], "GET", 200),
+        (ids["post"], "POST", 201),
+    ]
+    assert not [secret for secret in (ticket, token) if secret in text]
+
+
 async def test_pipelined_posts_are_answered_in_order(c: Cluster) -> None:
     """Whatever way each of them goes, and however the bytes are cut."""
     async with await Client(c.url(0)).guest() as ada, wire(c.ports[0]) as connection:

@@ -1,5 +1,6 @@
 """`ovation up`: everything on one machine, from the first start to a clean end, with real processes."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -57,6 +58,9 @@ async def test_one_command_and_everything_answers(tmp_path: Path) -> None:
         assert alive(family) == []
         assert {"stopped"} == {row["state"] for row in (await up.rows()).values()}
         assert "Traceback" not in up.text
+        for log in (up.data / "log").iterdir():
+            said = [json.loads(line) for line in log.read_text().splitlines()]
+            assert {"event", "level", "process", "timestamp"} <= set.intersection(*map(set, said)), log.name
 
 
 async def test_what_was_said_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -38,6 +38,15 @@ async def test_a_taken_port(tmp_path: Path, name: str) -> None:
     assert f"(pid {os.getpid()})" in said
 
 
+async def test_one_port_for_two(tmp_path: Path) -> None:
+    """Said with both names, before one of them waits for the other for ever."""
+    up = Up(tmp_path)
+    up.settings["nats_port"] = up.ports["ops_port"]
+    said = await refused(up)
+
+    assert f"OVATION_OPS_PORT and OVATION_NATS_PORT are both {up.ports['ops_port']}" in said
+
+
 async def test_an_address_of_another_machine(tmp_path: Path) -> None:
     """An address that is not ours is no taken port; for RTMP one of several may be missing, as IPv6 often is."""
     assert "OVATION_HTTP_HOST: 192.0.2.1" in (said := await refused(Up(tmp_path, http_host="192.0.2.1")))
@@ -69,12 +78,16 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
             "OVATION_STORE_URL='redis://here': expected sqlite:///path or scylla://host1,host2/keyspace",
         ),
         ("media_url", "ftp://here", "OVATION_MEDIA_URL='ftp://here': expected file:///path or s3://bucket/prefix"),
+        ("media_url", "file:///proc/ovation", "OVATION_MEDIA_URL: /proc/ovation cannot be used"),
+        ("store_url", "sqlite:////proc/ovation/o.sqlite", "OVATION_STORE_URL: /proc/ovation cannot be used"),
         ("media_url", "s3://Bad_Bucket", "OVATION_MEDIA_URL: expected s3://bucket/prefix"),
         ("s3_addressing", "sideways", "OVATION_S3_ADDRESSING='sideways'"),
         ("jwt_secret", "short", "OVATION_JWT_SECRET"),
+        ("playback_secrets", "short", "OVATION_PLAYBACK_SECRETS: each must be at least 32 bytes"),
         ("jwt_public_key_file", "/nowhere.pem", "OVATION_JWT_PUBLIC_KEY_FILE"),
         ("rtmps_certificate_file", "/nowhere.pem", "OVATION_RTMPS_CERTIFICATE_FILE='/nowhere.pem'"),
         ("rtmps_key_file", "/nowhere.pem", "set OVATION_RTMPS_CERTIFICATE_FILE"),
+        ("ffmpeg", "/nowhere/ffmpeg", "OVATION_FFMPEG='/nowhere/ffmpeg': there is no such program"),
     ],
 )
 async def test_a_bad_setting(tmp_path: Path, name: str, value: str, said: str) -> None:
@@ -147,6 +160,20 @@ async def test_workers_this_version_has_not(name: str) -> None:
     why = "is no worker" if name == "dancing" else "is not in this version"
     assert code == 2
     assert f"worker {name} {why}; there are: archive, media" in errors
+
+
+@pytest.mark.parametrize(
+    ("worker", "name", "value"),
+    [("archive", "store_url", "redis://here"), ("media", "media_url", "ftp://here"), ("media", "rtmp_port", "")],
+)
+async def test_a_worker_says_so_before_it_waits_for_a_broker(tmp_path: Path, worker: str, name: str, value: str) -> None:
+    """Started by itself where no broker answers: a bad value or a taken port (no value here) ends it at once, and is named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wrong = {name: value or taken.getsockname()[1]}
+        code, _, errors = await run("worker", worker, data_dir=tmp_path, nats_port=free_port(), ops_port=0, **wrong)
+
+    assert code == 2
+    assert f"ovation: OVATION_{name.upper()}=" in errors
 
 
 async def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:

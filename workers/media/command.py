@@ -1,9 +1,12 @@
 """The ffmpeg command line: FLV on standard input, one FLV per rendition on a pipe of its own."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # the wheel ships no types
+
+from infra.errors import BadSettings
 
 #: Bits per second by height: what 30 pictures per second need to look acceptable with x264 superfast.
 _RATES = {144: 200_000, 240: 400_000, 360: 800_000, 480: 1_400_000, 720: 2_800_000, 1080: 5_000_000}
@@ -12,6 +15,17 @@ _RATES = {144: 200_000, 240: 400_000, 360: 800_000, 480: 1_400_000, 720: 2_800_0
 def find_ffmpeg(setting: str = "") -> Path:
     """The program: what `OVATION_FFMPEG` names, else the one from the imageio-ffmpeg wheel."""
     return Path(setting or imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def check_ffmpeg(setting: str) -> None:
+    """See that `OVATION_FFMPEG`, where it is set, names a program.
+
+    Raises:
+        BadSettings: it does not.
+    """
+    if setting and shutil.which(setting) is None:
+        msg = f"OVATION_FFMPEG={setting!r}: there is no such program; leave it out for the one that comes with us"
+        raise BadSettings(msg)
 
 
 def transcode(ffmpeg: Path, outputs: Sequence[tuple[int, int]], probe: int) -> list[str]:

@@ -21,6 +21,7 @@ def test_a_token_is_minted() -> None:
         ("", "", 1, "--sub"),
         ("ada", "king", 1, "--roles"),
         ("ada", "", -1, "--hours"),
+        ("ada", "", 0.0001, "--hours"),
         ("ada", "", float("nan"), "--hours"),
         ("ada", "", float("inf"), "--hours"),
         ("ada", "", 1e300, "--hours"),
