@@ -197,13 +197,15 @@ class History:
         return recent.last if recent.messages else await self._store.tail(record.stream_id)
 
     async def removals(self, record: StreamRecord) -> Removals:
-        """Everything decided on the stream's comments so far.
+        """What is decided on the stream's comments and not archived yet; whoever asks learns what is decided from now on.
+
+        All that was decided before is in the store's rows, as they are read; a long stream has tens of thousands of it.
 
         Raises:
             Unavailable: the store does not answer.
         """
         recent = await self._unarchived.read(record)
-        removals = Removals(await self._store.removed(record.stream_id), recent.through)
+        removals = Removals()
         learn(removals, recent.messages)
         return removals
 
@@ -228,7 +230,7 @@ class History:
     ) -> tuple[list[Shown], Missing | None]:
         """Items with `after < seq <= until`, ascending, at most *limit*, and what of that range is lost.
 
-        *removals* is the stream's removed set, as of now: decisions lie after the comments they concern.
+        *removals* is what is decided and not archived yet, as of now: decisions lie after the comments they concern.
         *until* is a seq known to have existed: a replica that lags behind it is asked again. When fewer than *limit* come
         back, there is nothing else up to *until*. The lost part, if any, lies between what the store has without a hole and
         what the log has still; items of the store come before it, those of the log follow it.
