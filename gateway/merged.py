@@ -37,6 +37,22 @@ def merged(
             yield shown
 
 
+def of_log(stream_id: str, messages: Iterable[LogMessage], removals: Removals) -> Iterator[Shown]:
+    """Messages as a viewer may see them by *removals*, without those that are no items."""
+    for message in messages:
+        shown = show(stream_id, message.payload, message.seq, message.at_ms, removals)
+        if shown is not None:
+            yield shown
+
+
+def of_store(rows: Iterable[StoredItem], removals: Removals) -> Iterator[Shown]:
+    """Rows, likewise."""
+    for row in rows:
+        shown = show(row.stream_id, row.payload, row.seq, row.at_ms, removals, row.removed)
+        if shown is not None:
+            yield shown
+
+
 class _Author(Struct):
     id: str = ""
 

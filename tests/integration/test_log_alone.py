@@ -1,15 +1,20 @@
 """What a gateway knows of a stream from its log, and what it asks the store for."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from gateway.history import History
+from gateway.shown import Shown
+from infra.errors import Unavailable
 from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore
 from schemas.items import Removed
 from tests.backends.nats import NatsServer
-from tests.boundary import boundary
+from tests.boundary import Told, boundary
 from tests.broker import Broker, broker
 from tests.factories import comment
 
@@ -48,3 +53,64 @@ async def test_an_audience_knows_what_is_not_archived(log: Broker, store: Commen
         assert missing is None
         assert [(item.seq, item.removed) for item in items] == it.told()
         assert sorted(removals.comment_ids) == ["60", "61"]
+
+
+def told(page: Sequence[Shown]) -> list[Told]:
+    """What matters of each."""
+    return [(item.seq, item.removed) for item in page]
+
+
+class _Hanging:
+    """What it stands before; once `hangs` is set it answers nothing, and is not heard to refuse either."""
+
+    def __init__(self, real: CommentStore) -> None:
+        self._real = real
+        self.hangs = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*values: object, **named: object) -> object:
+            if self.hangs:
+                await asyncio.Event().wait()
+            return await getattr(self._real, name)(*values, **named)
+
+        return ask
+
+
+async def test_a_page_of_the_log_needs_no_store(log: Broker, store: CommentStore) -> None:
+    """While the store hangs, what the log has whole is told; what it has not is refused in time; the total is the last one."""
+    async with boundary(log, store, 0) as it:
+        said = [await it.say(comment(n)) for n in range(1, 41)]
+        await it.archive(20)
+        hanging = _Hanging(store)
+        history = History(cast("CommentStore", hanging), log.reader, log.clock, store_s=0.3)
+        assert await history.total_soon(it.record) == (40, True)
+        hanging.hangs = True
+        said += [await it.say(comment(41)), await it.say(Removed(comment_id="41", reason="author"))]
+
+        async def page(*, after: int = 0, descending: bool = True, limit: int = 10) -> list[Told]:
+            found = history.comments(it.record, after=after, before=None, descending=descending, limit=limit)
+            return told(await asyncio.wait_for(found, 20))
+
+        assert await page() == it.comments()[:-11:-1]
+        assert await page(after=said[29], descending=False, limit=50) == it.comments()[30:]
+        for asked in (page(limit=30), page(after=said[5], descending=False)):
+            with pytest.raises(Unavailable, match="has not answered"):
+                await asked
+        assert await asyncio.wait_for(history.total_soon(it.record), 20) == (40, False)
+
+
+async def test_a_page_of_a_log_that_forgot_asks_the_store(log: Broker, store: CommentStore) -> None:
+    """Archived beyond the mark and given up by the log between two looks: the rows are told with what the log has."""
+    async with boundary(log, store, 0) as it:
+        history = it.history()
+        for n in range(1, 11):
+            await it.say(comment(n))
+        first = await history.comments(it.record, after=0, before=None, descending=True, limit=5)
+        assert told(first) == it.comments()[:4:-1]
+        for n in range(11, 31):
+            await it.say(comment(n))
+        await it.archive_only(it.said[-12:])
+        await it.trim_to(it.said[-3].seq)
+        for limit in (3, 8):
+            found = await history.comments(it.record, after=0, before=None, descending=True, limit=limit)
+            assert told(found) == it.comments()[: -limit - 1 : -1]

@@ -71,7 +71,9 @@ async def test_while_it_moves(log: Broker, store: CommentStore, seed: int) -> No
         await moving(it, rounds=5)
 
 
-@pytest.mark.parametrize("question", ["range", "total", "desc", "asc", "offset", "replies", "comment", "original", "newest"])
+@pytest.mark.parametrize(
+    "question", ["range", "total", "desc", "few", "asc", "offset", "replies", "comment", "original", "newest"]
+)
 async def test_a_leap_between_any_two_reads(log: Broker, store: CommentStore, question: str) -> None:
     """All of the log is archived and forgotten between the first two reads of an answer, or the next two, ..."""
     async with boundary(log, store, 3) as it:
@@ -146,10 +148,10 @@ async def answered(it: Boundary, history: History, question: str) -> None:
             assert missing is None
         case "total":
             assert await history.total(record) == (it.counted(), True)
-        case "desc" | "asc" | "offset":
-            descending, offset = question != "asc", 3 if question == "offset" else 0
-            page = await history.comments(record, after=0, before=None, descending=descending, limit=1000, offset=offset)
-            assert told(page) == (comments[::-1] if descending else comments)[offset:]
+        case "desc" | "asc" | "offset" | "few":
+            descending, offset, limit = question != "asc", 3 if question == "offset" else 0, 2 if question == "few" else 1000
+            page = await history.comments(record, after=0, before=None, descending=descending, limit=limit, offset=offset)
+            assert told(page) == (comments[::-1] if descending else comments)[offset : offset + limit]
         case "replies":
             said = {each.seq: each.item for each in it.ours(it.said) if isinstance(each.item, Comment)}
             parent = next(iter(said.values())).comment_id
