@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gateway.latekeys import LateKeys
 from gateway.logends import LogEnds
-from gateway.merged import between, merged, of_log, of_store, outline
+from gateway.merged import between, find, merged, of_log, of_store, outline
 from gateway.patience import Patience
 from gateway.removals import Removals
 from gateway.shown import Shown
@@ -165,18 +165,26 @@ class History:
         return list(itertools.islice(merged(rows, messages, recent.removals, stream_id=record.stream_id), limit))
 
     async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
-        """One comment by its id, wherever it is.
+        """One comment by its id, wherever it is; `None` where there is none for certain.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: store or log does not answer, and the other does not have it.
         """
         recent = await self._unarchived.read(record)
-        named = comment_id.encode()
-        for message in recent.messages:
-            if named in message.payload and (looked := outline(message.payload)).is_comment and looked.comment_id == comment_id:
-                return next(iter(of_log(record.stream_id, [message], recent.removals)), None)
+        found = find(record.stream_id, recent.messages, comment_id, recent.removals)
+        if found is not None:
+            return found
         row = await self._patience.wait(self._store.comment(record.stream_id, comment_id), self._store_s)
-        return next(iter(of_store([row] if row else [], recent.removals)), None)
+        if row is not None:
+            return next(of_store([row], recent.removals), None)
+        # Acknowledged a moment ago, and a replica that lags behind was asked? What nobody can tell is not said to be nowhere.
+        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
+        newest = await self._reader.newest(log, subject)
+        if newest <= recent.last:
+            return None
+        late, removals = await self._reader.range(log, subject, recent.last, newest), Removals()
+        learn(removals, [*recent.messages, *late])
+        return find(record.stream_id, late, comment_id, removals)
 
     async def by_msg_id_seq(self, record: StreamRecord, msg_id: str) -> int | None:
         """Where the comment posted with an idempotency key is, if that is longer ago than the log itself remembers keys.

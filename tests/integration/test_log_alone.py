@@ -10,6 +10,7 @@ import pytest
 from gateway.history import History
 from gateway.shown import Shown
 from infra.errors import Unavailable
+from infra.jetstream.reader import LogMessage, Reader
 from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore
 from schemas.items import Removed
@@ -114,3 +115,49 @@ async def test_a_page_of_a_log_that_forgot_asks_the_store(log: Broker, store: Co
         for limit in (3, 8):
             found = await history.comments(it.record, after=0, before=None, descending=True, limit=limit)
             assert told(found) == it.comments()[: -limit - 1 : -1]
+
+
+class _Lagging:
+    """A reader whose replica has not seen what came after `last`, or answers nothing while `away`."""
+
+    def __init__(self, real: Reader) -> None:
+        self._real = real
+        self.last = 2**53
+        self.away = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*values: object) -> object:
+            if self.away:
+                msg = "the broker is away"
+                raise Unavailable(msg)
+            return await getattr(self._real, name)(*values)
+
+        return ask
+
+    async def follow_from(self, *asked: Any) -> list[LogMessage]:  # noqa: ANN401 - the reader's own
+        """What the replica has."""
+        found: list[LogMessage] = await self.__getattr__("follow_from")(*asked)
+        return [message for message in found if message.seq <= self.last]
+
+
+async def test_a_comment_of_a_moment_ago_is_found(log: Broker, store: CommentStore) -> None:
+    """By its id, removed or not, though a replica lags behind; and nothing is said to be nowhere while log or store is away."""
+    async with boundary(log, store, 0) as it:
+        said = [await it.say(comment(n)) for n in (1, 2)]
+        await it.archive(10)
+        lagging, hanging = _Lagging(log.reader), _Hanging(store)
+        history = History(cast("CommentStore", hanging), cast("Reader", lagging), log.clock, store_s=0.3)
+        lagging.last = said[-1]
+        said += [await it.say(comment(3)), await it.say(comment(4)), await it.say(Removed(comment_id="4", reason="author"))]
+
+        for number, seq, removed in ((1, said[0], None), (3, said[2], None), (4, said[3], "author")):
+            found = await history.comment(it.record, str(number))
+            assert found is not None
+            assert (found.seq, found.removed) == (seq, removed)
+        assert await history.comment(it.record, "5") is None
+        lagging.away = True
+        with pytest.raises(Unavailable, match="broker"):
+            await history.comment(it.record, "3")
+        lagging.away, hanging.hangs = False, True
+        with pytest.raises(Unavailable, match="has not answered"):
+            await asyncio.wait_for(history.comment(it.record, "3"), 20)
