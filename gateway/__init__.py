@@ -35,6 +35,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     totals.py       how many comments a stream has
     logends.py      the ends of the live logs, as their leaders know them
     earlier.py      whether a key was used before, with the store or without it
+    patience.py     how long the store is waited for
     unarchived.py   what the log has and the store does not have yet
     kept.py         what is kept between two questions, bounded by its weight
     latekeys.py     keys that the log is about to forget and the store does not know yet

@@ -40,7 +40,7 @@ async def page(request: Request) -> Response:
         to_ms=_time(request, "to_time"),
     )
     more, found = len(found) > limit, found[:limit]
-    total, exact = await history.total(record)
+    total, exact = await history.total_soon(record)
     return requests.answer(
         CommentPage(
             comments=[entry(shown) for shown in found],

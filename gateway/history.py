@@ -4,22 +4,24 @@ A comment that was just acknowledged is in it, archived or not. While the broker
 before still answer.
 """
 
+import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from gateway.latekeys import LateKeys
 from gateway.logends import LogEnds
-from gateway.merged import between, merged, outline
+from gateway.merged import between, find, merged, of_log, of_store, outline
+from gateway.patience import Patience
 from gateway.removals import Removals
-from gateway.shown import Shown, show
+from gateway.shown import Shown
 from gateway.totals import Totals
-from gateway.unarchived import FarBehind, Unarchived, learn
+from gateway.unarchived import FarBehind, Recent, Unarchived, learn
 from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, LogState, Reader
-from infra.stores import CommentStore, StoredItem
+from infra.stores import CommentStore
 from schemas import codec, subjects
 from schemas.items import Comment
 from schemas.records import StreamRecord
@@ -28,6 +30,10 @@ from schemas.records import StreamRecord
 END = 2**53
 #: Items that are looked at for a backfill, whose newest may all be placeholders after a raid: 80 kB of them, compressed.
 LOOKED_AT = 6000
+#: Seconds that a page waits for the store where it needs it, and its total, which may be told as inexact. A node of a cluster
+#: has 3 s for a question.
+STORE_S = 5.0
+TOTAL_S = 2.0
 #: How often a range is read again since its beginning went out of the log meanwhile.
 TRIES = 5
 
@@ -47,9 +53,12 @@ class History:
     counts once. So it does not matter where the log begins, how far the archive has come, or whether either moves meanwhile.
     """
 
-    def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
+    def __init__(self, store: CommentStore, reader: Reader, clock: Clock, store_s: float = STORE_S) -> None:
+        """*store_s*: how long a page waits for the store."""
         self._store = store
+        self._store_s = store_s
         self._reader = reader
+        self._patience = Patience(clock)
         self._unarchived = Unarchived(store, reader, clock)
         self._ends = LogEnds(reader, clock)
         self._totals = Totals(store, self._unarchived)
@@ -69,8 +78,10 @@ class History:
     ) -> list[Shown]:
         """A page of comments with `after < seq < before`; placeholders stand in for removed ones.
 
+        One that the log has whole asks nobody else.
+
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer within `STORE_S`.
         """
         top = before if before is not None else END
         recent = await self._unarchived.read(record)
@@ -96,19 +107,43 @@ class History:
                 record.stream_id, after=after, before=min(top, recent.through + 1), descending=descending, limit=size,
                 offset=skip, from_ms=from_ms, to_ms=to_ms,
             )  # fmt: skip
-            return list(self._show_rows(rows, recent.removals))
+            return list(of_store(rows, recent.removals))
 
-        if not offset:
-            return await both(after, top, limit)
-        if descending:
-            newer = await both(max(after, recent.through), top, offset + limit)
-            found = newer[offset:]
-            return found if len(found) == limit else found + await stored(max(0, offset - len(newer)), limit - len(found))
-        if found := await stored(offset, limit):
-            rest = limit - len(found)
-            return found + (await both(max(after, recent.through), top, rest) if rest else [])
-        # As many as that are not archived: then it is not known how many are.
-        return (await both(after, top, offset + limit))[offset:]
+        async def page() -> list[Shown]:
+            if not offset:
+                return await both(after, top, limit)
+            if descending:
+                newer = await both(max(after, recent.through), top, offset + limit)
+                found = newer[offset:]
+                return found if len(found) == limit else found + await stored(max(0, offset - len(newer)), limit - len(found))
+            if found := await stored(offset, limit):
+                rest = limit - len(found)
+                return found + (await both(max(after, recent.through), top, rest) if rest else [])
+            # As many as that are not archived: then it is not known how many are.
+            return (await both(after, top, offset + limit))[offset:]
+
+        logged = await self._logged(record, recent, messages, after, offset + limit, descending=descending)
+        return logged[offset:] if logged is not None else await self._patience.wait(page(), self._store_s)
+
+    async def _logged(
+        self, record: StreamRecord, recent: Recent, messages: Sequence[LogMessage], after: int, size: int, *, descending: bool
+    ) -> list[Shown] | None:
+        """The first *size* comments of *messages*, which lie after *after*, if the log has all there are; else `None`."""
+        # All after the cursor, or all that are told: is it above what the store has without a hole?
+        rest = after >= recent.through
+        if not rest and not (descending and len(messages) >= size):
+            return None
+        comments = (each for each in of_log(record.stream_id, messages, recent.removals) if each.comment_id is not None)
+        found = list(itertools.islice(comments, size))
+        enough = descending and len(found) == size
+        if not recent.complete or not (enough or rest):
+            return None
+        try:
+            state = await self._ends.now(subjects.live_log(record.shard))
+        except Unavailable:
+            return None
+        # As it is after it was read: what it has now it had then.
+        return found if state.first <= (found[-1].seq if enough else after + 1) else None
 
     async def replies(self, record: StreamRecord, parent_comment_id: str, after: int, limit: int) -> list[Shown]:
         """Replies to a comment with `seq > after`, oldest first.
@@ -126,22 +161,30 @@ class History:
             and (looked := outline(message.payload)).is_comment
             and looked.parent_comment_id == parent_comment_id
         ]
-        rows = await self._store.replies(record.stream_id, parent_comment_id, after, limit)
+        rows = await self._patience.wait(self._store.replies(record.stream_id, parent_comment_id, after, limit), self._store_s)
         return list(itertools.islice(merged(rows, messages, recent.removals, stream_id=record.stream_id), limit))
 
     async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
-        """One comment by its id, wherever it is.
+        """One comment by its id, wherever it is; `None` where there is none for certain.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: store or log does not answer, and the other does not have it.
         """
         recent = await self._unarchived.read(record)
-        named = comment_id.encode()
-        for message in recent.messages:
-            if named in message.payload and (looked := outline(message.payload)).is_comment and looked.comment_id == comment_id:
-                return next(iter(self._show(record, [message], recent.removals)), None)
-        row = await self._store.comment(record.stream_id, comment_id)
-        return next(iter(self._show_rows([row] if row else [], recent.removals)), None)
+        found = find(record.stream_id, recent.messages, comment_id, recent.removals)
+        if found is not None:
+            return found
+        row = await self._patience.wait(self._store.comment(record.stream_id, comment_id), self._store_s)
+        if row is not None:
+            return next(of_store([row], recent.removals), None)
+        # Acknowledged a moment ago, and a replica that lags behind was asked? What nobody can tell is not said to be nowhere.
+        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
+        newest = await self._reader.newest(log, subject)
+        if newest <= recent.last:
+            return None
+        late, removals = await self._reader.range(log, subject, recent.last, newest), Removals()
+        learn(removals, [*recent.messages, *late])
+        return find(record.stream_id, late, comment_id, removals)
 
     async def by_msg_id_seq(self, record: StreamRecord, msg_id: str) -> int | None:
         """Where the comment posted with an idempotency key is, if that is longer ago than the log itself remembers keys.
@@ -183,6 +226,13 @@ class History:
         """
         return await self._totals.of(record)
 
+    async def total_soon(self, record: StreamRecord) -> tuple[int, bool]:
+        """The same for a page, which does not wait for a store that is silent: the last one that is known then, as inexact."""
+        if not self._patience.silent:
+            with contextlib.suppress(Unavailable):
+                return await self._patience.wait(self._totals.of(record), TOTAL_S)
+        return self._totals.last(record), False
+
     async def tail(self, record: StreamRecord) -> int:
         """The stream's last seq; 0 when nothing was ever said.
 
@@ -197,13 +247,15 @@ class History:
         return recent.last if recent.messages else await self._store.tail(record.stream_id)
 
     async def removals(self, record: StreamRecord) -> Removals:
-        """Everything decided on the stream's comments so far.
+        """What is decided on the stream's comments and not archived yet; whoever asks learns what is decided from now on.
+
+        All that was decided before is in the store's rows, as they are read; a long stream has tens of thousands of it.
 
         Raises:
             Unavailable: the store does not answer.
         """
         recent = await self._unarchived.read(record)
-        removals = Removals(await self._store.removed(record.stream_id), recent.through)
+        removals = Removals()
         learn(removals, recent.messages)
         return removals
 
@@ -228,7 +280,7 @@ class History:
     ) -> tuple[list[Shown], Missing | None]:
         """Items with `after < seq <= until`, ascending, at most *limit*, and what of that range is lost.
 
-        *removals* is the stream's removed set, as of now: decisions lie after the comments they concern.
+        *removals* is what is decided and not archived yet, as of now: decisions lie after the comments they concern.
         *until* is a seq known to have existed: a replica that lags behind it is asked again. When fewer than *limit* come
         back, there is nothing else up to *until*. The lost part, if any, lies between what the store has without a hole and
         what the log has still; items of the store come before it, those of the log follow it.
@@ -242,7 +294,7 @@ class History:
             found: list[Shown] = []
             if after < through:
                 rows = await self._store.range(record.stream_id, after, min(until, through), limit)
-                found += self._show_rows(rows, removals)
+                found += of_store(rows, removals)
                 if len(rows) >= limit or until <= through:
                     return found, None
             start = max(after, through)
@@ -252,10 +304,10 @@ class History:
             lost_from = max(start, state.incarnation - 1) + 1
             lost_to = min(state.first - 1, until)
             if lost_from > lost_to:
-                return found + list(self._show(record, messages, removals)), None
+                return found + list(of_log(record.stream_id, messages, removals)), None
             cut = messages and messages[0].seq < state.first
             if not cut and await self._store.archived_through(log) == through:
-                return found + list(self._show(record, messages, removals)), Missing(lost_from, lost_to, "expired")
+                return found + list(of_log(record.stream_id, messages, removals)), Missing(lost_from, lost_to, "expired")
             # The log gave something up meanwhile: what the archive took of it before is in the store now.
         msg = f"{log} loses its beginning faster than it is read"
         raise Unavailable(msg)
@@ -289,15 +341,3 @@ class History:
             if len(found) < want:
                 return chosen[::-1], 0
             before, want = found[-1].seq, min(4 * want, LOOKED_AT - len(chosen) + 1)
-
-    def _show(self, record: StreamRecord, messages: Iterable[LogMessage], removals: Removals) -> Iterable[Shown]:
-        for message in messages:
-            shown = show(record.stream_id, message.payload, message.seq, message.at_ms, removals)
-            if shown is not None:
-                yield shown
-
-    def _show_rows(self, rows: Iterable[StoredItem], removals: Removals) -> Iterable[Shown]:
-        for row in rows:
-            shown = show(row.stream_id, row.payload, row.seq, row.at_ms, removals, row.removed)
-            if shown is not None:
-                yield shown

@@ -37,6 +37,22 @@ def merged(
             yield shown
 
 
+def of_log(stream_id: str, messages: Iterable[LogMessage], removals: Removals) -> Iterator[Shown]:
+    """Messages as a viewer may see them by *removals*, without those that are no items."""
+    for message in messages:
+        shown = show(stream_id, message.payload, message.seq, message.at_ms, removals)
+        if shown is not None:
+            yield shown
+
+
+def of_store(rows: Iterable[StoredItem], removals: Removals) -> Iterator[Shown]:
+    """Rows, likewise."""
+    for row in rows:
+        shown = show(row.stream_id, row.payload, row.seq, row.at_ms, removals, row.removed)
+        if shown is not None:
+            yield shown
+
+
 class _Author(Struct):
     id: str = ""
 
@@ -65,6 +81,16 @@ def outline(payload: bytes) -> Outline:
         return _decoder.decode(payload)
     except msgspec.MsgspecError:
         return _NOTHING
+
+
+def find(stream_id: str, messages: Iterable[LogMessage], comment_id: str, removals: Removals) -> Shown | None:
+    """One comment among *messages* by its id, as it may be seen by *removals*."""
+    named = comment_id.encode()
+    for message in messages:
+        # First the bytes: a look into each of fifty thousand takes half a second.
+        if named in message.payload and (looked := outline(message.payload)).is_comment and looked.comment_id == comment_id:
+            return next(of_log(stream_id, [message], removals), None)
+    return None
 
 
 def between(messages: Sequence[LogMessage], after: int, before: int) -> Sequence[LogMessage]:

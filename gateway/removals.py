@@ -6,13 +6,10 @@ from schemas.items import Item, Purged, Removed, Restored
 
 
 class Removals:
-    """The removed set of a stream. Of two decisions on one comment the one with the higher seq holds."""
+    """Decisions that the store's rows may not tell yet. Of two on one comment the one with the higher seq holds."""
 
-    def __init__(self, known: dict[str, str] | None = None, known_until: int = 0) -> None:
-        """Start from *known* (comment id -> reason), which was true at the seq *known_until*."""
-        self._decisions: dict[str, tuple[int, str | None]] = {
-            comment_id: (known_until, reason) for comment_id, reason in (known or {}).items()
-        }
+    def __init__(self) -> None:
+        self._decisions: dict[str, tuple[int, str | None]] = {}
         self._purges: dict[str, int] = {}
 
     def learn(self, item: Item, seq: int) -> None:

@@ -24,6 +24,8 @@ LOOKED_UP = 500
 TRIES = 5
 #: Comments that are remembered as counted, of all streams together; some 100 bytes each.
 COUNTED = 200_000
+#: Streams whose last total is remembered.
+STREAMS = 100_000
 _DECISIONS = frozenset({"removed", "restored", "purged"})
 
 
@@ -58,6 +60,13 @@ class Totals:
         self._store = store
         self._unarchived = unarchived
         self._counted: Kept[Counted] = Kept(COUNTED)
+        #: What was answered last.
+        self._last: Kept[int] = Kept(STREAMS)
+
+    def last(self, record: StreamRecord) -> int:
+        """What is known of it without asking anybody: the last answer, or the comments that were counted in the log."""
+        counted = self._counted.get(record.stream_id)
+        return self._last.get(record.stream_id) or (counted.shown if counted is not None else 0)
 
     async def of(self, record: StreamRecord) -> tuple[int, bool]:
         """Comments that are not removed, and whether that is exact.
@@ -80,6 +89,7 @@ class Totals:
         # Before anybody else counts on.
         shown = counted.shown
         below, exact = await self._below(record, recent, counted.comment_ids)
+        self._last.put(record.stream_id, below + shown, 1)
         return below + shown, exact and recent.complete and len(rows) < most
 
     @staticmethod

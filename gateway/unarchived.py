@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.kept import Kept
+from gateway.patience import Patience
 from gateway.removals import Removals
 from infra.clock import Clock
 from infra.errors import Unavailable
@@ -33,8 +34,9 @@ CHUNK = 5000
 #: Streams that are known to have too many.
 STREAMS = 100_000
 RETRY_S = 10
-#: How long the store is waited for where it has answered before, and for how long that answer counts.
+#: How long the store is waited for where it has answered before, where it has not, and for how long an answer counts.
 ANSWERS_S = 0.25
+FIRST_S = 5.0
 KNOWN_S = 3600.0
 #: How a comment begins as the codec writes it; one that somebody else wrote otherwise is only looked at closer.
 COMMENT = b'{"type":"comment",'
@@ -75,6 +77,7 @@ class Unarchived:
 
     def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
         self._store = store
+        self._patience = Patience(clock)
         self._reader = reader
         self._clock = clock
         self._kept: Kept[Recent] = Kept(KEPT_BYTES)
@@ -155,12 +158,13 @@ class Unarchived:
         now = self._clock.monotonic()
         known, at = self._known.get(log, (0, -KNOWN_S))
         if now - at >= KNOWN_S:
-            through = await self._store.archived_through(log)
+            through = await self._patience.wait(self._store.archived_through(log), FIRST_S)
+        elif self._patience.silent:
+            return known
         else:
             try:
-                async with asyncio.timeout(ANSWERS_S):
-                    through = await self._store.archived_through(log)
-            except (TimeoutError, Unavailable):
+                through = await self._patience.wait(self._store.archived_through(log), ANSWERS_S)
+            except Unavailable:
                 return known
         self._known[log] = through, now
         return through

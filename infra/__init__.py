@@ -13,6 +13,7 @@ replay or ovation.
     folders.py     folders that settings name, made at the start
     ports.py       listening, and who holds a port, said before anything starts
     clock.py       time as a dependency: the system's, and one that tests move by hand
+    answers.py     what was found for many who asked together, told to each
     errors.py      the few errors, named for what the caller must do
     stores.py      the contracts of CommentStore and StreamStore
     lifecycle.py   one process's life: states told to the parent, SIGTERM drains, a second one ends

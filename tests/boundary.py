@@ -128,6 +128,11 @@ class Boundary:
             some = [each for each in waiting[1:] if self.chance.random() < 0.4]
         elif some:
             self.through = some[-1].seq
+        await self.archive_only(some)
+        await self.store.write([], {LOG: self.through})
+
+    async def archive_only(self, some: list[Said]) -> None:
+        """Take just these, with the mark where it is."""
         rows = [
             LoggedItem(
                 log=LOG, stream_id=each.stream_id, seq=each.seq, at_ms=each.at_ms,
@@ -135,7 +140,7 @@ class Boundary:
             )
             for each in some
         ]  # fmt: skip
-        await self.store.write(rows, {LOG: self.through})
+        await self.store.write(rows, {})
         self.in_store |= {each.seq for each in some}
 
     async def trim(self, *, lossy: bool = False) -> None:

@@ -100,6 +100,11 @@ class Stage:
         audience = self.hub.audience(self.record.stream_id)
         return [each for each in audience.viewers if isinstance(each, ReplayViewer)] if audience else []
 
+    async def idle(self) -> None:
+        """Have the gateway let go of the stream, as it does when nobody has watched for a while."""
+        await self.hub._close_idle(self.broker.clock.monotonic() + 3600)  # noqa: SLF001 - not for half a minute
+        assert self.hub.audience(self.record.stream_id) is None
+
     async def settle(self) -> None:
         """Serve what is due by the hand's position, and nothing else."""
         while True:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
+from weakref import WeakValueDictionary
 
 from gateway.fanout.audience import Audience
 from gateway.history import Missing
@@ -35,7 +36,15 @@ class Reading:
         self._spawn = spawn
         self._done = done
         self._waiting: dict[tuple[str, int], list[ReplayViewer]] = {}
+        #: Stream -> who knows what was decided since its pages were read.
+        self._informed: WeakValueDictionary[str, Audience] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(READS)
+
+    def open(self, audience: Audience) -> None:
+        """Read for *audience* from now on; what was read for one that is gone may be out of date."""
+        if self._informed.get(audience.stream_id) is not audience:
+            self.library.forget(audience.stream_id)
+            self._informed[audience.stream_id] = audience
 
     def page(self, audience: Audience, position: int) -> Page | None:
         """What leads on from *position*, where it is here: in the library, or on the audience's ring."""
@@ -88,6 +97,9 @@ class Reading:
             return
         items, missing = await audience.history.range(audience.record, after, until, PAGE, audience.windower.removals)
         metrics.RESUMED.labels("history").inc()
+        if self._informed.get(stream_id) is not audience:
+            # All its viewers have left meanwhile.
+            return
         to = items[-1].seq if len(items) >= PAGE else until
         for page in _pages(after, to, items, missing):
             self.library.put(stream_id, page)

@@ -58,6 +58,7 @@ class Replays:
             items = [item.data for item in audience.as_decided(list(start.items))]
             viewer.send(viewer.wire.comments(start.previous, start.position, items, backfill=True))
         viewer.position = start.position
+        self._reading.open(audience)
         self._hints.add(viewer, audience)
         self._hurry(viewer)
 

@@ -142,6 +142,18 @@ class Reader:
         batch = await self._get(log, {"last_by_subj": subject})
         return batch[0] if batch else None
 
+    async def newest(self, log: str, subject: str) -> int:
+        """The seq of the newest message of *subject* as the log's leader knows it, which never lags; 0 when there is none.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        try:
+            answer = await self._api(f"STREAM.MSG.GET.{log}", {"last_by_subj": subject})
+        except LookupError:
+            return 0
+        return int(answer["message"]["seq"])
+
     async def at(self, log: str, seq: int) -> LogMessage | None:
         """The message at *seq*, or `None` when there is none (any more)."""
         batch = await self._get(log, {"seq": seq})

@@ -9,6 +9,7 @@ whatever partitions they are in. A question that comes alone waits for nobody.
 import asyncio
 from collections.abc import Iterable
 
+from infra.answers import tell
 from infra.errors import Unavailable
 from infra.scylla import places
 from infra.scylla.database import Database, Found
@@ -84,15 +85,7 @@ class Lookups:
             if theirs:
                 # Behind the other streams.
                 self._waiting[stream_id] = theirs
-            found: dict[str, list[Found]] = {}
-            failure: Exception | None = None
-            try:
-                found = await self._find(stream_id, keys)
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
-                failure = error
-            for key, waiting in answers.items():
-                for answer in waiting:
-                    _tell(answer, found.get(key, []), failure)
+            await tell(self._find(stream_id, keys), answers, [])
 
     async def _find(self, stream_id: str, keys: list[str]) -> dict[str, list[Found]]:
         parts = sorted({places.part_of(key) for key in keys})
@@ -109,13 +102,3 @@ class Lookups:
                 seqs.setdefault(row.key, []).append(row.seq)
         there = {row.seq: row for row in await self.at(stream_id, {seq for each in seqs.values() for seq in each})}
         return {key: [there[seq] for seq in sorted(each) if seq in there] for key, each in seqs.items()}
-
-
-def _tell(answer: _Answer, found: list[Found], failure: Exception | None) -> None:
-    if answer.done():
-        # Whoever asked has left.
-        return
-    if failure is not None:
-        answer.set_exception(failure)
-    else:
-        answer.set_result(found)

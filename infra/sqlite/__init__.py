@@ -12,6 +12,7 @@ archive. After that only the archive writes; WAL lets everybody read at the same
     batch.py      one batch of items, written so that order and repetition do not matter
     forgetting.py a stream that was deleted
     comments.py   the CommentStore
+    ranks.py      how many comments lie before each block: an offset is a jump
     lookups.py    comments by the key they were posted under, many in one read
     people.py     the PeopleStore
     moderation.py the ModerationStore

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from infra.sqlite.erasure import PURGED, erase_later
 from infra.sqlite.moderation import write_decision
+from infra.sqlite.ranks import recount
 from infra.sqlite.schema import COARSE, FINE
 from infra.stores import LoggedItem
 from schemas.items import Comment, Purged, Removed, Restored
@@ -90,6 +91,7 @@ def _write_stream(db: sqlite3.Connection, no: int, items: Sequence[LoggedItem]) 
             touched.update(dict.fromkeys(_decide(db, no, item)))
             write_decision(db, no, item)
     erase_later(db, no, items)
+    recount(db, no, (item.seq for item in items))
     touched.update(dict.fromkeys(_decided(db, no, items)))
     for comment_id in touched:
         _judge(db, no, comment_id)

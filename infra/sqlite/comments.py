@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from infra.sqlite import ranks
 from infra.sqlite.batch import number, write_batch
 from infra.sqlite.database import Database
 from infra.sqlite.erasure import ERASED, erase
@@ -17,13 +18,19 @@ _NO = "no = (SELECT no FROM tally WHERE stream_id = ?)"
 _COLUMNS = "seq, at_ms, payload, removed, msg_id"
 
 
-def _page(where: str, order: str) -> str:
+def _page(where: str, order: str, no: str = _NO) -> str:
     """A page of comments. Found in the index alone: what is passed over is never read."""
-    found = (
-        f"SELECT seq FROM items INDEXED BY items_comments WHERE {_NO} AND comment_id IS NOT NULL AND {where} "  # noqa: S608 - our own constants
-        f"ORDER BY seq {order} LIMIT ? OFFSET ?"
-    )
-    return f"SELECT {_COLUMNS} FROM items WHERE {_NO} AND seq IN ({found}) ORDER BY seq {order}"  # noqa: S608 - our own constants
+    found = f"SELECT seq FROM items INDEXED BY items_comments WHERE {no} AND comment_id IS NOT NULL AND {where}"  # noqa: S608 - our own constants
+    return f"SELECT {_COLUMNS} FROM items WHERE {no} AND seq IN ({found}) ORDER BY seq {order}"  # noqa: S608 - our own constants
+
+
+def _walked(where: str, order: str) -> str:
+    return _page(f"{where} ORDER BY seq {order} LIMIT ? OFFSET ?", order)
+
+
+def _jumped(order: str) -> str:
+    descending = order == "DESC"
+    return f"WITH {ranks.PASSED[descending]} {_page(ranks.BEGUN[descending], order, _NO.replace('?', '?1'))}"
 
 
 _SPANS = f"SELECT low, high FROM spans WHERE {_NO} AND width = ? AND span BETWEEN ? AND ?"  # noqa: S608 - our own constant
@@ -32,8 +39,9 @@ _ENDS = f"""WITH ends AS MATERIALIZED (
 ) """  # noqa: S608 - our own constant
 _WITHIN = "seq > max(?, (SELECT low FROM ends)) AND seq < min(?, (SELECT high FROM ends)) AND at_ms >= ? AND at_ms < ?"
 #: By whether it is descending. One statement each: a thread waits for the interpreter at every one.
-_PAGES = {False: _page("seq > ? AND seq < ?", "ASC"), True: _page("seq > ? AND seq < ?", "DESC")}
-_TIMED = {False: _ENDS + _page(_WITHIN, "ASC"), True: _ENDS + _page(_WITHIN, "DESC")}
+_PAGES = {False: _walked("seq > ? AND seq < ?", "ASC"), True: _walked("seq > ? AND seq < ?", "DESC")}
+_DEEP = {False: _jumped("ASC"), True: _jumped("DESC")}
+_TIMED = {False: _ENDS + _walked(_WITHIN, "ASC"), True: _ENDS + _walked(_WITHIN, "DESC")}
 # What lies above is counted: it is little, since all questions ask up to where the archive has come.
 _UNTIL = f"""SELECT comments - (
     SELECT count(*) FROM items INDEXED BY items_comments WHERE {_NO} AND comment_id IS NOT NULL AND seq > ? AND removed IS NULL
@@ -81,6 +89,9 @@ class SqliteComments:
     ) -> list[StoredItem]:
         """Comments with `after < seq < before` and `from_ms <= at < to_ms`."""
         first, last = max(after, -_MAX), min(before, _MAX)
+        if from_ms is None and to_ms is None and offset > ranks.FEW:
+            deep = (stream_id, first, last, limit, offset)
+            return _stored(stream_id, await self._database.query(_DEEP[descending], deep))
         if from_ms is None and to_ms is None:
             plain = (stream_id, stream_id, first, last, limit, offset)
             return _stored(stream_id, await self._database.query(_PAGES[descending], plain))
@@ -130,7 +141,13 @@ class SqliteComments:
 
     async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
         """Erase for good what the log put at *seqs* until *until_ms*."""
-        await self._database.write(lambda db: erase(db, number(db, stream_id), seqs, until_ms))
+
+        def work(db: sqlite3.Connection) -> None:
+            no = number(db, stream_id)
+            erase(db, no, seqs, until_ms)
+            ranks.recount(db, no, seqs)
+
+        await self._database.write(work)
 
     async def erased(self, stream_id: str, after: int, until: int, limit: int) -> list[int]:
         """The erased seqs with `after < seq <= until`, ascending."""

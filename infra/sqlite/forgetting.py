@@ -23,7 +23,7 @@ async def forget(database: Database, stream_id: str) -> None:
         pass
 
     def rest(db: sqlite3.Connection) -> None:
-        for table in ("items", "verdicts", "purges", "spans", "decisions", "erased", "tally"):
+        for table in ("items", "verdicts", "purges", "spans", "ranks", "decisions", "erased", "tally"):
             db.execute(f"DELETE FROM {table} WHERE no = ?", (number,))  # noqa: S608 - our own names
 
     await database.write(rest)

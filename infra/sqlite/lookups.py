@@ -8,6 +8,7 @@ the next questions gather; then they go together, as one statement. A question t
 import asyncio
 import itertools
 
+from infra.answers import tell
 from infra.errors import Unavailable
 from infra.sqlite.database import Database
 from infra.stores import StoredItem
@@ -71,37 +72,19 @@ class Lookups:
                     await asyncio.sleep(pause)
                 self._next = loop.time() + GATHER_S
                 chosen = list(itertools.islice(self._waiting, SIZES[-1]))
-                answers = [self._waiting.pop(question) for question in chosen]
-                found: dict[_Question, StoredItem] = {}
-                failure: Exception | None = None
-                try:
-                    found = await self._find(chosen)
-                except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
-                    failure = error
-                for question, waiting in zip(chosen, answers, strict=True):
-                    for answer in waiting:
-                        _tell(answer, found.get(question), failure)
+                answers = {question: self._waiting.pop(question) for question in chosen}
+                await tell(self._find(chosen), answers, None)
         finally:
             self._reading = None
 
-    async def _find(self, questions: list[_Question]) -> dict[_Question, StoredItem]:
+    async def _find(self, questions: list[_Question]) -> dict[_Question, StoredItem | None]:
         size = next(size for size in SIZES if len(questions) <= size)
         padded = [*questions, *[(None, None)] * (size - len(questions))]
         rows = await self._database.query(STATEMENTS[size], [value for question in padded for value in question])
-        found: dict[_Question, StoredItem] = {}
+        found: dict[_Question, StoredItem | None] = {}
         for stream_id, seq, at_ms, payload, removed, msg_id in rows:
             item = StoredItem(stream_id=stream_id, seq=seq, at_ms=at_ms, payload=payload, removed=removed, msg_id=msg_id)
-            known = found.setdefault((stream_id, msg_id), item)
-            if seq < known.seq:
+            known = found.get((stream_id, msg_id))
+            if known is None or seq < known.seq:
                 found[stream_id, msg_id] = item
         return found
-
-
-def _tell(answer: asyncio.Future[StoredItem | None], found: StoredItem | None, failure: Exception | None) -> None:
-    if answer.done():
-        # Whoever asked has left.
-        return
-    if failure is not None:
-        answer.set_exception(failure)
-    else:
-        answer.set_result(found)

@@ -12,7 +12,10 @@ comment's id only so that the walk need not look at the rows. It takes 37 bytes 
 `spans` bounds the walk of a question about time, exactly, whatever the clock did: the seqs of the comments of each 4 s
 (`FINE` bits of milliseconds) and 17 min (`COARSE`), so that neither a stream of a month nor a thousand comments a
 second make it long.
+`ranks` says how many comments lie before each 128 seqs: an offset is a jump (`ranks.py`). It takes a byte a comment.
 """
+
+from infra.sqlite import ranks
 
 #: Who a record's stream belongs to, as it stands in an index; nobody's where there is no record.
 CREATOR = "CASE WHEN record <> x'' THEN json_extract(CAST(record AS TEXT), '$.broadcaster.id') END"
@@ -102,5 +105,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             for width in (FINE, COARSE)
         ),
         "DROP TABLE minutes",
+    ),
+    # Offsets.
+    (
+        """CREATE TABLE ranks (
+            no INTEGER NOT NULL, block INTEGER NOT NULL, comments INTEGER NOT NULL, before INTEGER NOT NULL,
+            PRIMARY KEY (no, block)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX ranks_in_order ON ranks (no, before)",
+        ranks.FILL,
     ),
 )

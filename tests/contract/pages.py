@@ -1,8 +1,10 @@
 """The promises of `infra.stores.CommentStore` about pages, threads and ranges; a part of the contract."""
 
 import asyncio
+import random
 
 from infra.stores import CommentStore
+from schemas.items import Comment
 from tests.contract.histories import END, Backend, S, fill, logged
 from tests.factories import NOON_MS, comment, removed
 
@@ -28,6 +30,31 @@ class PagesContract:
         passed = await store.comments(S, after=500, before=END, descending=False, limit=2, offset=600)
         assert [item.seq for item in passed] == [1702, 1704]
         assert await store.total(S) == 10_000
+
+    async def test_any_page_of_any_stream(self, store: CommentStore) -> None:
+        """Comments among other items, a sweep in a row, gaps, some erased, in any order: offsets, cursors, both ways."""
+        chance = random.Random(5)
+        kinds = ["comment"] * 1200 + ["removed"] * 1500 + ["comment"] * 1200
+        seqs = sorted(chance.sample(range(1, 70_000), len(kinds)))
+        items = [
+            logged(comment(n) if kind == "comment" and chance.random() < 0.9 else removed(n // 2), seq)
+            for n, (kind, seq) in enumerate(zip(kinds, seqs, strict=True), start=1)
+        ]
+        comments = {item.seq for item in items if isinstance(item.item, Comment)}
+        gone = chance.sample(sorted(comments), 60)
+        chance.shuffle(items)
+        await store.write(items[:2500], {})
+        await store.erase(S, gone, NOON_MS + 10**6)
+        await store.write(items[2000:], {})
+        left = sorted(comments - set(gone))
+        for _ in range(150):
+            after, before = sorted((chance.choice([0, *seqs]), chance.choice([END, *seqs])))
+            offset, limit = chance.choice((0, 0, 3, 150, 400, 1000, 1900, 3000)), chance.randint(1, 60)
+            descending = chance.random() < 0.5
+            page = await store.comments(S, after=after, before=before, descending=descending, limit=limit, offset=offset)
+            wanted = [seq for seq in left if after < seq < before][:: -1 if descending else 1]
+            asked = (after, before, descending, limit, offset)
+            assert [item.seq for item in page] == wanted[offset : offset + limit], asked
 
     async def test_pages_hold_while_comments_are_written(self, backend: Backend, store: CommentStore) -> None:
         """A reader with a cursor neither repeats nor skips while another process's handle writes newer comments."""

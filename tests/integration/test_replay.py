@@ -165,6 +165,24 @@ async def test_removed_stays_removed(nats_server: NatsServer, tmp_path: Path) ->
         assert viewer.faults + viewer.gaps == []
 
 
+async def test_removed_while_nobody_watched(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Read for viewers who have left, removed and archived after that: whoever comes then is not sent its text."""
+    async with stage(nats_server.url, tmp_path) as s:
+        await s.play((1, comment(1, text="secret")), (2, comment(2)), (30, comment(3)))
+        first = await s.viewer().open()
+        await s.advance(3)
+        assert await s.texts(first) == ["secret", "comment 2"]
+        await first.cut()
+        await eventually(lambda: not s.served)
+        await s.idle()
+        await s.play((40, removed(1)))
+        second = await s.viewer().open()
+        await s.advance(3)
+
+        assert await s.texts(second) == ["comment 2"]
+        assert [item["type"] for item in second.items] == ["removed", "comment"]
+
+
 async def test_a_backfill_hides_what_is_removed(nats_server: NatsServer, tmp_path: Path) -> None:
     """As everywhere: a placeholder in its place, and it does not count."""
     async with stage(nats_server.url, tmp_path) as s:

@@ -61,6 +61,7 @@ async def test_a_file_of_the_first_format_is_read_and_erased(tmp_path: Path) -> 
     assert [each.seq for each in await people.said("ada", None, 9)] == [4, 2]
     assert await moderation.decisions(S, END, 9) == [decision_of(each) for each in ITEMS[:4:-1]]
 
+    assert await database.query("SELECT no, block, comments, before FROM ranks", ()) == [(1, 0, 5, 0)]
     assert await SqliteStreams(database).by_creator("ada", before=None, limit=9) == [record(1)]
 
     await store.erase(S, [4], ITEMS[-1].at_ms)

@@ -1,0 +1,163 @@
+"""What a gateway knows of a stream from its log, and what it asks the store for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gateway.history import History
+from gateway.shown import Shown
+from infra.errors import Unavailable
+from infra.jetstream.reader import LogMessage, Reader
+from infra.sqlite import Database, SqliteComments
+from infra.stores import CommentStore
+from schemas.items import Removed
+from tests.backends.nats import NatsServer
+from tests.boundary import Told, boundary
+from tests.broker import Broker, broker
+from tests.factories import comment
+
+pytestmark = [pytest.mark.nats]
+
+
+@pytest.fixture
+async def log(own_nats_server: NatsServer) -> AsyncIterator[Broker]:
+    """A broker whose log may be cut without asking anybody."""
+    async with broker(own_nats_server.url) as made:
+        yield made
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[CommentStore]:
+    """A file."""
+    database = await Database.open(tmp_path / "store.sqlite")
+    yield SqliteComments(database)
+    await database.close()
+
+
+async def test_an_audience_knows_what_is_not_archived(log: Broker, store: CommentStore) -> None:
+    """However much was removed, who opens a stream holds what the archive has not seen yet, and hides all of it."""
+    async with boundary(log, store, 0) as it:
+        for n in range(1, 61):
+            await it.say(comment(n))
+            await it.say(Removed(comment_id=str(n), reason="author"))
+        await it.archive(10**6)
+        await it.say(comment(61))
+        for n in (60, 61):
+            await it.say(Removed(comment_id=str(n), reason="moderator"))
+        history = it.history()
+        removals = await history.removals(it.record)
+        items, missing = await history.range(it.record, 0, it.said[-1].seq, 1000, removals)
+
+        assert missing is None
+        assert [(item.seq, item.removed) for item in items] == it.told()
+        assert sorted(removals.comment_ids) == ["60", "61"]
+
+
+def told(page: Sequence[Shown]) -> list[Told]:
+    """What matters of each."""
+    return [(item.seq, item.removed) for item in page]
+
+
+class _Hanging:
+    """What it stands before; once `hangs` is set it answers nothing, and is not heard to refuse either."""
+
+    def __init__(self, real: CommentStore) -> None:
+        self._real = real
+        self.hangs = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*values: object, **named: object) -> object:
+            if self.hangs:
+                await asyncio.Event().wait()
+            return await getattr(self._real, name)(*values, **named)
+
+        return ask
+
+
+async def test_a_page_of_the_log_needs_no_store(log: Broker, store: CommentStore) -> None:
+    """While the store hangs, what the log has whole is told; what it has not is refused in time; the total is the last one."""
+    async with boundary(log, store, 0) as it:
+        said = [await it.say(comment(n)) for n in range(1, 41)]
+        await it.archive(20)
+        hanging = _Hanging(store)
+        history = History(cast("CommentStore", hanging), log.reader, log.clock, store_s=0.3)
+        assert await history.total_soon(it.record) == (40, True)
+        hanging.hangs = True
+        said += [await it.say(comment(41)), await it.say(Removed(comment_id="41", reason="author"))]
+
+        async def page(*, after: int = 0, descending: bool = True, limit: int = 10) -> list[Told]:
+            found = history.comments(it.record, after=after, before=None, descending=descending, limit=limit)
+            return told(await asyncio.wait_for(found, 20))
+
+        assert await page() == it.comments()[:-11:-1]
+        assert await page(after=said[29], descending=False, limit=50) == it.comments()[30:]
+        for asked in (page(limit=30), page(after=said[5], descending=False)):
+            with pytest.raises(Unavailable, match="has not answered"):
+                await asked
+        assert await asyncio.wait_for(history.total_soon(it.record), 20) == (40, False)
+
+
+async def test_a_page_of_a_log_that_forgot_asks_the_store(log: Broker, store: CommentStore) -> None:
+    """Archived beyond the mark and given up by the log between two looks: the rows are told with what the log has."""
+    async with boundary(log, store, 0) as it:
+        history = it.history()
+        for n in range(1, 11):
+            await it.say(comment(n))
+        first = await history.comments(it.record, after=0, before=None, descending=True, limit=5)
+        assert told(first) == it.comments()[:4:-1]
+        for n in range(11, 31):
+            await it.say(comment(n))
+        await it.archive_only(it.said[-12:])
+        await it.trim_to(it.said[-3].seq)
+        for limit in (3, 8):
+            found = await history.comments(it.record, after=0, before=None, descending=True, limit=limit)
+            assert told(found) == it.comments()[: -limit - 1 : -1]
+
+
+class _Lagging:
+    """A reader whose replica has not seen what came after `last`, or answers nothing while `away`."""
+
+    def __init__(self, real: Reader) -> None:
+        self._real = real
+        self.last = 2**53
+        self.away = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*values: object) -> object:
+            if self.away:
+                msg = "the broker is away"
+                raise Unavailable(msg)
+            return await getattr(self._real, name)(*values)
+
+        return ask
+
+    async def follow_from(self, *asked: Any) -> list[LogMessage]:  # noqa: ANN401 - the reader's own
+        """What the replica has."""
+        found: list[LogMessage] = await self.__getattr__("follow_from")(*asked)
+        return [message for message in found if message.seq <= self.last]
+
+
+async def test_a_comment_of_a_moment_ago_is_found(log: Broker, store: CommentStore) -> None:
+    """By its id, removed or not, though a replica lags behind; and nothing is said to be nowhere while log or store is away."""
+    async with boundary(log, store, 0) as it:
+        said = [await it.say(comment(n)) for n in (1, 2)]
+        await it.archive(10)
+        lagging, hanging = _Lagging(log.reader), _Hanging(store)
+        history = History(cast("CommentStore", hanging), cast("Reader", lagging), log.clock, store_s=0.3)
+        lagging.last = said[-1]
+        said += [await it.say(comment(3)), await it.say(comment(4)), await it.say(Removed(comment_id="4", reason="author"))]
+
+        for number, seq, removed in ((1, said[0], None), (3, said[2], None), (4, said[3], "author")):
+            found = await history.comment(it.record, str(number))
+            assert found is not None
+            assert (found.seq, found.removed) == (seq, removed)
+        assert await history.comment(it.record, "5") is None
+        lagging.away = True
+        with pytest.raises(Unavailable, match="broker"):
+            await history.comment(it.record, "3")
+        lagging.away, hanging.hangs = False, True
+        with pytest.raises(Unavailable, match="has not answered"):
+            await asyncio.wait_for(history.comment(it.record, "3"), 20)
