@@ -229,7 +229,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # Messages the archive commits at once.
     archive_batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     # Milliseconds the archive waits for more messages once it has one; a full batch goes at once.
-    archive_gather_ms: Annotated[float, Meta(ge=0, le=10_000)] = 200.0
+    archive_gather_ms: Annotated[float, Meta(ge=0, le=10_000)] = 50.0
 
     def limit_of(self, standing: Standing) -> Limit:
         """Comments per user and stream for people of one standing; without settings of their own they follow the normal's."""
