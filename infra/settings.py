@@ -227,7 +227,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # How many times the archive tries a message before it is dead-lettered.
     archive_max_deliver: Count = 10
     # Messages the archive commits at once.
-    archive_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    archive_batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     # Milliseconds the archive waits for more messages once it has one; a full batch goes at once.
     archive_gather_ms: Annotated[float, Meta(ge=0, le=10_000)] = 50.0
 

@@ -22,10 +22,12 @@ from infra.scylla.suspects import SuspectsLast
 #: ScyllaDB speaks 4; so both databases take the same path.
 PROTOCOL = 4
 REQUEST_S = 3.0
-CONNECT_S = 2.0
-#: A node that hangs is noticed by its missing heartbeats, and left alone until it answers again. Twice as often, and a
-#: pause of a busy node's garbage collector would take it out.
-HEARTBEAT_S = 2.0
+#: A handshake is two round trips: so a cluster whose answers come 2 s late is still connected to.
+CONNECT_S = 5.0
+#: A node that hangs is noticed by its missing heartbeats, and left alone until it answers again. With less patience a pause of
+#: a garbage collector would take it out, and nothing would be archived where answers come 2 s late.
+HEARTBEAT_S = 1.0
+HEARTBEAT_PATIENCE_S = 3.5
 RECONNECT_S = 0.5
 #: A read that has taken so long is asked of another node as well, at most this many; a write later, since it costs every node.
 SPECULATE_S = 0.1
@@ -71,7 +73,7 @@ def cluster_of(address: Address) -> Cluster:
             connect_timeout=CONNECT_S,
             control_connection_timeout=CONNECT_S,
             idle_heartbeat_interval=HEARTBEAT_S,
-            idle_heartbeat_timeout=HEARTBEAT_S,
+            idle_heartbeat_timeout=HEARTBEAT_PATIENCE_S,
             reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, None),
             # The others learn a statement when they are first asked it: one that hangs would hold up its preparing for 10 s.
             prepare_on_all_hosts=False,

@@ -28,6 +28,12 @@ _WINDOWS = (
 _FITTING = _WINDOWS.replace("'1'", "'{days}'")
 _COUNTED = "comments bigint, shown bigint, high_seq bigint, low_ms bigint, high_ms bigint"
 
+#: What a page, a post or a list asks. A replica that has not answered within `PATIENCE_MS` is not waited for: the coordinator
+#: asks another. Cassandra's own bound is what 99 % of a table's reads took lately, and 2.5 s of a table nobody has read yet: a
+#: node that is killed is believed in for 10 to 20 s, and two reads of three waited for it that long.
+ASKED = ("archived", "buckets", "tallies", "items", "lookups", "decisions", "streams")
+PATIENCE_MS = 50
+
 #: What the migrations themselves need: which were applied, and the lock under which they are.
 BOOTSTRAP = (
     "CREATE TABLE IF NOT EXISTS {ks}.migrations (name text, version int, applied_at bigint, PRIMARY KEY (name, version))",
@@ -109,4 +115,5 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         refill.records,
     ),
     (_wider("tallies", "first_seq"), _wider("tallies", "last_seq")),
+    tuple(f"ALTER TABLE {{ks}}.{table} WITH speculative_retry = '{PATIENCE_MS}ms'" for table in ASKED),
 )
