@@ -37,6 +37,22 @@ BOOTSTRAP = (
 #: A statement, or what fills new tables from old ones; it yields now and then, so that the lock is renewed.
 Step = str | Callable[[Session, Address], Iterator[None]]
 
+#: Seconds for a change of a table, which all nodes agree on.
+ALTER_S = 60.0
+
+
+def _wider(table: str, column: str) -> Step:
+    """Give a table one more column of numbers. A migration that broke off may have done so."""
+
+    def step(session: Session, address: Address) -> Iterator[None]:
+        asked = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s"
+        if column not in {row.column_name for row in session.execute(asked, (address.keyspace, table))}:
+            session.execute(f"ALTER TABLE {address.keyspace}.{table} ADD {column} bigint", timeout=ALTER_S)
+        yield
+
+    return step
+
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         f"""CREATE TABLE IF NOT EXISTS {{ks}}.items (
@@ -92,4 +108,5 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         refill.audit,
         refill.records,
     ),
+    (_wider("tallies", "first_seq"), _wider("tallies", "last_seq")),
 )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.scylla import places
 from infra.scylla.database import Database, Found, Row
@@ -24,13 +24,18 @@ from infra.scylla.facts import verdict
 _ROWS = """SELECT seq, at_ms, comment_id, decided FROM {ks}.items
 WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
 #: Of a block in which every row is a comment; one of anything else has the id "", the least there is.
-_ALL = """SELECT count(at_ms) AS comments, max(seq) AS high_seq, min(at_ms) AS low_ms, max(at_ms) AS high_ms,
-min(comment_id) AS least FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
+_ALL = """SELECT count(at_ms) AS comments, min(seq) AS first_seq, max(seq) AS high_seq, min(at_ms) AS low_ms,
+max(at_ms) AS high_ms, min(comment_id) AS least FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
 #: Whatever was decided on a comment is listed here before it is in the comment's row, purges too.
 ANY_DECISION = "SELECT seq FROM {ks}.decisions WHERE stream_id = ? LIMIT 1"
 _COLUMNS = "comments, shown, high_seq, low_ms, high_ms"
 _TALLY = f"""INSERT INTO {{ks}}.tallies (stream_id, bucket, block, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
+#: Where in a block its comments begin and end. Of several that count at once each has seen its own: the least and the highest
+#: stand whatever their clocks say, since each is written at a time that is its place in the block. What is erased leaves them
+#: where they are: between them a page looks at the rows.
+_FIRST = "UPDATE {ks}.tallies USING TIMESTAMP ? AND TTL ? SET first_seq = ? WHERE stream_id = ? AND bucket = ? AND block = ?"
+_LAST = _FIRST.replace("first_seq", "last_seq")
 _BUCKET = f"""INSERT INTO {{ks}}.buckets (stream_id, bucket, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
 USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
 #: A bucket has no more blocks than one page holds rows.
@@ -51,11 +56,18 @@ class Tally(Struct, frozen=True):
     high_seq: int = 0
     low_ms: int = NO_LOW_MS
     high_ms: int = NO_HIGH_MS
+    #: Of a block, between which seqs its comments are; 0 where that is not known.
+    first_seq: int = 0
+    last_seq: int = 0
 
     @classmethod
     def of(cls, row: Found) -> Self:
         """Read one."""
         return cls(row.comments, row.shown, row.high_seq, row.low_ms, row.high_ms)
+
+    def within(self, first_seq: int, last_seq: int) -> "Tally":
+        """The same, of a block whose comments begin and end there."""
+        return structs.replace(self, first_seq=first_seq, last_seq=last_seq)
 
     def plus(self, other: "Tally") -> "Tally":
         """Both together."""
@@ -96,8 +108,8 @@ class Tallies:
         await self._database.put(await asyncio.gather(*(self._bucket(*each) for each in sorted(buckets))))
 
     async def _blocks(self, stream_id: str, numbers: Sequence[int]) -> list[Row]:
-        statement = await self._database.prepare(_TALLY)
-        began = self._now_us()
+        statement, first, last = [await self._database.prepare(each) for each in (_TALLY, _FIRST, _LAST)]
+        began, ttl_s = self._now_us(), self._database.address.ttl_s
         firsts = [number * places.BLOCK for number in numbers]
         spans = [(stream_id, places.bucket_of(first), first, first + places.BLOCK) for first in firsts]
         decided, *found = await asyncio.gather(
@@ -107,10 +119,15 @@ class Tallies:
         for number, span, (whole,) in zip(numbers, spans, found, strict=True):
             if whole.least and not decided:
                 tally = Tally(whole.comments, whole.comments, whole.high_seq, whole.low_ms, whole.high_ms)
+                tally = tally.within(whole.first_seq, whole.high_seq)
             else:
                 tally = _counted(await self._database.read(_ROWS, *span))
-            values = (*span[:2], number, *tally.values, began, self._database.address.ttl_s)
-            rows.append(Row(statement, span[:2], values))
+            place = (*span[:2], number)
+            rows.append(Row(statement, span[:2], (*place, *tally.values, began, ttl_s)))
+            if tally.comments:
+                low, high = tally.first_seq, tally.last_seq
+                rows.append(Row(first, span[:2], (places.BLOCK - low % places.BLOCK, ttl_s, low, *place)))
+                rows.append(Row(last, span[:2], (1 + high % places.BLOCK, ttl_s, high, *place)))
         return rows
 
     async def _bucket(self, stream_id: str, number: int) -> Row:
@@ -146,6 +163,7 @@ def _counted(rows: Iterable[Found]) -> Tally:
     # Plain numbers: a block is up to 512 rows, and two of them are counted with every batch.
     comments = shown = high_seq = 0
     low_ms, high_ms = NO_LOW_MS, NO_HIGH_MS
+    first = last = 0
     for row in rows:
         seq, at_ms, comment_id, decided = row.seq, row.at_ms, row.comment_id, row.decided
         if at_ms is None:
@@ -156,4 +174,6 @@ def _counted(rows: Iterable[Found]) -> Tally:
             comments += 1
             shown += not decided or verdict(comment_id, decided) is None
             low_ms, high_ms = min(low_ms, at_ms), max(high_ms, at_ms)
-    return Tally(comments, shown, high_seq, low_ms, high_ms)
+            # Rows come with the highest first.
+            first, last = seq, last or seq
+    return Tally(comments, shown, high_seq, low_ms, high_ms, first, last)

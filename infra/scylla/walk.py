@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from infra.scylla import places
 from infra.scylla.database import Database, Found
 from infra.scylla.tallies import Tally
-from infra.scylla.wanted import COLUMNS, SLACK, Span, Wanted, stored
+from infra.scylla.wanted import COLUMNS, KNOWN_SLACK, SLACK, Span, Wanted, stored
 from infra.stores import StoredItem
 
 #: Rows of one question.
@@ -21,8 +21,10 @@ PAGE = 1000
 #: in for ten hours of a log of 400 comments/s has 220.
 FEW_BUCKETS = 8
 BUCKETS = 250
-#: Blocks of a page's first question: those of a sweep of ten thousand removals, other streams' items between them.
+#: Blocks of a page's first question: those of a sweep of ten thousand removals, other streams' items between them. Of a bucket
+#: that the page may reach, fewer.
 BLOCKS = 64
+NEXT_BLOCKS = 16
 #: A cursor that is so near to the next bucket (seqs) may have its page there.
 NEAR = 16 * places.BLOCK
 #: Spans that are read at once.
@@ -35,7 +37,8 @@ _BUCKETS_UP = f"""SELECT bucket, {_COUNTS} FROM {{ks}}.buckets
 WHERE stream_id = ? AND bucket >= ? AND bucket <= ? ORDER BY bucket ASC LIMIT ?"""  # noqa: S608 - our own constant
 _BUCKETS_DOWN = f"""SELECT bucket, {_COUNTS} FROM {{ks}}.buckets
 WHERE stream_id = ? AND bucket >= ? AND bucket <= ? LIMIT ?"""  # noqa: S608 - our own constant
-_BLOCKS = f"SELECT block, {_COUNTS} FROM {{ks}}.tallies WHERE stream_id = ? AND bucket = ? AND block >= ? AND block <= ?"  # noqa: S608 - our own constant
+_BLOCKS = f"""SELECT block, {_COUNTS}, first_seq, last_seq FROM {{ks}}.tallies
+WHERE stream_id = ? AND bucket = ? AND block >= ? AND block <= ?"""  # noqa: S608 - our own constant
 _BLOCKS_UP = _BLOCKS + " LIMIT ?"
 _BLOCKS_DOWN = _BLOCKS + " ORDER BY block DESC LIMIT ?"
 _ITEMS = f"SELECT {COLUMNS} FROM {{ks}}.items WHERE stream_id = ? AND bucket = ? AND seq > ? AND seq < ?"  # noqa: S608 - our own constant
@@ -85,6 +88,8 @@ class _Walk:
         self._all_buckets = False
         #: Of a bucket, what of its blocks the page may need.
         self._blocks: dict[int, list[tuple[int, Tally]]] = {}
+        #: And those of which there may be more.
+        self._cut: set[int] = set()
         #: Of the block that the cursor is in, by its first and last seq: how many are wanted, if some are passed over.
         self._begun: dict[tuple[int, int], int] = {}
         self._database = database
@@ -106,17 +111,19 @@ class _Walk:
             return
         # A page passes over as many blocks as it likes; without an offset it needs few.
         some = BLOCKS if not self._offset else places.BUCKET // places.BLOCK
-        asked = [self._read_blocks(bucket, some) for bucket in (self._at_cursor() if wanted.has_cursor else guess)]
+        first, *more = self._at_cursor() if wanted.has_cursor else [*guess, None]
+        asked = [] if first is None else [self._read_blocks(first, some)]
+        asked += [self._read_blocks(each, some if self._offset else NEXT_BLOCKS) for each in more if each is not None]
         if self._offset and wanted.has_cursor:
             asked.append(self._count_begun())
         await asyncio.gather(self._more_buckets(FEW_BUCKETS), *asked)
 
     def _at_cursor(self) -> list[int]:
-        """The cursor's bucket; and the next one as well, where that is near."""
+        """The cursor's bucket; and the next one as well, where that is near, or what is passed over may end there."""
         step, seq = (-1, self._wanted.before - 1) if self._wanted.descending else (1, self._wanted.after + 1)
         bucket = places.bucket_of(seq)
-        beyond = places.bucket_of(seq + step * NEAR)
-        return [bucket] if beyond in (bucket, -1) else [bucket, beyond]
+        beyond = places.bucket_of(seq + step * max(NEAR, min(2 * self._offset, places.BUCKET)))
+        return [bucket] if beyond == bucket or beyond < 0 else [bucket, beyond]
 
     async def through(self, spans: AsyncIterator[Span]) -> None:
         """Take what is wanted of *spans*, as many at once as the page is likely to need."""
@@ -174,7 +181,11 @@ class _Walk:
         question = _BLOCKS_DOWN if self._wanted.descending else _BLOCKS_UP
         ends = places.block_of(low), places.block_of(high)
         rows = await self._database.read(question, self._wanted.stream_id, bucket, *ends, size)
-        self._blocks[bucket] = [(row.block, Tally.of(row)) for row in rows]
+        self._blocks[bucket] = [
+            (row.block, Tally.of(row).within(row.first_seq or 0, row.last_seq or 0)) for row in rows if row.comments is not None
+        ]
+        if len(rows) == size:
+            self._cut.add(bucket)
 
     async def _finer(self, bucket: int, after: int, before: int) -> AsyncIterator[Span]:
         """Where between *after* and *before*, both of one bucket, wanted rows may be: neighbouring blocks as one."""
@@ -189,13 +200,14 @@ class _Walk:
                 yield span
                 span = None
             here = self._span(block, tally, full, after, before)
-            if span is not None and here is None:
+            if span is not None and (here is None or span.apart(here, tally)):
                 yield span
+                span = None
             span = here if span is None or here is None else span.with_next(here)
         if span is not None:
             yield span
-        if len(blocks) == BLOCKS:
-            # There may be more than were asked for in the beginning.
+        if blocks and bucket in self._cut:
+            self._cut.discard(bucket)
             last = blocks[-1][0] * places.BLOCK
             after, before = (
                 (after, min(last, before)) if self._wanted.descending else (max(after, last + places.BLOCK - 1), before)
@@ -209,13 +221,21 @@ class _Walk:
         low, high = block * places.BLOCK, (block + 1) * places.BLOCK - 1
         if high <= after or low >= before or not self._wanted.may_hold(tally) or self._passes(low, high, tally):
             return None
+        # What comes before the time is read in vain.
+        vain = self._wanted.untimely(tally)
+        if tally.last_seq:
+            length = tally.last_seq - tally.first_seq + 1
+            low, high = max(after, tally.first_seq - 1), min(before, tally.last_seq + 1)
+            if high - low <= 1:
+                return None
+            # Which of its comments lie in a part of it is a guess.
+            about = tally.comments if high - low > length else 3 * tally.comments * (high - low - 1) // (4 * length)
+            return Span(low, high, about, finest=True, slack=KNOWN_SLACK + vain, known=True)
         begun = low <= after or high >= before
         low, high = max(after, low - 1), min(before, high + 1)
-        # One with fewer comments than others is the edge of a sweep; and what comes before the time is read in vain.
-        slack = SLACK + full - tally.comments + self._wanted.untimely(tally)
-        # Which of its comments lie in a part of it is a guess.
         about = tally.comments * (high - low - 1) // (2 * places.BLOCK) if begun else tally.comments
-        return Span(low, high, about, finest=True, slack=slack)
+        # One with fewer comments than others is the edge of a sweep.
+        return Span(low, high, about, finest=True, slack=SLACK + full - tally.comments + vain)
 
     def _passes(self, first: int, last: int, tally: Tally) -> bool:
         """Whether all that is wanted from *first* to *last* is passed over; then it has been."""
@@ -240,9 +260,8 @@ class _Walk:
     async def _take(self, spans: Sequence[Span]) -> None:
         sizes, need = [], self._need
         for span in spans:
-            # Of one that may not be enough all is read at once.
-            sizes.append(min(need + span.slack, PAGE) if span.about >= need else PAGE)
-            need = max(need - span.about // 2, 0)
+            sizes.append(min(span.size(need), PAGE))
+            need = max(need - (span.about if span.known else span.about // 2), 0)
         answers = await asyncio.gather(*(self._read(span, size) for span, size in zip(spans, sizes, strict=True)))
         for span, rows, size in zip(spans, answers, sizes, strict=True):
             await self._use(span, rows, size)

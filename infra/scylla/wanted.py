@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from infra.scylla import places
 from infra.scylla.database import Found
 from infra.scylla.facts import verdict
 from infra.scylla.tallies import Tally
@@ -9,10 +10,15 @@ from infra.stores import StoredItem
 
 #: What is read of a row.
 COLUMNS = "seq, at_ms, payload, msg_id, comment_id, decided"
+#: Seqs between two comments of a lively stream that are worth a question of their own.
+SWEEP = 64
+#: More rows than a page of an answer has.
+ALL = 2**31
 #: Above every seq of a log.
 NO_CURSOR = 2**53
-#: On top of what is wanted: removals and other items between the comments.
+#: On top of what is wanted: removals and other items between the comments; and where it is known between which seqs these are.
 SLACK = 16
+KNOWN_SLACK = 8
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -71,7 +77,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class Span(Struct, frozen=True):
     """Seqs with `after < seq < before`, all of one bucket, that hold *about* so many wanted rows.
 
-    *finest*: it is of whole blocks. *slack*: about how many rows that are no comments come before its first.
+    *finest*: it is of whole blocks. *known*: it begins and ends with a comment, as its blocks do. *slack*: about how many rows
+    that are no comments come before its first, or between.
     """
 
     after: int
@@ -79,11 +86,22 @@ class Span(Struct, frozen=True):
     about: int
     finest: bool = False
     slack: int = SLACK
+    known: bool = False
+
+    def size(self, need: int) -> int:
+        """How many rows hold *need* of the wanted ones; all of them, where it is not known whether there are as many."""
+        return need + self.slack if self.known or self.about >= need else ALL
+
+    def apart(self, other: "Span", tally: Tally) -> bool:
+        """Whether so much lies between it and *other*, of a block that *tally* counted, that it is no gap but a sweep."""
+        gap = max(other.after - self.before, self.after - other.before)
+        return self.known and other.known and gap > max(SWEEP, 16 * places.BLOCK // tally.comments)
 
     def with_next(self, other: "Span") -> "Span":
         """Both, of which *other* is the next in the page's order."""
         after, before = min(self.after, other.after), max(self.before, other.before)
-        return Span(after, before, self.about + other.about, finest=True, slack=self.slack)
+        known = self.known and other.known
+        return Span(after, before, self.about + other.about, finest=True, slack=max(self.slack, other.slack), known=known)
 
 
 def stored(stream_id: str, row: Found) -> StoredItem:
