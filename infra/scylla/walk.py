@@ -119,11 +119,11 @@ class _Walk:
         await asyncio.gather(self._more_buckets(FEW_BUCKETS), *asked)
 
     def _at_cursor(self) -> list[int]:
-        """The cursor's bucket; and the next one as well, where that is near."""
+        """The cursor's bucket; and the next one as well, where that is near, or what is passed over may end there."""
         step, seq = (-1, self._wanted.before - 1) if self._wanted.descending else (1, self._wanted.after + 1)
         bucket = places.bucket_of(seq)
-        beyond = places.bucket_of(seq + step * NEAR)
-        return [bucket] if beyond in (bucket, -1) else [bucket, beyond]
+        beyond = places.bucket_of(seq + step * max(NEAR, min(2 * self._offset, places.BUCKET)))
+        return [bucket] if beyond == bucket or beyond < 0 else [bucket, beyond]
 
     async def through(self, spans: AsyncIterator[Span]) -> None:
         """Take what is wanted of *spans*, as many at once as the page is likely to need."""
