@@ -141,6 +141,19 @@ async def test_what_is_archived_ends_when_told(backend: ScyllaBackend) -> None:
     assert {row.stream_id: row.left and row.left > 2 * 86_000 for row in decisions} == {S: None, OTHER: True}
 
 
+async def test_tables_that_pages_ask_bound_what_a_dead_replica_costs(keyspace: Address) -> None:
+    """The database's own bound is seconds for a table that was not read lately, and a page asks three one after the other."""
+    database = await Database.open(keyspace)
+    try:
+        question = "SELECT table_name, speculative_retry FROM system_schema.tables WHERE keyspace_name = ?"
+        waits = {row.table_name: row.speculative_retry for row in await database.read(question, keyspace.keyspace)}
+    finally:
+        await database.close()
+    asked = ("archived", "buckets", "tallies", "items", "lookups", "decisions", "streams")
+    # One database writes `50ms`, the other `50.00ms`.
+    assert {table: float(waits[table].removesuffix("ms")) for table in asked} == dict.fromkeys(asked, 50.0)
+
+
 async def test_migrations_are_applied_once(cql_server: CqlServer) -> None:
     """Four at once on a keyspace that is not there: one creates it all, the others find it done; a process finds its tables."""
     address = address_of(cql_server, f"migrated_{time.time_ns()}")
