@@ -173,4 +173,12 @@ FANOUT = [
         "bound = max(bounds, default=_SPACE)",
         "tests/unit/gateway/fanout/test_sketch.py",
     ),
+    Bug(
+        "endless-savings",
+        "what a quiet stream saved up is never spent: windows leave as fast as comments come",
+        "gateway/fanout/rhythm.py",
+        "self._due = min(max(self._due, self.last) + self._interval",
+        "self._due = min(self.last",
+        "tests/unit/gateway/fanout/test_rhythm.py",
+    ),
 ]
