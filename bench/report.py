@@ -36,6 +36,7 @@ ORDER = (
     "conformance",
     "nodes",
     "nodes-100",
+    "nodes-hung-killed",
 )
 
 
