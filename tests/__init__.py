@@ -12,6 +12,7 @@ backends/        the real things the tests run against
 recordings/      what encoders said, byte for byte
 conftest.py      what every test can ask for, and the header of a run
 waits.py         waiting for conditions, and for how long
+stopping.py      SIGSTOP that has taken effect
 ports.py         ports that nobody takes by chance
 disks.py         small file systems, to be filled
 factories.py     makers of items and records

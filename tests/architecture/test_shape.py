@@ -1,6 +1,7 @@
 """The shape of the code: sizes, names and the prose that has to be there."""
 
 import ast
+from pathlib import Path
 
 from tests.architecture.tree import PACKAGES, ROOT, functions, python, text, tree
 
@@ -105,3 +106,18 @@ def test_a_missing_backend_never_skips_a_test() -> None:
     ]
 
     assert [] == skips
+
+
+def test_nobody_takes_anything_from_a_shared_log() -> None:
+    """Who makes a log forget has a broker of its own: whichever test shared it next would be told of a loss."""
+    takers = [
+        f"{path}:{each.name}"
+        for path in python("tests")
+        for each in functions(path)
+        if each.name.startswith("test_")
+        and path.name != Path(__file__).name
+        and any(word in ast.unparse(each) for word in ("STREAM.PURGE", "STREAM.DELETE", "purge_live_log"))
+        and "nats_server" in {argument.arg for argument in each.args.args}
+    ]
+
+    assert [] == takers

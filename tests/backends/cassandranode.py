@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cassandra import VERSION, installed
+from tests.stopping import stop
 
 HEAP_MIB = 320
 #: 4-6 s in quiet, 15 s from a cold disk; two cores that compile and test meanwhile make it longer.
@@ -159,7 +160,7 @@ class CassandraNode:
     def pause(self) -> None:
         """SIGSTOP: its sockets stay open and nothing answers."""
         assert self.process is not None
-        os.kill(self.process.pid, signal.SIGSTOP)
+        stop(self.process.pid)
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.ports import free_port
+from tests.stopping import stop
 
 PROGRAM = Path(sys.executable).with_name("nats-server")
 START_S = 60.0
@@ -90,7 +91,7 @@ class NatsServer:
 
     def pause(self) -> None:
         """SIGSTOP: its sockets stay open and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        stop(self.pid)
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -18,6 +18,7 @@ from obstore.store import S3Store
 
 from infra.objects.s3 import Access
 from tests.ports import free_port
+from tests.stopping import stop
 
 PROGRAM = Path(sys.executable).with_name("weed")
 START_S = 60.0
@@ -113,7 +114,7 @@ class WeedServer:
     def pause(self) -> None:
         """SIGSTOP: its sockets stay open and nothing answers."""
         assert self.process is not None
-        os.kill(self.process.pid, signal.SIGSTOP)
+        stop(self.process.pid)
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -24,6 +24,7 @@ from tests.cluster import Cluster, cluster
 from tests.crowd import Crowd, side_by_side
 from tests.ports import free_port
 from tests.processes import Client, Process, killed_after
+from tests.stopping import stop
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.media, pytest.mark.e2e, pytest.mark.chaos]
@@ -73,7 +74,7 @@ async def hurt(victim: Victim, way: str, crowd: Crowd, chance: random.Random) ->
         victim.start()
         await victim.ready()
     else:
-        os.kill(victim.pid(), signal.SIGSTOP)
+        stop(victim.pid())
         try:
             # Long enough for a broker's clients to give it up in half of the cases.
             await passed(chance.choice((0.3, 1.0, 3.0, 7.0)))

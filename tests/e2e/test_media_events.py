@@ -22,6 +22,7 @@ from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker
 from tests.encoders import NO_RUNGS, Encoder, picture_and_tone, studio, transcoders
 from tests.ports import free_port
+from tests.stopping import stop
 from tests.streams import new_stream
 from tests.waits import PATIENCE_S, eventually
 from workers.media.ingest import run
@@ -258,7 +259,7 @@ async def test_what_an_encoder_is_told_and_how_it_goes(tmp_path: Path, monkeypat
         assert abs((stopped.clock.media_ms or 0) - 6000) < 100
         second = await video.push(*picture_and_tone(60))
         await eventually(lambda: kept.types[-1] == "rendition_ready")
-        second.process.send_signal(signal.SIGSTOP)
+        stop(second.process.pid)
         await eventually(lambda: kept.types[-1] == "ingest_stopped")
         assert isinstance(kept.events[-1], IngestStopped)
         assert kept.events[-1].reason == "timed_out"

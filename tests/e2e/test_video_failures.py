@@ -16,6 +16,7 @@ from tests.encoders import Encoder, Studio, picture_and_tone, serve, studio
 from tests.hls import multivariant, playlist, rules
 from tests.ports import free_port
 from tests.rtmp import Publisher
+from tests.stopping import stop
 from tests.waits import eventually
 from workers.media.rtmp.limits import Limits
 
@@ -114,7 +115,7 @@ async def test_a_transcoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: 
         await video.segments(2, "144p")
         monkeypatch.setattr("workers.media.transcoding.BEHIND_MS", 500)
         monkeypatch.setattr("workers.media.transcoding.BEHIND_S", 0.5)
-        os.kill(video.ffmpegs()[0], signal.SIGSTOP)
+        stop(video.ffmpegs()[0])
         await eventually(lambda: not video.read("144p", "index.m3u8"))
         assert list(multivariant.read(video.read("master.m3u8"))) == ["source/index.m3u8"]
         assert video.registry.states[-1] == ("live", ("180p",))
@@ -183,7 +184,7 @@ async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
         ffmpegs = children(worker.pid)
         assert len(ffmpegs) == 1
         # One that hangs does not notice that its input ended.
-        os.kill(ffmpegs[0], signal.SIGSTOP)
+        stop(ffmpegs[0])
         worker.kill()
         await worker.wait()
         await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ffmpegs))
@@ -222,7 +223,7 @@ async def test_a_publisher_that_falls_silent_is_closed(tmp_path: Path, monkeypat
     async with studio(tmp_path) as video:
         encoder = await video.push(*picture_and_tone(60))
         await video.state("live")
-        encoder.process.send_signal(signal.SIGSTOP)
+        stop(encoder.process.pid)
         await video.state("interrupted")
         assert encoder.process.returncode is None
 

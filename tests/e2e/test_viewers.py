@@ -99,9 +99,9 @@ async def test_a_viewer_resumes_where_it_left(nats_server: NatsServer, tmp_path:
         await viewer.cut()
 
 
-async def test_history_comes_from_the_store_once_the_log_is_gone(nats_server: NatsServer, tmp_path: Path) -> None:
+async def test_history_comes_from_the_store_once_the_log_is_gone(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """The log was purged of what is archived: a viewer from the beginning still gets all of it, and no gap."""
-    async with cluster(nats_server, tmp_path, gateways=1, limits="1000/1") as c, await Client(c.url(0)).guest() as host:
+    async with cluster(own_nats_server, tmp_path, gateways=1, limits="1000/1") as c, await Client(c.url(0)).guest() as host:
         stream_id = (await host.start())["stream_id"]
         for n in range(120):
             await host.post(stream_id, f"old {n}")
@@ -118,9 +118,9 @@ async def test_history_comes_from_the_store_once_the_log_is_gone(nats_server: Na
         await viewer.cut()
 
 
-async def test_what_is_lost_is_told(nats_server: NatsServer, tmp_path: Path) -> None:
+async def test_what_is_lost_is_told(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """The log was purged and nothing had archived it: a gap with its bounds, and the next prev is its end."""
-    async with cluster(nats_server, tmp_path, gateways=1, limits="1000/1", archive=False) as c:
+    async with cluster(own_nats_server, tmp_path, gateways=1, limits="1000/1", archive=False) as c:
         async with await Client(c.url(0)).guest() as host:
             stream_id = (await host.start())["stream_id"]
             before = (await host.post(stream_id, "seen")).json()["seq"]

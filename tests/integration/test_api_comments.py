@@ -59,9 +59,9 @@ async def test_the_same_key_in_two_streams_is_two_comments(nats_server: NatsServ
             assert 2 == page["total"]
 
 
-async def test_a_key_is_known_after_the_log_forgot_it(nats_server: NatsServer, tmp_path: Path) -> None:
+async def test_a_key_is_known_after_the_log_forgot_it(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """Archived, and gone from the log: a retry is still the same comment."""
-    async with cluster(nats_server, tmp_path) as c, await Client(c.url(0)).guest() as ada:
+    async with cluster(own_nats_server, tmp_path) as c, await Client(c.url(0)).guest() as ada:
         stream_id = (await ada.start())["stream_id"]
         first = await ada.post(stream_id, "hello", "key")
         await c.archived(stream_id, 1)

@@ -18,6 +18,7 @@ from tests.broker import Broker, broker, fresh_stream
 from tests.factories import comment
 from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.stopping import stop
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -159,7 +160,7 @@ async def test_kills_and_pauses_lose_nothing(own_nats_server: NatsServer, tmp_pa
                     process.kill()
                     await process.start().ready()
                     return
-                process.signal(signal.SIGSTOP)
+                stop(process.pid)
                 seqs.append(await say(b, stream_id, comment(n := next(numbers)), str(n)))
                 process.signal(signal.SIGCONT)
 

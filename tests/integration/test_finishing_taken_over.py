@@ -18,6 +18,7 @@ from tests.broker import Broker, broker
 from tests.encoders import FFMPEG
 from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.stopping import stop
 from tests.waits import eventually
 
 pytestmark = [pytest.mark.media, pytest.mark.nats]
@@ -93,7 +94,7 @@ async def test_a_worker_is_paused_while_it_finishes(own_nats_server: NatsServer,
             await one.start().ready()
             await at.end()
             await eventually(begun.exists)
-            os.kill(one.pid, signal.SIGSTOP)
+            stop(one.pid)
             await two.start().ready()
             await eventually(at.made, timeout=40)
             before, told = at.files(), await at.record()

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -58,7 +57,6 @@ async def test_nobody_waits_for_a_broker_that_is_away(own_nats_server: NatsServe
         moments, subject = Moments(b.connection), subjects.live(0, stream_id)
         seq = await _posted(b, stream_id)
         own_nats_server.pause()
-        await eventually(lambda: _stands_still(own_nats_server.pid))
         async with asyncio.timeout(20):
             assert [None, None] == list(await asyncio.gather(*(moments.at_ms("LIVE_0", subject, seq) for _ in range(2))))
         own_nats_server.kill()
@@ -71,9 +69,3 @@ async def test_nobody_waits_for_a_broker_that_is_away(own_nats_server: NatsServe
             return await moments.at_ms("LIVE_0", subject, seq) is not None
 
         await eventually(known)
-
-
-def _stands_still(pid: int) -> bool:
-    """Whether SIGSTOP has reached every thread."""
-    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)

@@ -23,6 +23,7 @@ from tests.broker import Broker, broker
 from tests.encoders import Encoder, picture_and_tone
 from tests.ports import free_port
 from tests.processes import Process, killed_after
+from tests.stopping import stop
 from tests.streams import new_stream
 from tests.waits import eventually
 from workers.media.recording import names
@@ -205,7 +206,7 @@ async def test_another_worker_takes_the_stream(own_nats_server: NatsServer, own_
             await two.ready()
             async with encoder(one_port, at.key):
                 await at.has(2)
-                os.kill(one.pid, signal.SIGSTOP)
+                stop(one.pid)
                 first = await at.segments()
                 async with encoder(two_port, at.key):
                     await at.has(len(first) + 2)

@@ -269,9 +269,9 @@ async def test_it_is_never_silent(nats_server: NatsServer, tmp_path: Path) -> No
         assert viewer.texts == []
 
 
-async def test_what_is_lost_is_a_gap(nats_server: NatsServer, tmp_path: Path) -> None:
+async def test_what_is_lost_is_a_gap(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """Expired from the log before it was archived: told as a gap in its place, and the chain goes on behind it."""
-    async with stage(nats_server.url, tmp_path) as s:
+    async with stage(own_nats_server.url, tmp_path) as s:
         stored = await s.play((1, comment(1)), (2, comment(2)))
         lost = [await s.log(comment(3)), await s.log(comment(4))]
         kept = await s.log(comment(5))

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ import pytest
 
 from ovation import child, supervisor
 from ovation.supervisor import Program, Supervised
+from tests.stopping import stop
 from tests.ups import alive, descendants
 from tests.waits import PATIENCE_S, eventually
 
@@ -78,7 +78,7 @@ async def test_one_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
         await asyncio.wait_for(made.ready.wait(), PATIENCE_S)
         pid = made.row.pid
         assert pid in (family := descendants(os.getpid()))
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         await made.stop(0.2)
         assert alive({pid: family[pid]}) == []
         assert made.row.state == "stopped"

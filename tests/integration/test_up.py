@@ -10,6 +10,7 @@ import pytest
 
 from tests.backends.nats import NatsServer
 from tests.listener import close_all
+from tests.stopping import stop
 from tests.ups import Up, alive, descendants, readyz, running
 from tests.viewer import Viewer
 from tests.waits import eventually
@@ -43,7 +44,7 @@ async def test_one_command_and_everything_answers(tmp_path: Path) -> None:
             # Two gateways, two workers; the topology's logs and buckets.
             assert int(numbers["nats_server_connections"]) >= 4
             assert int(numbers["nats_jetstream_streams"]) >= 10
-            os.kill(rows["nats"]["pid"], signal.SIGSTOP)
+            stop(rows["nats"]["pid"])
 
             async def silent() -> bool:
                 # One of its threads may still be answering.
