@@ -7,6 +7,7 @@ before still answer.
 import contextlib
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -30,8 +31,8 @@ from schemas.records import StreamRecord
 END = 2**53
 #: Items that are looked at for a backfill, whose newest may all be placeholders after a raid: 80 kB of them, compressed.
 LOOKED_AT = 6000
-#: Seconds that a page waits for the store where it needs it, and its total, which may be told as inexact. A node of a cluster
-#: has 3 s for a question.
+#: Seconds that an answer waits for the store where it needs it, and a page's total, which may be told as inexact. A node of a
+#: cluster has 3 s for a question.
 STORE_S = 5.0
 TOTAL_S = 2.0
 #: How often a range is read again since its beginning went out of the log meanwhile.
@@ -54,15 +55,15 @@ class History:
     """
 
     def __init__(self, store: CommentStore, reader: Reader, clock: Clock, store_s: float = STORE_S) -> None:
-        """*store_s*: how long a page waits for the store."""
+        """*store_s*: how long an answer waits for the store."""
         self._store = store
-        self._store_s = store_s
         self._reader = reader
         self._patience = Patience(clock)
+        self._ask = partial(self._patience.wait, seconds=store_s)
         self._unarchived = Unarchived(store, reader, clock)
         self._ends = LogEnds(reader, clock)
         self._totals = Totals(store, self._unarchived)
-        self._late_keys = LateKeys(store, reader, clock, self._unarchived)
+        self._late_keys = LateKeys(reader, clock, self._unarchived)
 
     async def comments(
         self,
@@ -123,7 +124,7 @@ class History:
             return (await both(after, top, offset + limit))[offset:]
 
         logged = await self._logged(record, recent, messages, after, offset + limit, descending=descending)
-        return logged[offset:] if logged is not None else await self._patience.wait(page(), self._store_s)
+        return logged[offset:] if logged is not None else await self._ask(page())
 
     async def _logged(
         self, record: StreamRecord, recent: Recent, messages: Sequence[LogMessage], after: int, size: int, *, descending: bool
@@ -161,7 +162,7 @@ class History:
             and (looked := outline(message.payload)).is_comment
             and looked.parent_comment_id == parent_comment_id
         ]
-        rows = await self._patience.wait(self._store.replies(record.stream_id, parent_comment_id, after, limit), self._store_s)
+        rows = await self._ask(self._store.replies(record.stream_id, parent_comment_id, after, limit))
         return list(itertools.islice(merged(rows, messages, recent.removals, stream_id=record.stream_id), limit))
 
     async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
@@ -174,7 +175,7 @@ class History:
         found = find(record.stream_id, recent.messages, comment_id, recent.removals)
         if found is not None:
             return found
-        row = await self._patience.wait(self._store.comment(record.stream_id, comment_id), self._store_s)
+        row = await self._ask(self._store.comment(record.stream_id, comment_id))
         if row is not None:
             return next(of_store([row], recent.removals), None)
         # Acknowledged a moment ago, and a replica that lags behind was asked? What nobody can tell is not said to be nowhere.
@@ -192,7 +193,7 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        row = await self._store.by_msg_id(record.stream_id, msg_id)
+        row = await self._ask(self._store.by_msg_id(record.stream_id, msg_id))
         return row.seq if row is not None else await self._late_keys.find(record, msg_id)
 
     async def original(self, record: StreamRecord, seq: int) -> tuple[Comment, int, bool] | None:
@@ -201,13 +202,13 @@ class History:
         For telling a retry from another comment and answering its author; never for showing.
 
         Raises:
-            Unavailable: neither log nor store answers.
+            Unavailable: the store does not answer, or the log where the store does not have it.
         """
-        found = await self._store.range(record.stream_id, seq - 1, seq, 1)
+        found = await self._ask(self._store.range(record.stream_id, seq - 1, seq, 1))
         message = None if found else await self._reader.at(subjects.live_log(record.shard), seq)
         if not found and message is None:
             # Archived and forgotten by the log between the two looks.
-            found = await self._store.range(record.stream_id, seq - 1, seq, 1)
+            found = await self._ask(self._store.range(record.stream_id, seq - 1, seq, 1))
         if found:
             payload, at_ms, removed = found[0].payload, found[0].at_ms, found[0].removed is not None
         elif message is not None:
@@ -243,8 +244,9 @@ class History:
             recent = await self._unarchived.read(record)
         except FarBehind:
             last = await self._reader.last(subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id))
-            return last.seq if last is not None else await self._store.tail(record.stream_id)
-        return recent.last if recent.messages else await self._store.tail(record.stream_id)
+        else:
+            last = recent.messages[-1] if recent.messages else None
+        return last.seq if last is not None else await self._ask(self._store.tail(record.stream_id))
 
     async def removals(self, record: StreamRecord) -> Removals:
         """What is decided on the stream's comments and not archived yet; whoever asks learns what is decided from now on.
@@ -285,15 +287,17 @@ class History:
         back, there is nothing else up to *until*. The lost part, if any, lies between what the store has without a hole and
         what the log has still; items of the store come before it, those of the log follow it.
 
+        What the log has beyond what the store was known to have asks for nothing of a store that is silent.
+
         Raises:
             Unavailable: the store does not answer, or the broker is away and the store does not reach *until*.
         """
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
+        through = await self._unarchived.through(log)
         for _ in range(TRIES):
-            through = await self._store.archived_through(log)
             found: list[Shown] = []
             if after < through:
-                rows = await self._store.range(record.stream_id, after, min(until, through), limit)
+                rows = await self._ask(self._store.range(record.stream_id, after, min(until, through), limit))
                 found += of_store(rows, removals)
                 if len(rows) >= limit or until <= through:
                     return found, None
@@ -306,7 +310,9 @@ class History:
             if lost_from > lost_to:
                 return found + list(of_log(record.stream_id, messages, removals)), None
             cut = messages and messages[0].seq < state.first
-            if not cut and await self._store.archived_through(log) == through:
+            # Only the store itself can tell that it has not got it either.
+            before, through = through, await self._ask(self._store.archived_through(log))
+            if not cut and through == before:
                 return found + list(of_log(record.stream_id, messages, removals)), Missing(lost_from, lost_to, "expired")
             # The log gave something up meanwhile: what the archive took of it before is in the store now.
         msg = f"{log} loses its beginning faster than it is read"
@@ -329,7 +335,7 @@ class History:
         chosen: list[Shown] = []
         before, want, visible = until + 1, 2 * limit + 1, 0
         while True:
-            rows = await self._store.newest(record.stream_id, before, want)
+            rows = await self._ask(self._store.newest(record.stream_id, before, want))
             messages = between(recent.messages, -1, before)[::-1]
             both = merged(rows, messages, removals, stream_id=record.stream_id, descending=True)
             found = list(itertools.islice(both, want))

@@ -15,7 +15,6 @@ from gateway.unarchived import Unarchived
 from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.reader import Reader
-from infra.stores import CommentStore
 from schemas import subjects
 from schemas.records import StreamRecord
 
@@ -52,8 +51,7 @@ class _Answer(Struct, Generic[T]):
 class LateKeys:
     """Answers for one gateway."""
 
-    def __init__(self, store: CommentStore, reader: Reader, clock: Clock, unarchived: Unarchived) -> None:
-        self._store = store
+    def __init__(self, reader: Reader, clock: Clock, unarchived: Unarchived) -> None:
         self._reader = reader
         self._clock = clock
         self._unarchived = unarchived
@@ -77,7 +75,7 @@ class LateKeys:
     async def _look(self, log: str, *, late: bool) -> bool:
         """Whether something waits to be archived for `LATE_S`; as before (*late*), when nobody can tell."""
         try:
-            oldest = await self._reader.first_after(log, ">", await self._store.archived_through(log))
+            oldest = await self._reader.first_after(log, ">", await self._unarchived.through(log))
         except Unavailable:
             return late
         return oldest is not None and self._clock.now_ms() - oldest.at_ms > LATE_S * 1000

@@ -110,7 +110,7 @@ class Unarchived:
 
     async def _read(self, record: StreamRecord) -> Recent:
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        through = await self._through(log)
+        through = await self.through(log)
         if through < (self._too_many.get(record.stream_id) or 0):
             raise FarBehind(log, MOST)
         before = self._kept.get(record.stream_id)
@@ -149,7 +149,7 @@ class Unarchived:
             if len(some) < wanted:
                 return
 
-    async def _through(self, log: str) -> int:
+    async def through(self, log: str) -> int:
         """Up to where the store has everything: as it says, or as it said when it does not answer at once.
 
         Raises:

@@ -111,4 +111,12 @@ STORE = [
         "        if newest:\n            return None",
         "tests/integration/test_log_alone.py::test_a_comment_of_a_moment_ago_is_found",
     ),
+    Bug(
+        "silence-for-loss",
+        "what a store was known to have is all it has: while it is silent, a viewer is told that the rest is lost",
+        "gateway/history.py",
+        "await self._ask(self._store.archived_through(log))",
+        "await self._unarchived.through(log)",
+        "tests/integration/test_log_alone.py::test_who_catches_up_waits_for_the_store_in_time",
+    ),
 ]

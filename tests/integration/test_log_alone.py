@@ -100,6 +100,35 @@ async def test_a_page_of_the_log_needs_no_store(log: Broker, store: CommentStore
         assert await asyncio.wait_for(history.total_soon(it.record), 20) == (40, False)
 
 
+async def test_who_catches_up_waits_for_the_store_in_time(log: Broker, store: CommentStore) -> None:
+    """While it hangs, what came after what it was known to have is read on; what only it can tell is refused, not lost."""
+    async with boundary(log, store, 0) as it:
+        said = [await it.say(comment(n)) for n in range(1, 31)]
+        await it.archive(10)
+        hanging = _Hanging(store)
+        history = History(cast("CommentStore", hanging), log.reader, log.clock, store_s=0.3)
+        removals = await history.removals(it.record)
+        hanging.hangs = True
+        items, missing = await asyncio.wait_for(history.range(it.record, said[9], said[-1], 1000, removals), 20)
+        assert (told(items), missing) == (it.told()[10:], None)
+
+        # Given up by the log before it was seen to be archived: nobody can say that it is lost.
+        await it.archive(10)
+        await it.trim_to(said[19] + 1)
+        for asked in (
+            history.range(it.record, said[9], said[-1], 1000, removals),
+            history.range(it.record, said[5], said[-1], 1000, removals),
+            history.newest(it.record, said[-1], 50, removals),
+            history.original(it.record, said[0]),
+            history.by_msg_id_seq(it.record, "a key"),
+        ):
+            with pytest.raises(Unavailable, match="has not answered"):
+                await asyncio.wait_for(asked, 20)
+        hanging.hangs = False
+        items, missing = await history.range(it.record, said[9], said[19], 1000, removals)
+        assert (told(items), missing) == (it.told()[10:20], None)
+
+
 async def test_a_page_of_a_log_that_forgot_asks_the_store(log: Broker, store: CommentStore) -> None:
     """Archived beyond the mark and given up by the log between two looks: the rows are told with what the log has."""
     async with boundary(log, store, 0) as it:
