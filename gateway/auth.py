@@ -139,7 +139,7 @@ class Authenticator:
         stream_id = claims.get("stream_id")
         if not isinstance(stream_id, str):
             raise Problem("UNAUTHORIZED", "This ticket names no stream; ask for one of this stream.")
-        return msgspec.structs.replace(self._principal(claims), read_only=claims.get("anonymous") is True, stream_id=stream_id)
+        return msgspec.structs.replace(self._principal(claims), stream_id=stream_id)
 
     def _bearer(self, authorization: str) -> Principal:
         remembered = self._remembered.get(authorization)
@@ -160,16 +160,10 @@ class Authenticator:
         guest_id = f"guest-{secrets.token_hex(8)}"
         return self.mint(Principal(id=guest_id, name=name, guest=True, expires_at=self._now() + self._guest_ttl_s), AUDIENCE)
 
-    def mint_ticket(self, principal: Principal | None, stream_id: str) -> Minted:
+    def mint_ticket(self, principal: Principal, stream_id: str) -> Minted:
         """A read-only credential for one stream, which lives as long as the caller's token, 12 h at most."""
-        longest = self._now() + TICKET_MAX_S
-        holder = principal or Principal(
-            id=f"anonymous-{secrets.token_hex(8)}", name="Anonymous", expires_at=longest, read_only=True
-        )
-        return self.mint(
-            msgspec.structs.replace(holder, expires_at=min(holder.expires_at, longest), stream_id=stream_id),
-            TICKET_AUDIENCE,
-        )
+        ends = min(principal.expires_at, self._now() + TICKET_MAX_S)
+        return self.mint(msgspec.structs.replace(principal, expires_at=ends, stream_id=stream_id), TICKET_AUDIENCE)
 
     def mint(self, principal: Principal, audience: str = AUDIENCE) -> Minted:
         """A signed token of *principal*."""
@@ -189,8 +183,6 @@ class Authenticator:
             claims["account_created_at"] = principal.account_created_ms // 1000
         if principal.stream_id:
             claims["stream_id"] = principal.stream_id
-        if principal.read_only:
-            claims["anonymous"] = True
         return Minted(jwt.encode(claims, self._secret, algorithm="HS256"), principal.expires_at, principal)
 
     def _now(self) -> int:
