@@ -21,7 +21,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from infra.clock import Clock, SystemClock
 from infra.errors import Unavailable
 from infra.jetstream.inbox import Inbox
-from infra.jetstream.wire import Wire
+from infra.jetstream.wire import Wire, header_lines
 from infra.telemetry import logs
 
 log = logs.get(__name__)
@@ -94,6 +94,7 @@ class Connection:
     async def _connect(self) -> None:
         self.nc = client = Client()
         client._ps = Wire(client, self.inbox.prefix, self.inbox.take)  # type: ignore[assignment]  # noqa: SLF001 - see wire.py
+        client._parse_header_lines = header_lines  # type: ignore[method-assign]  # noqa: SLF001 - see wire.py
         await client.connect(
             servers=self.servers,
             name=self.name,

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
-from infra.jetstream.wire import MAX_LINE, Wire
+from infra.jetstream.wire import MAX_LINE, Wire, header_lines
 
 PREFIX = b"_INBOX.abc."
 
@@ -108,3 +108,23 @@ async def test_nothing_survives_a_reset() -> None:
     await wire.parse(_message(b"b", b"whole"))
 
     assert [("err", "'stale connection'"), ("msg", 1, b"b", b"", b"whole", None)] == client.seen
+
+
+_lines = st.one_of(
+    st.binary(max_size=20),
+    st.builds(
+        lambda name, colon, value: name + colon + value,
+        st.one_of(
+            st.sampled_from([b"Nats-Sequence", b" A", b"A b", b"\xff", b"\xc3\xa9", b"A\x1f", b""]), st.binary(max_size=5)
+        ),
+        st.sampled_from([b":", b": ", b":\t", b" : ", b""]),
+        st.one_of(st.sampled_from([b"12", b"a:b", b"\xc2\xa0", b"\xe2\x82", b"x ", b"\x1c"]), st.binary(max_size=5)),
+    ),
+)
+
+
+@given(lines=st.lists(_lines, max_size=6))
+def test_headers_read_as_nats_py_reads_them(lines: list[bytes]) -> None:
+    """Whatever is in them."""
+    raw = b"\r\n".join([*lines, b"", b""])
+    assert header_lines(raw) == Client._parse_header_lines(raw)  # noqa: SLF001 - the one it stands for
