@@ -33,6 +33,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     history.py      store and log as one history
     merged.py       rows of the store and messages of the log as one sequence
     totals.py       how many comments a stream has
+    joined.py       questions that many ask at once: one is under way, one waits
     logends.py      the ends of the live logs, as their leaders know them
     earlier.py      whether a key was used before, with the store or without it
     patience.py     how long the store is waited for

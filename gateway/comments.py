@@ -1,5 +1,6 @@
 """Read and remove comments; `posting` has the way in."""
 
+import asyncio
 import base64
 import binascii
 
@@ -29,18 +30,20 @@ async def page(request: Request) -> Response:
     offset = requests.integer(request, "offset", 0, 0, MAX_OFFSET)
     descending = _descending(request.query_params.get("sort", "desc"))
     position = await _position(request, record)
-    found = await history.comments(
-        record,
-        after=position if position is not None and not descending else 0,
-        before=position if descending else None,
-        descending=descending,
-        limit=limit + 1,
-        offset=offset,
-        from_ms=_time(request, "from_time"),
-        to_ms=_time(request, "to_time"),
+    found, (total, exact) = await asyncio.gather(
+        history.comments(
+            record,
+            after=position if position is not None and not descending else 0,
+            before=position if descending else None,
+            descending=descending,
+            limit=limit + 1,
+            offset=offset,
+            from_ms=_time(request, "from_time"),
+            to_ms=_time(request, "to_time"),
+        ),
+        history.total_soon(record),
     )
     more, found = len(found) > limit, found[:limit]
-    total, exact = await history.total_soon(record)
     return requests.answer(
         CommentPage(
             comments=[entry(shown) for shown in found],

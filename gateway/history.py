@@ -60,9 +60,9 @@ class History:
         self._reader = reader
         self._patience = Patience(clock)
         self._ask = partial(self._patience.wait, seconds=store_s)
-        self._unarchived = Unarchived(store, reader, clock)
         self._ends = LogEnds(reader, clock)
-        self._totals = Totals(store, self._unarchived)
+        self._unarchived = Unarchived(store, reader, self._ends, clock)
+        self._totals = Totals(store, self._unarchived, clock)
         self._late_keys = LateKeys(reader, clock, self._unarchived)
 
     async def comments(
@@ -123,28 +123,8 @@ class History:
             # As many as that are not archived: then it is not known how many are.
             return (await both(after, top, offset + limit))[offset:]
 
-        logged = await self._logged(record, recent, messages, after, offset + limit, descending=descending)
+        logged = _logged(record, recent, messages, after, offset + limit, descending=descending)
         return logged[offset:] if logged is not None else await self._ask(page())
-
-    async def _logged(
-        self, record: StreamRecord, recent: Recent, messages: Sequence[LogMessage], after: int, size: int, *, descending: bool
-    ) -> list[Shown] | None:
-        """The first *size* comments of *messages*, which lie after *after*, if the log has all there are; else `None`."""
-        # All after the cursor, or all that are told: is it above what the store has without a hole?
-        rest = after >= recent.through
-        if not rest and not (descending and len(messages) >= size):
-            return None
-        comments = (each for each in of_log(record.stream_id, messages, recent.removals) if each.comment_id is not None)
-        found = list(itertools.islice(comments, size))
-        enough = descending and len(found) == size
-        if not recent.complete or not (enough or rest):
-            return None
-        try:
-            state = await self._ends.now(subjects.live_log(record.shard))
-        except Unavailable:
-            return None
-        # As it is after it was read: what it has now it had then.
-        return found if state.first <= (found[-1].seq if enough else after + 1) else None
 
     async def replies(self, record: StreamRecord, parent_comment_id: str, after: int, limit: int) -> list[Shown]:
         """Replies to a comment with `seq > after`, oldest first.
@@ -347,3 +327,17 @@ class History:
             if len(found) < want:
                 return chosen[::-1], 0
             before, want = found[-1].seq, min(4 * want, LOOKED_AT - len(chosen) + 1)
+
+
+def _logged(
+    record: StreamRecord, recent: Recent, messages: Sequence[LogMessage], after: int, size: int, *, descending: bool
+) -> list[Shown] | None:
+    """The first *size* comments of *messages*, which lie after *after*, if the log has all there are; else `None`."""
+    # All after the cursor, or all that are told: is it above what the store has without a hole?
+    rest = after >= recent.through
+    if not rest and not (descending and len(messages) >= size):
+        return None
+    comments = (each for each in of_log(record.stream_id, messages, recent.removals) if each.comment_id is not None)
+    found = list(itertools.islice(comments, size))
+    enough = descending and len(found) == size
+    return found if (enough or rest) and recent.begins <= (found[-1].seq if enough else after + 1) else None

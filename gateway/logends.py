@@ -1,7 +1,8 @@
 """The ends of the live logs, as their leaders know them."""
 
-import asyncio
+from functools import partial
 
+from gateway.joined import Joined
 from gateway.kept import Kept
 from infra.clock import Clock
 from infra.jetstream.reader import LogState, Reader
@@ -13,14 +14,13 @@ LOGS = 256
 
 
 class LogEnds:
-    """Of one gateway. However many ask, one question per log is under way and one waits."""
+    """Of one gateway."""
 
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
         self._kept: Kept[tuple[float, LogState]] = Kept(LOGS)
-        self._asking: dict[str, asyncio.Lock] = {}
-        self._next: dict[str, asyncio.Task[LogState]] = {}
+        self._joined: Joined[LogState] = Joined()
 
     async def lately(self, log: str) -> LogState:
         """As they were at most a second ago.
@@ -39,16 +39,9 @@ class LogEnds:
         Raises:
             Unavailable: the broker is away.
         """
-        task = self._next.get(log)
-        if task is None:
-            task = self._next[log] = asyncio.create_task(self._ask(log))
-        # Shielded: whoever leaves must not end it for the others.
-        return await asyncio.shield(task)
+        return await self._joined.ask(log, partial(self._ask, log))
 
     async def _ask(self, log: str) -> LogState:
-        async with self._asking.setdefault(log, asyncio.Lock()):
-            # Who comes from here on might be told what was before they came.
-            del self._next[log]
-            state = await self._reader.state(log)
-            self._kept.put(log, (self._clock.monotonic(), state), 1)
-            return state
+        state = await self._reader.state(log)
+        self._kept.put(log, (self._clock.monotonic(), state), 1)
+        return state

@@ -12,6 +12,10 @@ class Removals:
         self._decisions: dict[str, tuple[int, str | None]] = {}
         self._purges: dict[str, int] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything was decided."""
+        return bool(self._decisions or self._purges)
+
     def learn(self, item: Item, seq: int) -> None:
         """Take note of an item; all but removals, restorations and purges are ignored."""
         match item:

@@ -1,7 +1,9 @@
 """How many comments a stream has: the store's count up to where it has everything, and after that one by one.
 
 What was counted of the log is kept: while the store is away, or the archive behind, tens of thousands of messages wait, and
-looking at all of them for each page would hold the event loop for a quarter of a second.
+looking at all of them for each page would hold the event loop for a quarter of a second. As the archive comes on, what was
+counted one by one is added to the store's count, which need not be asked again: of a stream of 1,000 comments/s, ten pages a
+second had the store read 5,000 rows a second for their totals, and three nodes do little else.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from msgspec import Struct
 from gateway.kept import Kept
 from gateway.merged import between, outline
 from gateway.unarchived import FarBehind, Recent, Unarchived
+from infra.clock import Clock
 from infra.stores import CommentStore, StoredItem
 from schemas.records import StreamRecord
 
@@ -26,7 +29,16 @@ TRIES = 5
 COUNTED = 200_000
 #: Streams whose last total is remembered.
 STREAMS = 100_000
+#: For how long nobody asks the store again what it counts: what it loses by age or by erasure no log tells.
+CARRIED_S = 30.0
 _DECISIONS = frozenset({"removed", "restored", "purged"})
+
+
+class Below(Struct, frozen=True):
+    """The comments up to where a count begins that are shown; the store said so, of some of them, at *asked_at*."""
+
+    shown: int
+    asked_at: float
 
 
 class Counted(Struct):
@@ -37,6 +49,8 @@ class Counted(Struct):
     comments: OrderedDict[int, tuple[str, bool]] = msgspec.field(default_factory=OrderedDict)
     comment_ids: set[str] = msgspec.field(default_factory=set)
     shown: int = 0
+    #: Up to *through*, as long as that is known without the store.
+    below: Below | None = None
 
     def add(self, seq: int, comment_id: str, *, shown: bool) -> None:
         """Count one."""
@@ -45,20 +59,26 @@ class Counted(Struct):
         self.shown += shown
 
     def begin_at(self, through: int) -> None:
-        """Leave what is archived by now to the store."""
-        self.through = through
+        """Leave what is archived by now to what is below."""
+        passed = 0
         while self.comments and next(iter(self.comments)) <= through:
             _, (comment_id, shown) = self.comments.popitem(last=False)
             self.comment_ids.discard(comment_id)
-            self.shown -= shown
+            passed += shown
+        self.shown -= passed
+        if self.below is not None:
+            # What came after the last that was counted, and is archived, nobody has counted here.
+            self.below = Below(self.below.shown + passed, self.below.asked_at) if through <= self.last else None
+        self.through = through
 
 
 class Totals:
     """Counts for one gateway."""
 
-    def __init__(self, store: CommentStore, unarchived: Unarchived) -> None:
+    def __init__(self, store: CommentStore, unarchived: Unarchived, clock: Clock) -> None:
         self._store = store
         self._unarchived = unarchived
+        self._clock = clock
         self._counted: Kept[Counted] = Kept(COUNTED)
         #: What was answered last.
         self._last: Kept[int] = Kept(STREAMS)
@@ -80,17 +100,27 @@ class Totals:
             recent = await self._unarchived.read(record)
         except FarBehind:
             return await self._store.total(record.stream_id), False
-        # After a restart the archive's mark stands still for seconds while it stores on: any number of these are rows already.
-        most = len(recent.messages) + LOOKED_UP
-        rows = await self._store.comments(record.stream_id, after=recent.through, before=END, descending=False, limit=most)
+        whole, most, rows = recent.whole, 0, []
+        if not whole:
+            # The log has given up some above the mark, which after a restart stands still for seconds while the archive
+            # stores on: any number of these are rows already.
+            most = len(recent.messages) + LOOKED_UP
+            rows = await self._store.comments(record.stream_id, after=recent.through, before=END, descending=False, limit=most)
         counted = self._of_log(record, recent)
         if any(row.seq not in counted.comments for row in rows):
             counted = self._with_rows(recent, rows)
         # Before anybody else counts on.
-        shown = counted.shown
-        below, exact = await self._below(record, recent, counted.comment_ids)
-        self._last.put(record.stream_id, below + shown, 1)
-        return below + shown, exact and recent.complete and len(rows) < most
+        shown, below = counted.shown, counted.below
+        if below is None or not whole:
+            asked_at = self._clock.monotonic()
+            count, exact = await self._below(record, recent, counted.comment_ids)
+            below = Below(count, asked_at)
+            if exact and whole and counted.through == recent.through:
+                counted.below = below
+        else:
+            exact = True
+        self._last.put(record.stream_id, below.shown + shown, 1)
+        return below.shown + shown, exact and recent.complete and (whole or len(rows) < most)
 
     @staticmethod
     def _with_rows(recent: Recent, rows: Sequence[StoredItem]) -> Counted:
@@ -108,8 +138,16 @@ class Totals:
     def _of_log(self, record: StreamRecord, recent: Recent) -> Counted:
         """Count on from the last time; anew where something was decided since, for that may concern any of them."""
         counted = self._counted.get(record.stream_id)
-        if counted is None or counted.through > recent.through:
+        keep = counted is None or counted.through <= recent.through
+        if counted is not None and not keep and counted.below is not None:
+            # Somebody who asked later was answered sooner.
+            return counted
+        if counted is None or not keep:
             counted = Counted(recent.through)
+        below = counted.below
+        # What the log has given up before the archive took it is nowhere.
+        if below is not None and (recent.begins > counted.through + 1 or self._clock.monotonic() - below.asked_at > CARRIED_S):
+            counted.below = None
         counted.begin_at(recent.through)
         fresh = [(message.seq, outline(message.payload)) for message in between(recent.messages, counted.last, END)]
         if counted.last and any(looked.type in _DECISIONS for _, looked in fresh):
@@ -120,7 +158,8 @@ class Totals:
                 standing = recent.removals.standing(looked.comment_id, looked.user.id, seq, None)
                 counted.add(seq, looked.comment_id, shown=standing is None)
         counted.last = max(counted.last, recent.last)
-        self._counted.put(record.stream_id, counted, 1 + len(counted.comment_ids))
+        if keep:
+            self._counted.put(record.stream_id, counted, 1 + len(counted.comment_ids))
         return counted
 
     async def _below(self, record: StreamRecord, recent: Recent, above: set[str]) -> tuple[int, bool]:

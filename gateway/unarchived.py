@@ -4,13 +4,16 @@ While the store is away or slow, what it was known to have before counts: it can
 is in the log as well. So whatever the log alone can answer is answered, as fast as ever.
 """
 
-import asyncio
+import bisect
 from collections.abc import Iterable
+from functools import partial
 
 import msgspec
 from msgspec import Struct
 
+from gateway.joined import Joined
 from gateway.kept import Kept
+from gateway.logends import LogEnds
 from gateway.patience import Patience
 from gateway.removals import Removals
 from infra.clock import Clock
@@ -38,6 +41,11 @@ RETRY_S = 10
 ANSWERS_S = 0.25
 FIRST_S = 5.0
 KNOWN_S = 3600.0
+#: For how long nobody asks again: it can only have more by now, and what it has beyond that is in the log as well. Without it a
+#: page asked three times.
+LATELY_S = 0.5
+#: Above every seq.
+NOBODY_KNOWS = 2**63
 #: How a comment begins as the codec writes it; one that somebody else wrote otherwise is only looked at closer.
 COMMENT = b'{"type":"comment",'
 
@@ -52,19 +60,26 @@ class FarBehind(Unavailable):
 class Recent(Struct, frozen=True):
     """The messages after `through`, up to which the store has everything, and what they decide on comments.
 
-    `complete` is False when the log did not answer: then these are the messages that were known before.
+    `complete` is False when the log did not answer: then these are the messages that were known before. `begins` is the seq
+    from which the log had everything after they were read, `NOBODY_KNOWS` where it did not say.
     """
 
     through: int
     messages: list[LogMessage]
     removals: Removals
     complete: bool
+    begins: int
     weight: int = 0
 
     @property
     def last(self) -> int:
         """The last seq that is known of, at least `through`."""
         return self.messages[-1].seq if self.messages else self.through
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all there are after `through`: the log has given up none of them."""
+        return self.begins <= self.through + 1
 
     def hides(self, payload: bytes, seq: int) -> bool:
         """Whether the comment in *payload*, stored at *seq*, was removed since."""
@@ -75,18 +90,20 @@ class Recent(Struct, frozen=True):
 class Unarchived:
     """One gateway's knowledge of the logs' ends. In step with an archive that is a second behind, it is a few messages."""
 
-    def __init__(self, store: CommentStore, reader: Reader, clock: Clock) -> None:
+    def __init__(self, store: CommentStore, reader: Reader, ends: LogEnds, clock: Clock) -> None:
         self._store = store
         self._patience = Patience(clock)
         self._reader = reader
+        self._ends = ends
         self._clock = clock
         self._kept: Kept[Recent] = Kept(KEPT_BYTES)
         #: Streams with too many: how far the archive must have come before they are read again.
         self._too_many: Kept[int] = Kept(STREAMS)
         #: log -> what the store had of it, and when that was. There are few logs.
         self._known: dict[str, tuple[int, float]] = {}
-        #: Streams that are being read for the first time: whoever asks meanwhile waits, and reads only what came since.
-        self._first: dict[str, asyncio.Event] = {}
+        #: Each for itself would read what came since the last answer: at 1,000 comments/s and thirty questions a second that
+        #: took a little longer, a gateway read the same messages over and over, and they took longer still.
+        self._joined: Joined[Recent] = Joined()
 
     async def read(self, record: StreamRecord) -> Recent:
         """Everything of a stream that is in the log now and not certainly in the store.
@@ -95,52 +112,54 @@ class Unarchived:
             FarBehind: more than `MOST` messages wait to be archived.
             Unavailable: the store does not answer.
         """
-        stream_id = record.stream_id
-        if self._kept.get(stream_id) is not None:
-            return await self._read(record)
-        if (first := self._first.get(stream_id)) is not None:
-            await first.wait()
-            return await self._read(record)
-        first = self._first[stream_id] = asyncio.Event()
-        try:
-            return await self._read(record)
-        finally:
-            del self._first[stream_id]
-            first.set()
+        return await self._joined.ask(record.stream_id, partial(self._read, record))
 
     async def _read(self, record: StreamRecord) -> Recent:
-        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        through = await self.through(log)
+        log = subjects.live_log(record.shard)
+        found = await self._read_from(record, log, await self.through(log, LATELY_S))
+        if found.complete and not found.whole:
+            # The log forgot some since the store was asked how far it has everything, or before the archive took them.
+            found = await self._read_from(record, log, await self.through(log))
+        return found
+
+    async def _read_from(self, record: StreamRecord, log: str, through: int) -> Recent:
+        subject = subjects.live(record.shard, record.stream_id)
         if through < (self._too_many.get(record.stream_id) or 0):
             raise FarBehind(log, MOST)
         before = self._kept.get(record.stream_id)
-        messages = [message for message in before.messages if message.seq > through] if before else []
+        # Twenty thousand wait while nodes of the store are away: only what has changed is looked at.
+        passed = bisect.bisect_right(before.messages, through, key=_seq) if before else 0
+        messages = before.messages[passed:] if before else []
+        weight = before.weight - weighed(before.messages[:passed]) if before else 0
         known = len(messages)
-        complete = True
+        complete, begins = True, NOBODY_KNOWS
         try:
-            await self._read_on(log, subject, through, messages)
+            await self._read_on(log, subject, through, messages, weight)
+            # As it is after they were read: what it has now it had then. Before its first life there was nothing.
+            state = await self._ends.now(log)
+            begins = state.first if state.first > state.incarnation else 0
         except Unavailable:
             complete = False
-        weight, fresh = weighed(messages), messages[known:]
+        fresh = messages[known:]
+        weight += weighed(fresh)
         if len(messages) > MOST or weight > MOST_BYTES:
             self._kept.drop(record.stream_id)
             # Reading them all again for each question would cost more than answering it.
             self._too_many.put(record.stream_id, messages[len(messages) // 2].seq, 1)
             raise FarBehind(log, len(messages) - 1)
-        if before is not None and before.through == through:
+        if before is not None and (before.through == through or not before.removals):
             # What it has learned stays true, and fifty thousand messages are not taken apart for each question.
             removals = before.removals
             learn(removals, fresh)
         else:
             removals = Removals()
             learn(removals, messages)
-        found = Recent(through, messages, removals, complete, weight)
+        found = Recent(through, messages, removals, complete, begins, weight)
         self._kept.put(record.stream_id, found, max(OVERHEAD, weight))
         return found
 
-    async def _read_on(self, log: str, subject: str, after: int, messages: list[LogMessage]) -> None:
+    async def _read_on(self, log: str, subject: str, after: int, messages: list[LogMessage], weight: int) -> None:
         """Append what came after the last of *messages*, or after *after*; past the bounds by one message, or by one chunk."""
-        weight = weighed(messages)
         while len(messages) <= MOST and weight <= MOST_BYTES:
             wanted = min(CHUNK, MOST + 1 - len(messages))
             some = await self._reader.follow_from(log, subject, messages[-1].seq if messages else after, wanted)
@@ -149,8 +168,8 @@ class Unarchived:
             if len(some) < wanted:
                 return
 
-    async def through(self, log: str) -> int:
-        """Up to where the store has everything: as it says, or as it said when it does not answer at once.
+    async def through(self, log: str, lately_s: float = 0.0) -> int:
+        """Up to where the store has everything: as it says, or as it said up to *lately_s* ago, or before it fell silent.
 
         Raises:
             Unavailable: it does not answer, and has not for an hour or ever.
@@ -159,7 +178,7 @@ class Unarchived:
         known, at = self._known.get(log, (0, -KNOWN_S))
         if now - at >= KNOWN_S:
             through = await self._patience.wait(self._store.archived_through(log), FIRST_S)
-        elif self._patience.silent:
+        elif now - at < lately_s or self._patience.silent:
             return known
         else:
             try:
@@ -173,6 +192,10 @@ class Unarchived:
 def weighed(messages: Iterable[LogMessage]) -> int:
     """The bytes that *messages* take while they are kept."""
     return sum(len(message.payload) + OVERHEAD for message in messages)
+
+
+def _seq(message: LogMessage) -> int:
+    return message.seq
 
 
 def _slim(subject: str, message: LogMessage) -> LogMessage:

@@ -1,6 +1,7 @@
 """What a gateway knows of a stream from its log, and what it asks the store for."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -9,11 +10,14 @@ import pytest
 
 from gateway.history import History
 from gateway.shown import Shown
+from gateway.totals import CARRIED_S
+from gateway.unarchived import LATELY_S
+from infra.clock import HandClock
 from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, Reader
 from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore
-from schemas.items import Removed
+from schemas.items import Removed, Restored
 from tests.backends.nats import NatsServer
 from tests.boundary import Told, boundary
 from tests.broker import Broker, broker
@@ -190,3 +194,61 @@ async def test_a_comment_of_a_moment_ago_is_found(log: Broker, store: CommentSto
         lagging.away, hanging.hangs = False, True
         with pytest.raises(Unavailable, match="has not answered"):
             await asyncio.wait_for(history.comment(it.record, "3"), 20)
+
+
+class _Noting:
+    """What it stands before; notes what is asked."""
+
+    def __init__(self, real: CommentStore) -> None:
+        self._real = real
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*values: object, **named: object) -> object:
+            self.asked.append(name)
+            return await getattr(self._real, name)(*values, **named)
+
+        return ask
+
+
+async def test_a_total_is_carried_on(log: Broker, store: CommentStore) -> None:
+    """What was counted in the log is added to the store's count as the archive comes on; who decides has it asked anew."""
+    async with boundary(log, store, 0) as it:
+        noting, clock = _Noting(store), HandClock(log.clock.now_ms())
+        history = History(cast("CommentStore", noting), log.reader, clock)
+        numbers = itertools.count(1)
+
+        async def asked(*, say: int = 0, archive: int = 0) -> list[str]:
+            """What the store is asked for a total after that; it is right each time."""
+            for _ in range(say):
+                await it.say(comment(next(numbers)))
+            if archive:
+                await it.archive(archive)
+            clock.advance(LATELY_S)
+            noting.asked.clear()
+            assert await history.total(it.record) == (it.counted(), True)
+            return [each for each in noting.asked if each != "archived_through"]
+
+        assert await asked(say=10, archive=4) == ["total"]
+        for _ in range(5):
+            assert await asked(say=3, archive=3) == []
+        # Said and archived between two looks: nobody has counted these.
+        assert await asked(say=5, archive=100) == ["total"]
+        assert await asked(say=5) == []
+
+        await it.say(Removed(comment_id="2", reason="author"))
+        assert await asked() == ["total", "comment", "total"]
+        assert await asked(say=2, archive=6) == []
+        await it.say(Restored(comment=comment(2)))
+        assert await asked(archive=100) == ["total"]
+
+        # What the store lost by itself is known after a while; what the log lost before the archive came, at once.
+        assert await asked(say=4, archive=100) == ["total"]
+        await store.erase(it.record.stream_id, [it.said[0].seq], it.said[0].at_ms)
+        it.in_store.discard(it.said[0].seq)
+        it.first = it.said[1].seq
+        clock.advance(CARRIED_S)
+        assert await asked() == ["total"]
+        assert await asked(say=4) == []
+        await it.trim_to(it.said[-2].seq)
+        assert await asked(archive=100) == ["total"]

@@ -93,7 +93,7 @@ async def test_a_leap_between_any_two_reads(log: Broker, store: CommentStore, qu
             it.leap_after(reads)
             await answered(it, history, question)
             if it.moves:
-                assert reads > 3, "it reads less than it used to"
+                assert reads > 2, "it reads less than it used to"
                 return
         pytest.fail("more reads than were looked at")
 
@@ -221,7 +221,10 @@ async def agrees(it: Boundary, history: History) -> None:
     # A purge that is not archived yet may concern any number of comments.
     if exact:
         assert total == it.counted()
-    assert exact == (not any(isinstance(each.item, Purged) and each.seq > it.through for each in in_log(it)))
+    purges = [each.seq for each in in_log(it) if isinstance(each.item, Purged)]
+    assert not exact or all(seq <= it.through for seq in purges)
+    # Where the mark was half a second ago may be before one that is archived by now.
+    assert exact or purges
 
 
 def in_log(it: Boundary) -> list[Said]:
