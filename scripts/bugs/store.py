@@ -119,4 +119,12 @@ STORE = [
         "await self._unarchived.through(log)",
         "tests/integration/test_log_alone.py::test_who_catches_up_waits_for_the_store_in_time",
     ),
+    Bug(
+        "mapped-file",
+        "the file is mapped: a disk that fails under it ends the process",
+        "infra/sqlite/database.py",
+        "PRAGMA mmap_size = 0",
+        "PRAGMA mmap_size = 1073741824",
+        "tests/unit/infra/sqlite/test_database.py::test_a_disk_that_fails_under_a_reader",
+    ),
 ]

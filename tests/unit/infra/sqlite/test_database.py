@@ -212,3 +212,15 @@ async def test_a_full_file_system(tmp_path: Path) -> None:
     assert stored > 100
     assert counts == f"{stored} {stored} {stored}"
     assert after == f"{stored + 100} {stored + 100}"
+
+
+async def test_a_disk_that_fails_under_a_reader(tmp_path: Path) -> None:
+    """A part of the file is lost: what reads it is refused and says why, and the process goes on; also once it is back."""
+    inside = [sys.executable, "-m", "tests.unit.infra.sqlite.lost_pages", str(tmp_path)]
+    run = await asyncio.create_subprocess_exec(*inside, stdout=asyncio.subprocess.PIPE)
+    out, _ = await run.communicate()
+
+    assert run.returncode == 0
+    refusal, found = out.decode().splitlines()
+    assert re.match(rf"{re.escape(str(tmp_path))}/ovation.sqlite is damaged: .*", refusal)
+    assert found == "5000"
