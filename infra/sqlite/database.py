@@ -101,10 +101,16 @@ class Database:
             msg = f"{self.path} is read more than this machine can: {self._waiting} reads are waiting"
             raise Unavailable(msg)
         self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, work)
-        finally:
-            self._waiting -= 1
+        asked = asyncio.get_running_loop().run_in_executor(self._reading, work)
+        asked.add_done_callback(self._ended)
+        # Shielded: who gives up waiting leaves a thread that is busy, or a place in its queue that is taken.
+        return await asyncio.shield(asked)
+
+    def _ended(self, asked: "asyncio.Future[Any]") -> None:
+        self._waiting -= 1
+        if not asked.cancelled():
+            # Told to whoever waits still.
+            asked.exception()
 
     async def close(self) -> None:
         """Wait for what runs, then close; the last one to close folds the WAL into the file."""

@@ -127,4 +127,12 @@ STORE = [
         "PRAGMA mmap_size = 1073741824",
         "tests/unit/infra/sqlite/test_database.py::test_a_disk_that_fails_under_a_reader",
     ),
+    Bug(
+        "unbounded-reads",
+        "a read that nobody waits for any more is not counted: on a disk that hangs any number of them is queued",
+        "infra/sqlite/database.py",
+        "return await asyncio.shield(asked)",
+        "return await asked",
+        "tests/unit/infra/sqlite/test_database.py::test_reads_that_nobody_waits_for_are_bounded",
+    ),
 ]

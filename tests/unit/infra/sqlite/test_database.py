@@ -1,6 +1,7 @@
 """The file: who may open it, what its failures say, and that questions stay cheap."""
 
 import asyncio
+import contextlib
 import re
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from infra.sqlite import database as module
 from infra.sqlite.schema import MIGRATIONS
 from tests.contract.histories import LOG, S, logged
 from tests.factories import NOON_MS, comment
+from tests.waits import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -123,6 +125,29 @@ async def test_waiting_reads_are_bounded(database: Database, monkeypatch: pytest
     await asyncio.gather(*held)
 
     assert await database.read(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
+
+
+async def test_reads_that_nobody_waits_for_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs: whoever gave up waiting has left a read, which counts until a thread has done with it."""
+    monkeypatch.setattr(module, "MAX_WAITING", 8)
+    gate = threading.Event()
+    held = [asyncio.create_task(database.read(lambda _db: gate.wait())) for _ in range(8)]
+    await asyncio.sleep(0)
+    for task in held:
+        task.cancel()
+    await asyncio.wait(held)
+    try:
+        with pytest.raises(Unavailable, match="8 reads are waiting"):
+            await asyncio.wait_for(database.read(lambda db: db.execute("SELECT 1").fetchone()), PATIENCE_S)
+    finally:
+        gate.set()
+
+    async def reads() -> bool:
+        with contextlib.suppress(Unavailable):
+            return bool(await database.read(lambda db: db.execute("SELECT 1").fetchone()))
+        return False
+
+    await eventually(reads)
 
 
 async def test_a_bug_is_not_called_unavailable(database: Database) -> None:
