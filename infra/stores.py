@@ -151,15 +151,12 @@ class CommentStore(Protocol):
         *until_ms* is not before the time at which the log took the last of it. What it takes later is stored again.
         """
 
-    async def removed(self, stream_id: str) -> dict[str, str]:
-        """Comment id -> reason of all comments that are removed now, and of those that are erased."""
-
     async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
         """Erase for good what the log put at *seqs* until *until_ms*, be it stored already or not.
 
         What the log takes there later (a log that lost its last second gives a seq again) is another item. A comment that is
-        erased takes with it the restores that carry its text, those too that come later. Idempotent; when it raises, any part
-        of it may be done: do it again.
+        erased takes with it the restores that carry its text, those too that come later, and should its id ever come again it
+        is removed. Idempotent; when it raises, any part of it may be done: do it again.
         """
 
     async def erased(self, stream_id: str, after: int, until: int, limit: int) -> list[int]:

@@ -9,17 +9,19 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from msgspec import Struct
 
 from gateway.history import History
 from infra.jetstream.reader import Reader
+from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore, LoggedItem
 from schemas import codec, subjects
 from schemas.items import Comment, Item, Purged, Removed, Restored
 from schemas.records import Broadcaster, StreamRecord
-from tests.broker import Broker, fresh_stream
+from tests.broker import Broker, broker, fresh_stream
 from tests.factories import comment
 
 LOG = subjects.live_log(0)
@@ -207,8 +209,13 @@ class Boundary:
 
 
 @asynccontextmanager
-async def boundary(broker: Broker, store: CommentStore, seed: int) -> AsyncIterator[Boundary]:
-    """A stream that begins now."""
-    made = Boundary(broker, store, seed)
-    await made.begin()
-    yield made
+async def boundary(url: str, folder: Path, seed: int) -> AsyncIterator[Boundary]:
+    """A stream that begins now, on the broker at *url*, whose logs it cuts, and in a file in *folder*."""
+    async with broker(url) as b:
+        database = await Database.open(folder / "store.sqlite")
+        try:
+            made = Boundary(b, SqliteComments(database), seed)
+            await made.begin()
+            yield made
+        finally:
+            await database.close()

@@ -6,7 +6,6 @@ from infra.scylla import places, tallies
 from infra.scylla.batch import Batches
 from infra.scylla.database import Database, Row
 from infra.scylla.erasure import Erasures
-from infra.scylla.facts import standing
 from infra.scylla.forgetting import forget
 from infra.scylla.lookups import Lookups
 from infra.scylla.walk import Walks
@@ -25,8 +24,6 @@ _ARCHIVED = "SELECT through FROM {ks}.archived WHERE log = ?"
 
 _TAIL = "SELECT high_seq FROM {ks}.buckets WHERE stream_id = ? LIMIT 1"
 _FEW = "SELECT seq FROM {ks}.lookups WHERE stream_id = ? AND part = ? AND key = ? AND seq > ? LIMIT ?"
-_DECISIONS = f"""SELECT comment_id, seq, kind FROM {{ks}}.decisions
-WHERE stream_id = ? AND (comment_id, seq) > (?, ?) LIMIT {PAGE}"""  # noqa: S608 - our own constant
 
 
 class ScyllaComments:
@@ -128,20 +125,6 @@ class ScyllaComments:
     async def forget(self, stream_id: str, until_ms: int) -> None:
         """Let go of all there is of a stream."""
         await forget(self._database, stream_id, until_ms)
-
-    async def removed(self, stream_id: str) -> dict[str, str]:
-        """Comment id -> reason of all that are removed now, also of those that have not arrived yet."""
-        decided: dict[str, dict[int, str]] = {}
-        last: tuple[str, int] = ("", -1)
-        while True:
-            rows = await self._database.read(_DECISIONS, stream_id, *last)
-            for row in rows:
-                decided.setdefault(row.comment_id, {})[row.seq] = row.kind
-            if len(rows) < PAGE:
-                break
-            last = (rows[-1].comment_id, rows[-1].seq)
-        verdicts = {comment_id: standing(kinds) for comment_id, kinds in decided.items()}
-        return {comment_id: reason for comment_id, reason in verdicts.items() if reason is not None}
 
     async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
         """Erase for good what the log put at *seqs* until *until_ms*."""

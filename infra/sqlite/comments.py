@@ -129,16 +129,6 @@ class SqliteComments:
         """Let go of all there is of a stream."""
         await forget(self._database, stream_id)
 
-    async def removed(self, stream_id: str) -> dict[str, str]:
-        """Comment id -> reason of all that are removed now, also of those that have not arrived yet."""
-
-        def work(db: sqlite3.Connection) -> dict[str, str]:
-            early = f"SELECT comment_id, reason FROM verdicts WHERE {_NO} AND removed_seq > restored_seq"  # noqa: S608 - our own constant
-            here = f"SELECT comment_id, removed FROM items INDEXED BY items_removed WHERE {_NO} AND removed IS NOT NULL"  # noqa: S608 - our own constant
-            return dict(db.execute(early, (stream_id,)).fetchall()) | dict(db.execute(here, (stream_id,)).fetchall())
-
-        return await self._database.read(work)
-
     async def erase(self, stream_id: str, seqs: Collection[int], until_ms: int) -> None:
         """Erase for good what the log put at *seqs* until *until_ms*."""
 

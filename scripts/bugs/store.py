@@ -119,4 +119,20 @@ STORE = [
         "await self._unarchived.through(log)",
         "tests/integration/test_log_alone.py::test_who_catches_up_waits_for_the_store_in_time",
     ),
+    Bug(
+        "mapped-file",
+        "the file is mapped: a disk that fails under it ends the process",
+        "infra/sqlite/database.py",
+        "PRAGMA mmap_size = 0",
+        "PRAGMA mmap_size = 1073741824",
+        "tests/unit/infra/sqlite/test_database.py::test_a_disk_that_fails_under_a_reader",
+    ),
+    Bug(
+        "unbounded-reads",
+        "a read that nobody waits for any more is not counted: on a disk that hangs any number of them is queued",
+        "infra/sqlite/database.py",
+        "return await asyncio.shield(asked)",
+        "return await asked",
+        "tests/unit/infra/sqlite/test_database.py::test_reads_that_nobody_waits_for_are_bounded",
+    ),
 ]

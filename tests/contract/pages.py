@@ -140,7 +140,6 @@ class PagesContract:
             return [item.seq for item in await store.comments(S, **question)]  # type: ignore[arg-type]  # as named above
 
         assert await store.total(S) == 98_000
-        assert len(await store.removed(S)) == 2_000
         assert await page() == [1, 2, 3]
         assert await page(descending=True) == [100_000, 99_999, 99_998]
         assert await page(after=65_534) == [65_535, 65_536, 65_537]

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,35 +15,18 @@ from gateway.unarchived import LATELY_S
 from infra.clock import HandClock
 from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, Reader
-from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore
 from schemas.items import Removed, Restored
 from tests.backends.nats import NatsServer
 from tests.boundary import Told, boundary
-from tests.broker import Broker, broker
 from tests.factories import comment
 
 pytestmark = [pytest.mark.nats]
 
 
-@pytest.fixture
-async def log(own_nats_server: NatsServer) -> AsyncIterator[Broker]:
-    """A broker whose log may be cut without asking anybody."""
-    async with broker(own_nats_server.url) as made:
-        yield made
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[CommentStore]:
-    """A file."""
-    database = await Database.open(tmp_path / "store.sqlite")
-    yield SqliteComments(database)
-    await database.close()
-
-
-async def test_an_audience_knows_what_is_not_archived(log: Broker, store: CommentStore) -> None:
+async def test_an_audience_knows_what_is_not_archived(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """However much was removed, who opens a stream holds what the archive has not seen yet, and hides all of it."""
-    async with boundary(log, store, 0) as it:
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
         for n in range(1, 61):
             await it.say(comment(n))
             await it.say(Removed(comment_id=str(n), reason="author"))
@@ -81,13 +64,13 @@ class _Hanging:
         return ask
 
 
-async def test_a_page_of_the_log_needs_no_store(log: Broker, store: CommentStore) -> None:
+async def test_a_page_of_the_log_needs_no_store(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """While the store hangs, what the log has whole is told; what it has not is refused in time; the total is the last one."""
-    async with boundary(log, store, 0) as it:
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
         said = [await it.say(comment(n)) for n in range(1, 41)]
         await it.archive(20)
-        hanging = _Hanging(store)
-        history = History(cast("CommentStore", hanging), log.reader, log.clock, store_s=0.3)
+        hanging = _Hanging(it.store)
+        history = History(cast("CommentStore", hanging), it.broker.reader, it.broker.clock, store_s=0.3)
         assert await history.total_soon(it.record) == (40, True)
         hanging.hangs = True
         said += [await it.say(comment(41)), await it.say(Removed(comment_id="41", reason="author"))]
@@ -104,13 +87,13 @@ async def test_a_page_of_the_log_needs_no_store(log: Broker, store: CommentStore
         assert await asyncio.wait_for(history.total_soon(it.record), 20) == (40, False)
 
 
-async def test_who_catches_up_waits_for_the_store_in_time(log: Broker, store: CommentStore) -> None:
+async def test_who_catches_up_waits_for_the_store_in_time(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """While it hangs, what came after what it was known to have is read on; what only it can tell is refused, not lost."""
-    async with boundary(log, store, 0) as it:
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
         said = [await it.say(comment(n)) for n in range(1, 31)]
         await it.archive(10)
-        hanging = _Hanging(store)
-        history = History(cast("CommentStore", hanging), log.reader, log.clock, store_s=0.3)
+        hanging = _Hanging(it.store)
+        history = History(cast("CommentStore", hanging), it.broker.reader, it.broker.clock, store_s=0.3)
         removals = await history.removals(it.record)
         hanging.hangs = True
         items, missing = await asyncio.wait_for(history.range(it.record, said[9], said[-1], 1000, removals), 20)
@@ -133,9 +116,9 @@ async def test_who_catches_up_waits_for_the_store_in_time(log: Broker, store: Co
         assert (told(items), missing) == (it.told()[10:20], None)
 
 
-async def test_a_page_of_a_log_that_forgot_asks_the_store(log: Broker, store: CommentStore) -> None:
+async def test_a_page_of_a_log_that_forgot_asks_the_store(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """Archived beyond the mark and given up by the log between two looks: the rows are told with what the log has."""
-    async with boundary(log, store, 0) as it:
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
         history = it.history()
         for n in range(1, 11):
             await it.say(comment(n))
@@ -173,13 +156,13 @@ class _Lagging:
         return [message for message in found if message.seq <= self.last]
 
 
-async def test_a_comment_of_a_moment_ago_is_found(log: Broker, store: CommentStore) -> None:
+async def test_a_comment_of_a_moment_ago_is_found(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """By its id, removed or not, though a replica lags behind; and nothing is said to be nowhere while log or store is away."""
-    async with boundary(log, store, 0) as it:
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
         said = [await it.say(comment(n)) for n in (1, 2)]
         await it.archive(10)
-        lagging, hanging = _Lagging(log.reader), _Hanging(store)
-        history = History(cast("CommentStore", hanging), cast("Reader", lagging), log.clock, store_s=0.3)
+        lagging, hanging = _Lagging(it.broker.reader), _Hanging(it.store)
+        history = History(cast("CommentStore", hanging), cast("Reader", lagging), it.broker.clock, store_s=0.3)
         lagging.last = said[-1]
         said += [await it.say(comment(3)), await it.say(comment(4)), await it.say(Removed(comment_id="4", reason="author"))]
 
@@ -211,11 +194,11 @@ class _Noting:
         return ask
 
 
-async def test_a_total_is_carried_on(log: Broker, store: CommentStore) -> None:
+async def test_a_total_is_carried_on(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """What was counted in the log is added to the store's count as the archive comes on; who decides has it asked anew."""
-    async with boundary(log, store, 0) as it:
-        noting, clock = _Noting(store), HandClock(log.clock.now_ms())
-        history = History(cast("CommentStore", noting), log.reader, clock)
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
+        noting, clock = _Noting(it.store), HandClock(it.broker.clock.now_ms())
+        history = History(cast("CommentStore", noting), it.broker.reader, clock)
         numbers = itertools.count(1)
 
         async def asked(*, say: int = 0, archive: int = 0) -> list[str]:
@@ -244,7 +227,7 @@ async def test_a_total_is_carried_on(log: Broker, store: CommentStore) -> None:
 
         # What the store lost by itself is known after a while; what the log lost before the archive came, at once.
         assert await asked(say=4, archive=100) == ["total"]
-        await store.erase(it.record.stream_id, [it.said[0].seq], it.said[0].at_ms)
+        await it.store.erase(it.record.stream_id, [it.said[0].seq], it.said[0].at_ms)
         it.in_store.discard(it.said[0].seq)
         it.first = it.said[1].seq
         clock.advance(CARRIED_S)

@@ -1,6 +1,5 @@
 """Log and store are one history, wherever the log begins and however far the archive has come: also while both move."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,10 @@ from gateway.shown import Shown
 from infra.scylla import Database as Keyspace
 from infra.scylla import ScyllaComments
 from infra.scylla.address import Address
-from infra.sqlite import Database, SqliteComments
-from infra.stores import CommentStore
 from schemas.items import Comment, Purged, Removed
 from tests.backends.nats import NatsServer
 from tests.boundary import Boundary, Said, Told, boundary
-from tests.broker import Broker, broker
+from tests.broker import broker
 from tests.factories import comment
 
 pytestmark = [pytest.mark.nats]
@@ -31,32 +28,17 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.unarchived.ANSWERS_S", 30.0)
 
 
-@pytest.fixture
-async def log(own_nats_server: NatsServer) -> AsyncIterator[Broker]:
-    """A broker whose log may be cut without asking anybody."""
-    async with broker(own_nats_server.url) as made:
-        yield made
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[CommentStore]:
-    """A file."""
-    database = await Database.open(tmp_path / "store.sqlite")
-    yield SqliteComments(database)
-    await database.close()
-
-
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_any_boundary(log: Broker, store: CommentStore, seed: int) -> None:
+async def test_any_boundary(own_nats_server: NatsServer, tmp_path: Path, seed: int) -> None:
     """Pages, threads, times, totals and replays are the same wherever the boundary lies, to the first look and the next."""
-    async with boundary(log, store, seed) as it:
+    async with boundary(own_nats_server.url, tmp_path, seed) as it:
         await anywhere(it, rounds=8)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_what_nobody_archived(log: Broker, store: CommentStore, seed: int) -> None:
+async def test_what_nobody_archived(own_nats_server: NatsServer, tmp_path: Path, seed: int) -> None:
     """A log that forgot more than was archived: everything that either has, and a gap that covers what neither has."""
-    async with boundary(log, store, seed) as it:
+    async with boundary(own_nats_server.url, tmp_path, seed) as it:
         for _ in range(8):
             await happen(it)
             await it.trim(lossy=it.chance.random() < 0.5)
@@ -65,18 +47,18 @@ async def test_what_nobody_archived(log: Broker, store: CommentStore, seed: int)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_while_it_moves(log: Broker, store: CommentStore, seed: int) -> None:
+async def test_while_it_moves(own_nats_server: NatsServer, tmp_path: Path, seed: int) -> None:
     """Comments come, the archive writes and the log forgets between any two reads: nothing is missed, nothing comes twice."""
-    async with boundary(log, store, seed) as it:
+    async with boundary(own_nats_server.url, tmp_path, seed) as it:
         await moving(it, rounds=5)
 
 
 @pytest.mark.parametrize(
     "question", ["range", "total", "desc", "few", "asc", "offset", "replies", "comment", "original", "newest"]
 )
-async def test_a_leap_between_any_two_reads(log: Broker, store: CommentStore, question: str) -> None:
+async def test_a_leap_between_any_two_reads(own_nats_server: NatsServer, tmp_path: Path, question: str) -> None:
     """All of the log is archived and forgotten between the first two reads of an answer, or the next two, ..."""
-    async with boundary(log, store, 3) as it:
+    async with boundary(own_nats_server.url, tmp_path, 3) as it:
         history = it.history()
         for reads in range(24):
             await it.post()
@@ -99,20 +81,22 @@ async def test_a_leap_between_any_two_reads(log: Broker, store: CommentStore, qu
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_on_a_cluster(log: Broker, keyspace: Address, seed: int) -> None:
+async def test_on_a_cluster(own_nats_server: NatsServer, keyspace: Address, seed: int) -> None:
     """The same on CQL, where a page is many partitions and a total is counted."""
     database = await Keyspace.open(keyspace)
     try:
-        async with boundary(log, ScyllaComments(database), seed) as it:
+        async with broker(own_nats_server.url) as b:
+            it = Boundary(b, ScyllaComments(database), seed)
+            await it.begin()
             await anywhere(it, rounds=3)
             await moving(it, rounds=3)
     finally:
         await database.close()
 
 
-async def test_a_raid_at_the_end(log: Broker, store: CommentStore) -> None:
+async def test_a_raid_at_the_end(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """Behind five hundred purged comments, archived or not, a backfill still finds the newest that may be seen."""
-    async with boundary(log, store, 0) as it:
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
         kept = [await it.say(comment(n, author="ada")) for n in range(1, 21)]
         for n in range(21, 521):
             await it.say(comment(n, author="eve"))

@@ -1,6 +1,7 @@
 """The file: who may open it, what its failures say, and that questions stay cheap."""
 
 import asyncio
+import contextlib
 import re
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from infra.sqlite import database as module
 from infra.sqlite.schema import MIGRATIONS
 from tests.contract.histories import LOG, S, logged
 from tests.factories import NOON_MS, comment
+from tests.waits import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -125,6 +127,29 @@ async def test_waiting_reads_are_bounded(database: Database, monkeypatch: pytest
     assert await database.read(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
 
 
+async def test_reads_that_nobody_waits_for_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs: whoever gave up waiting has left a read, which counts until a thread has done with it."""
+    monkeypatch.setattr(module, "MAX_WAITING", 8)
+    gate = threading.Event()
+    held = [asyncio.create_task(database.read(lambda _db: gate.wait())) for _ in range(8)]
+    await asyncio.sleep(0)
+    for task in held:
+        task.cancel()
+    await asyncio.wait(held)
+    try:
+        with pytest.raises(Unavailable, match="8 reads are waiting"):
+            await asyncio.wait_for(database.read(lambda db: db.execute("SELECT 1").fetchone()), PATIENCE_S)
+    finally:
+        gate.set()
+
+    async def reads() -> bool:
+        with contextlib.suppress(Unavailable):
+            return bool(await database.read(lambda db: db.execute("SELECT 1").fetchone()))
+        return False
+
+    await eventually(reads)
+
+
 async def test_a_bug_is_not_called_unavailable(database: Database) -> None:
     """A wrong statement is ours to mend: it crashes, rolls back, and the next transaction works."""
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -212,3 +237,15 @@ async def test_a_full_file_system(tmp_path: Path) -> None:
     assert stored > 100
     assert counts == f"{stored} {stored} {stored}"
     assert after == f"{stored + 100} {stored + 100}"
+
+
+async def test_a_disk_that_fails_under_a_reader(tmp_path: Path) -> None:
+    """A part of the file is lost: what reads it is refused and says why, and the process goes on; also once it is back."""
+    inside = [sys.executable, "-m", "tests.unit.infra.sqlite.lost_pages", str(tmp_path)]
+    run = await asyncio.create_subprocess_exec(*inside, stdout=asyncio.subprocess.PIPE)
+    out, _ = await run.communicate()
+
+    assert run.returncode == 0
+    refusal, found = out.decode().splitlines()
+    assert re.match(rf"{re.escape(str(tmp_path))}/ovation.sqlite is damaged: .*", refusal)
+    assert found == "5000"
