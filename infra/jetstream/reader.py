@@ -79,6 +79,14 @@ def message_of(headers: dict[str, str], payload: bytes) -> LogMessage:
     )
 
 
+class Answer(Struct, frozen=True):
+    """The messages of an answer, the log's seq it was given at, and how many more there were then; 0 where it does not say."""
+
+    messages: list[LogMessage]
+    up_to: int = 0
+    pending: int = 0
+
+
 class Reader:
     """Reads logs. One wildcard inbox serves all requests of the process."""
 
@@ -125,11 +133,13 @@ class Reader:
         """
         found: list[LogMessage] = []
         while len(found) < most:
-            batch = await self._get(log, {"seq": after + 1, "next_by_subj": subject, "batch": min(BATCH, most - len(found))})
-            if not batch:
+            answer = await self._answer(
+                log, {"seq": after + 1, "next_by_subj": subject, "batch": min(BATCH, most - len(found))}
+            )
+            found += answer.messages
+            if not answer.messages or not answer.pending:
                 break
-            found += batch
-            after = batch[-1].seq
+            after = answer.messages[-1].seq
         return found
 
     async def first_after(self, log: str, subject: str, after: int) -> LogMessage | None:
@@ -184,9 +194,9 @@ class Reader:
         for start in range(0, len(subjects), TAILS - 1):
             # An empty answer does not say how far the replica that gave it had come: the newest subject makes sure of one.
             part = [*subjects[start : start + TAILS - 1], newest.subject]
-            messages, up_to = await self._answer(log, {"multi_last": part, "seq": after + 1})
-            found.update((message.subject, message.seq) for message in messages)
-            known.append(up_to)
+            answer = await self._answer(log, {"multi_last": part, "seq": after + 1})
+            found.update((message.subject, message.seq) for message in answer.messages)
+            known.append(answer.up_to)
         return found, max(after, min(known, default=after))
 
     async def state(self, log: str) -> LogState:
@@ -234,9 +244,9 @@ class Reader:
             queue.put_nowait(msg)
 
     async def _get(self, log: str, body: dict[str, Any]) -> list[LogMessage]:
-        return (await self._answer(log, body))[0]
+        return (await self._answer(log, body)).messages
 
-    async def _answer(self, log: str, body: dict[str, Any]) -> tuple[list[LogMessage], int]:
+    async def _answer(self, log: str, body: dict[str, Any]) -> Answer:
         if not self._connection.up.is_set():
             msg = f"NATS is away, {log} cannot be read"
             raise Unavailable(msg)
@@ -256,10 +266,7 @@ class Reader:
         finally:
             del self._waiting[token]
 
-    async def _collect(
-        self, log: str, queue: asyncio.Queue[Msg], deadline: asyncio.Timeout, *, single: bool
-    ) -> tuple[list[LogMessage], int]:
-        """The messages of an answer, and the log's seq it was given at (0 where it does not say)."""
+    async def _collect(self, log: str, queue: asyncio.Queue[Msg], deadline: asyncio.Timeout, *, single: bool) -> Answer:
         loop = asyncio.get_running_loop()
         found: list[LogMessage] = []
         while True:
@@ -270,9 +277,9 @@ class Reader:
                 case None:
                     found.append(message_of(headers, reply.data))
                     if single:
-                        return found, 0
+                        return Answer(found)
                 case "204" | "404":
-                    return found, int(headers.get("Nats-UpTo-Sequence", 0))
+                    return Answer(found, int(headers.get("Nats-UpTo-Sequence", 0)), int(headers.get("Nats-Num-Pending", 0)))
                 case "503":
                     msg = f"no server answers for {log}: JetStream is starting, or the topology is not applied"
                     raise Unavailable(msg)
