@@ -102,7 +102,7 @@ class Stage:
 
     async def idle(self) -> None:
         """Have the gateway let go of the stream, as it does when nobody has watched for a while."""
-        await self.hub._close_idle(self.broker.clock.monotonic() + 3600)  # noqa: SLF001 - not for half a minute
+        await self.hub.audiences.close_idle(self.broker.clock.monotonic() + 3600)
         assert self.hub.audience(self.record.stream_id) is None
 
     async def settle(self) -> None:

@@ -17,6 +17,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     viewer.py      one connection: a transport and a position
     seat.py        a WebSocket connection's place in one stream's audience
     lane.py        the viewers that get the same bytes, and their epoch
+    lanes.py       which viewers of a stream those are, and what each lane is written
     sender.py      the same bytes to many sockets, a slice of the loop's time after the other
     writing.py     one frame to many sockets, in Python and in C (writing.c)
     rhythm.py      when windows leave (pure)
@@ -32,7 +33,8 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     announcer.py   when presence is told and counts are shown
     tailcheck.py   asks the logs for the tails of watched streams
     arrivals.py    how many viewers came to each stream, counted durably
-    hub.py         all audiences of the process: tail checks, heartbeats, expiry, drain
+    audiences.py   the audiences of the process: opened, counted again, bounded, closed
+    hub.py         all viewers of the process: room, tail checks, heartbeats, expiry, drain
     expulsion.py   ends the connections of those who may not watch any more
     admission.py   an events request checked and turned into a viewer, or into a problem
     connection.py  one WebSocket: bytes in, messages out, its own frames between the shared ones

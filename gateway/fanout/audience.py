@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import chain
 
 from gateway.fanout.degradation import Degradation
 from gateway.fanout.follower import Follower
-from gateway.fanout.lane import Lane, LaneKey, Roll
+from gateway.fanout.lanes import Lanes
 from gateway.fanout.presence import Presence
 from gateway.fanout.pulse import Pulse
 from gateway.fanout.rhythm import Rhythm
@@ -29,8 +28,6 @@ from infra.settings import Settings
 from infra.telemetry import metrics
 from schemas.records import StreamRecord
 
-#: Never silent for more than 15 s; checked every second.
-HEARTBEAT_S = 10.0
 #: More than this share of its viewers becoming live within a second is a storm.
 STORM_SHARE = 0.05
 #: A sampled second may be unevenly filled: a window shows at most this many times its even part.
@@ -73,8 +70,7 @@ class Audience:
         self.checked = False
         self.on_left: Callable[[Viewer], None] = lambda _: None
         self._settings = settings
-        self._lanes: dict[LaneKey, Lane] = {}
-        self._sampled = False
+        self._lanes = Lanes(clock)
         self._sender = Sender(writer(settings.writer), self._fell_short)
         self._rhythm = Rhythm(settings.window_ms / 1000, settings.window_max_ms / 1000)
         #: The position of live viewers whom the flush on its way has not reached yet.
@@ -142,12 +138,7 @@ class Audience:
 
     def go_live(self, viewer: Viewer) -> None:
         """Put a viewer that has reached `position` into its lane."""
-        cohort = viewer.cohort if self._sampled else None
-        key = LaneKey(viewer.wire, viewer.gzip, viewer.comments_only, cohort)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(key, self.clock.monotonic())
-        lane.add(viewer)
+        self._lanes.add(viewer)
         self._arrived += 1
 
     def stand_back(self, viewer: Viewer) -> None:
@@ -235,14 +226,7 @@ class Audience:
         self._shelf.trim(now)
         if self._sender.busy:
             return
-        beats: list[tuple[Roll, bytes]] = []
-        for key, lane in list(self._lanes.items()):
-            lane.rest(now)
-            if not len(lane):
-                del self._lanes[key]
-            elif key.wire.HEARTBEAT and now - lane.last_write >= HEARTBEAT_S:
-                beats += lane.bytes_for(None, key.wire.HEARTBEAT, now)
-        if beats:
+        if beats := self._lanes.beats(now):
             self._flushed_from = self.position
             self._sender.send(beats, self._beaten)
 
@@ -278,15 +262,8 @@ class Audience:
         self._rhythm.last = now = self.clock.monotonic()
         self._flushed_from = self.position
         window = self._window(now)
-        rolls: list[tuple[Roll, bytes]] = []
-        self._regroup()
-        news = self.pulse.news()
-        pulse = {wire: b"".join(wire.event(*each) for each in news) for wire in {key.wire for key in self._lanes}}
-        for key, lane in self._lanes.items():
-            extra = b"" if key.comments_only else pulse[key.wire]
-            if (window is not None or extra) and len(lane):
-                rolls += lane.bytes_for(window, extra, now)
-        self._sender.send(rolls, self._sent)
+        self._lanes.sample(self.degradation.in_force.samples)
+        self._sender.send(self._lanes.bytes_for(window, self.pulse.news(), now), self._sent)
 
     def _window(self, now: float) -> Window | None:
         windower = self.windower
@@ -326,15 +303,6 @@ class Audience:
             self._schedule()
         else:
             self._tell_count()
-
-    def _regroup(self) -> None:
-        """Move everyone when sampling begins or ends: with cohorts, or without."""
-        if self._sampled == self.degradation.in_force.samples:
-            return
-        self._sampled = not self._sampled
-        lanes, self._lanes = self._lanes, {}
-        for viewer in chain.from_iterable(lanes.values()):
-            self.go_live(viewer)
 
     def _fell_short(self, viewer: Viewer, took: int, data: bytes) -> None:
         """A live viewer did not take all of a write: the rest waits for it, and what follows is in the ring."""

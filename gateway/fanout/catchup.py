@@ -11,9 +11,10 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
-from gateway.fanout.audience import HEARTBEAT_S, Audience
+from gateway.fanout.audience import Audience
 from gateway.fanout.backlog import Backlog
 from gateway.fanout.greeting import Greetings
+from gateway.fanout.lanes import HEARTBEAT_S
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window
 from infra.telemetry import metrics

@@ -66,7 +66,7 @@ class Expulsion:
             self._look(record.stream_id)
 
     def _taken_back(self, which: str) -> None:
-        for audience in self._hub.audiences.values():
+        for audience in self._hub.audiences.open.values():
             record = self._record(audience)
             if record.privacy != "public" and scope(record) == which:
                 self._look(audience.stream_id)

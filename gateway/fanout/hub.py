@@ -1,4 +1,4 @@
-"""All audiences of a gateway: opened on the first viewer, checked against the log, drained on shutdown."""
+"""All viewers of a gateway: let in where there is room, their streams checked against the log, sent away on shutdown."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from gateway.edge.quotas import Counted, Quotas
 from gateway.fanout.announcer import Announcer
 from gateway.fanout.arrivals import Arrivals
 from gateway.fanout.audience import Audience
+from gateway.fanout.audiences import Audiences
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
 from gateway.fanout.tailcheck import TailCheck
@@ -32,12 +33,8 @@ log = logs.get(__name__)
 TICK_S = 1.0
 #: A longer silence of the ticker means that the process was stopped: everything is checked before a ring is served.
 PAUSED_S = 3.0
-#: An audience without viewers keeps following for this long: a reload finds its ring warm.
-IDLE_S = 30.0
 #: Viewers that were sent away get this long to take what is buffered for them.
 LEAVE_S = 2.0
-#: Counters read side by side after the broker's return.
-RECOUNTS = 32
 
 
 class Busy(Exception):
@@ -50,7 +47,7 @@ class Busy(Exception):
 
 
 class Hub:
-    """Owns the audiences."""
+    """Owns the audiences, and knows how many viewers they have."""
 
     def __init__(
         self,
@@ -74,9 +71,8 @@ class Hub:
         self._presence = Presence(gateway, clock, settings.presence_exact)
         self._announcer = Announcer(self._presence, self._feed, self._show)
         self._catchup = Catchup(self._spawn)
-        #: Those of all streams that are watched here; only the hub opens and closes them.
-        self.audiences: dict[str, Audience] = {}
-        self._opening: dict[str, asyncio.Task[Audience]] = {}
+        #: Those of all streams that are watched here.
+        self.audiences = Audiences(self._make, counters)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = clock.monotonic()
         self._tails = TailCheck(reader, clock)
@@ -96,7 +92,7 @@ class Hub:
 
     def audience(self, stream_id: str) -> Audience | None:
         """The audience of a stream that is watched here."""
-        return self.audiences.get(stream_id)
+        return self.audiences.open.get(stream_id)
 
     async def start(self) -> None:
         """Listen to the other gateways and begin to tick.
@@ -106,15 +102,14 @@ class Hub:
         """
         await self._announcer.start()
         self._connection.on_up(self.check_all)
-        self._connection.on_up(self._recount)
+        self._connection.on_up(self.audiences.recount)
         self._spawn(self._tick())
 
     async def stop(self) -> None:
         """Stop ticking and close all audiences; drain first."""
         for task in list(self._tasks):
             task.cancel()
-        for audience in list(self.audiences.values()):
-            await audience.close()
+        await self.audiences.close()
         await self._announcer.stop()
 
     async def admit(self, viewer: Viewer, record: StreamRecord) -> Audience:
@@ -127,7 +122,7 @@ class Hub:
         self._room(viewer)
         if self._clock.monotonic() - self._ticked > PAUSED_S:
             await self.check_all()
-        audience = await self._audience(record)
+        audience = await self.audiences.of(record)
         if viewer.closed:
             raise Busy("gone")
         # Others came meanwhile.
@@ -142,7 +137,7 @@ class Hub:
             Busy: full, or draining.
         """
         self._room(viewer)
-        audience = self.audiences.get(record.stream_id)
+        audience = self.audiences.open.get(record.stream_id)
         if audience is None or self._clock.monotonic() - self._ticked > PAUSED_S:
             return None
         self._join(viewer, audience)
@@ -191,12 +186,12 @@ class Hub:
 
     def tally(self, stream_id: str) -> Tally | None:
         """What is known of a stream's counters, where it is watched here."""
-        audience = self.audiences.get(stream_id)
+        audience = self.audiences.open.get(stream_id)
         return audience.pulse.tally if audience else None
 
     def taken_at(self, stream_id: str, seq: int) -> int | None:
         """When the log took an item (ms) that came by on the feed a moment ago; `None` where nobody watches or it has not."""
-        audience = self.audiences.get(stream_id)
+        audience = self.audiences.open.get(stream_id)
         return audience.follower.taken_at(seq) if audience else None
 
     async def reaction_totals(self, record: StreamRecord) -> dict[str, int]:
@@ -216,7 +211,7 @@ class Hub:
 
     def changed(self, record: StreamRecord) -> None:
         """A stream's record changed; its audience keeps the newest."""
-        if (audience := self.audiences.get(record.stream_id)) is not None:
+        if (audience := self.audiences.open.get(record.stream_id)) is not None:
             audience.record = record
 
     async def check_all(self) -> None:
@@ -225,19 +220,8 @@ class Hub:
         Raises:
             Unavailable: the broker is away.
         """
-        await self._tails.all(list(self.audiences.values()))
+        await self._tails.all(list(self.audiences.open.values()))
         self._ticked = self._clock.monotonic()
-
-    async def _recount(self) -> None:
-        """Read all counters again: pulses sent while the broker was away are lost."""
-        slots = asyncio.Semaphore(RECOUNTS)
-
-        async def recount(audience: Audience) -> None:
-            async with slots:
-                parts = await self._counters.parts(audience.record.shard, audience.stream_id)
-            audience.learn(parts)
-
-        await asyncio.gather(*(recount(audience) for audience in self.audiences.values()))
 
     async def drain(self, seconds: float) -> None:
         """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames.
@@ -245,7 +229,7 @@ class Hub:
         Returns once they have taken what was theirs, or have had `LEAVE_S` for it.
         """
         self.draining = True
-        viewers = [viewer for audience in self.audiences.values() for viewer in audience.viewers]
+        viewers = [viewer for audience in self.audiences.open.values() for viewer in audience.viewers]
         if not viewers:
             return
         log.info("draining", viewers=len(viewers), seconds=seconds)
@@ -260,33 +244,14 @@ class Hub:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), LEAVE_S)
 
-    async def _audience(self, record: StreamRecord) -> Audience:
-        stream_id = record.stream_id
-        if (audience := self.audiences.get(stream_id)) is not None:
-            return audience
-        task = self._opening.get(stream_id)
-        if task is None:
-            task = asyncio.create_task(self._open(record))
-            self._opening[stream_id] = task
-            task.add_done_callback(lambda _: self._opening.pop(stream_id, None))
-        return await asyncio.shield(task)
-
-    async def _open(self, record: StreamRecord) -> Audience:
+    def _make(self, record: StreamRecord) -> Audience:
         audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence)
         audience.on_returned = self._catchup.queue
         audience.on_left = self._left
-        try:
-            await audience.open()
-            # Only now: what is counted from here on comes as a pulse.
-            audience.pulse.know(await self._counters.parts(record.shard, record.stream_id))
-        except BaseException:
-            await audience.close()
-            raise
-        self.audiences[record.stream_id] = audience
         return audience
 
     def _show(self, stream_id: str, count: int, approximate: bool) -> None:  # noqa: FBT001 - the pair of `Presence.count`
-        if (audience := self.audiences.get(stream_id)) is not None:
+        if (audience := self.audiences.open.get(stream_id)) is not None:
             audience.count_viewers(count, approximate)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -312,16 +277,16 @@ class Hub:
     async def _beat(self, now: float) -> None:
         paused, self._ticked = now - self._ticked > PAUSED_S, now
         with contextlib.suppress(Unavailable):
-            await (self.check_all() if paused else self._tails.due(list(self.audiences.values())))
+            await (self.check_all() if paused else self._tails.due(list(self.audiences.open.values())))
         if self._counting is None or self._counting.done():
             # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
             self._counting = self._spawn(self._arrivals.count())
-        for audience in list(self.audiences.values()):
+        for audience in list(self.audiences.open.values()):
             audience.tick(now)
             await self._measure(audience)
             self._expire(audience)
-        self._bound_rings()
-        await self._close_idle(now)
+        self.audiences.bound(self._settings.ring_total_bytes)
+        await self.audiences.close_idle(now)
 
     async def _measure(self, audience: Audience) -> None:
         for message in audience.measure():
@@ -334,17 +299,3 @@ class Hub:
         for viewer in list(audience.expiring):
             if viewer.expires_at is not None and viewer.expires_at <= now:
                 viewer.end(come_back=False)
-
-    def _bound_rings(self) -> None:
-        over = sum(audience.held for audience in self.audiences.values()) - self._settings.ring_total_bytes
-        # The largest give first: they are refilled the fastest.
-        for audience in sorted(self.audiences.values(), key=lambda a: -a.ring.bytes):
-            if over <= 0:
-                break
-            over -= audience.ring.shed(over)
-
-    async def _close_idle(self, now: float) -> None:
-        for stream_id, audience in list(self.audiences.items()):
-            if not audience.viewers and now - audience.idle_since > IDLE_S:
-                del self.audiences[stream_id]
-                await audience.close()

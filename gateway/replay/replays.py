@@ -9,7 +9,8 @@ from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
 
-from gateway.fanout.audience import HEARTBEAT_S, Audience
+from gateway.fanout.audience import Audience
+from gateway.fanout.lanes import HEARTBEAT_S
 from gateway.replay.cues import Cues
 from gateway.replay.hints import Hints
 from gateway.replay.page import Page
