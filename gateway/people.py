@@ -7,7 +7,6 @@ from starlette.requests import Request
 from gateway import requests
 from gateway.auth import SUBJECT, Principal
 from gateway.problems import Problem
-from infra.errors import LimitReached
 from infra.jetstream.limits import outwait
 
 
@@ -32,7 +31,4 @@ async def spend(request: Request, who: Principal) -> None:
     """
     deps = requests.deps(request)
     limit, token = deps.settings.limit_grants, uuid.uuid4().hex
-    try:
-        await deps.limits.take("grants", limit, (who.id,), token)
-    except LimitReached as reached:
-        await outwait(reached, lambda: deps.limits.take("grants", limit, (who.id,), token))
+    await outwait(lambda: deps.limits.take("grants", limit, (who.id,), token))

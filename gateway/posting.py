@@ -81,10 +81,7 @@ async def _create(
             await deps.access.require_follower(who, record)
         _check_words(record, said)
         parent = await _parent(deps, record, wanted.parent_comment_id) if wanted.parent_comment_id is not None else None
-        try:
-            await _spend(deps, who, record, said, msg_id)
-        except LimitReached as reached:
-            await outwait(reached, lambda: _spend(deps, who, record, said, msg_id))
+        await outwait(lambda: _spend(deps, who, record, said, msg_id))
     except (LimitReached, Problem):
         # The log may know the key already: then it was allowed when it was said, whatever has changed since.
         if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:

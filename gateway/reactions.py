@@ -9,7 +9,6 @@ from gateway import body, requests
 from gateway.app import Deps
 from gateway.auth import Principal
 from gateway.problems import Problem
-from infra.errors import LimitReached
 from infra.jetstream.limits import outwait
 from schemas.api import CountedReaction, NewReaction
 from schemas.items import REACTIONS, ReactionType
@@ -37,10 +36,7 @@ async def react(deps: Deps, who: Principal, record: StreamRecord, reaction_type:
         raise Problem(code, "Reactions are open while the stream is live.")
     reaction_id = uuid.uuid4().hex
     limit, keys = deps.settings.limit_reactions, (record.stream_id, who.id)
-    try:
-        await deps.limits.take("reactions", limit, keys, reaction_id)
-    except LimitReached as reached:
-        await outwait(reached, lambda: deps.limits.take("reactions", limit, keys, reaction_id))
+    await outwait(lambda: deps.limits.take("reactions", limit, keys, reaction_id))
     totals = await deps.taps.count(record.shard, record.stream_id, reaction_type)
     return CountedReaction(
         reaction_id=reaction_id,

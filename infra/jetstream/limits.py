@@ -25,26 +25,27 @@ LATE_S, LOOK_S, WAITS = 2.0, 0.25, 3
 TRIES = 100
 
 
-async def outwait(reached: LimitReached, take: Callable[[], Awaitable[None]]) -> None:
-    """*take* again once the token that it lacks is free, where that is about to be: who waited as told is not refused again.
+async def outwait(take: Callable[[], Awaitable[None]]) -> None:
+    """*take* one or more tokens, and all of them anew once the one that is lacking is free, where that is about to be.
 
     Tokens stay a moment longer than their window, which nobody is told: seconds are whole, and never more than the window has.
+    So who waited as told is not refused again.
 
     Raises:
         LimitReached: there is longer to wait.
         Unavailable: as *take* does.
     """
     for _ in range(WAITS):
-        if reached.free_in_s is None:
-            break
-        await asyncio.sleep(reached.free_in_s)
         try:
             await take()
-        except LimitReached as again:
-            reached = again
+        except LimitReached as reached:
+            if reached.free_in_s is None:
+                raise
+            free_in_s = reached.free_in_s
         else:
             return
-    raise reached
+        await asyncio.sleep(free_in_s)
+    await take()
 
 
 async def _never() -> bool:
