@@ -66,7 +66,9 @@ class Greetings:
             items: list[Shown] = []
             previous = until
             if count:
-                items, previous = await audience.history.newest(audience.record, until, count, audience.windower.removals)
+                # Who comes while the store is away begins with what comes next: it needs no store.
+                with contextlib.suppress(Unavailable):
+                    items, previous = await audience.history.newest(audience.record, until, count, audience.windower.removals)
             found[count] = audience.as_decided(items), previous if items else until
         frames: dict[tuple[int, Wire, bool, bool], bytes] = {}
         for viewer, count in coming:

@@ -118,6 +118,14 @@ FANOUT = [
         "tests/unit/gateway/fanout/test_sender.py",
     ),
     Bug(
+        "sent-away",
+        "who comes while the store is away is sent away, again and again",
+        "gateway/fanout/greeting.py",
+        "with contextlib.suppress(Unavailable):\n                    items",
+        "if True:\n                    items",
+        "tests/integration/test_store_away.py::test_who_comes_while_the_store_is_away_is_let_in",
+    ),
+    Bug(
         "rest-of-a-write",
         "the rest of a write that fell short is thrown away: half a frame, then the next",
         "gateway/fanout/audience.py",
