@@ -7,6 +7,9 @@ Refuses to know a route, a stream or a credential: those are the API's and the f
     forwarded.py    the client behind trusted proxies, from what they forward (pure)
     quotas.py       viewers per person and per address (pure)
     descriptors.py  how many connections this process can hold at all
+    lines.py        light connections, all watched through one descriptor
+    accepting.py    many accepted connections in one call, in Python and in C (accepting.c)
+    acceptor.py     takes connections from a listening socket, many in one turn of the loop
     protocol.py     uvicorn's HTTP protocol with bounds: the proxy's header, deadlines, too many, drain
     server.py       uvicorn's server: one listening socket, deadlines looked after, and an end that cuts nobody off
 """

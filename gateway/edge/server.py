@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.edge.accepting import taker
+from gateway.edge.acceptor import Acceptor
+from gateway.edge.lines import Lines
 from gateway.edge.protocol import LINGER_S, Bounded, Edge
 from infra.lifecycle import Lifecycle
 
@@ -53,6 +56,7 @@ async def serve(
         server.should_exit = True
     await serving
     looking.cancel()
+    server.lines.close()
 
 
 def _config(app: ASGIApp, protocol: type[asyncio.Protocol], edge: Edge) -> uvicorn.Config:
@@ -79,6 +83,19 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, edge: Edge) -> None:
         super().__init__(config)
         self._edge = edge
+        self.lines = Lines(asyncio.get_running_loop())
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept from *sockets* with an acceptor of ours, where uvicorn has the loop's."""
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            # As uvicorn does for each connection.
+            return config.http_protocol_class(config=config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
+
+        take = taker(self._edge.settings.writer)
+        self.servers = [Acceptor(each, self.lines, protocol, take) for each in sockets or []]  # type: ignore[misc]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - uvicorn's own signature

@@ -2,30 +2,45 @@
 
 uvicorn's protocol builds a scope, looks up addresses and makes a parser per connection, which is half of what a viewer's
 arrival costs; a storm of ten thousand should not pay for it. Everything else, and everything unusual (a request in pieces,
-an upgrade, a proxy's header, a fault), is handed to that protocol with all that was read.
+a body, an upgrade, a proxy's header, a fault), is handed to that protocol with all that was read.
 """
 
 import asyncio
+import re
+import socket
 import time
 from typing import Any, ClassVar
 
-import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.edge import forwarded
+from gateway.edge.lines import Line
 from gateway.edge.protocol import LINGER_S, SLACK, EdgeProtocol
 from gateway.fanout.admission import Admission, EventsRequest
-from gateway.fanout.protocol import EVENTS
-from infra.telemetry import metrics
+from infra.telemetry import logs, metrics
 
-_LIKELY = b"GET /api/v1/streams/"
+log = logs.get(__name__)
+
+#: A whole head as clients write it, without what the parser behind reads otherwise or refuses: escapes and fragments in the
+#: address, folded lines, bytes beyond ASCII, space before a colon.
+_PLAIN = re.compile(
+    rb"GET /api/v1/streams/([\w-]++)/(events|replay)(?:\?([!-\"$-~]*+))? HTTP/1\.[01]"
+    rb"((?:\r\n[\w!#$%&'*+.^`|~-]++:[\t -~]*+)*+\r\n)\r\n"
+)
+#: Headers that decide something here; the others are read over.
+_MATTERS = re.compile(
+    rb"\n((?i:authorization|cookie|accept-encoding|last-event-id|x-forwarded-for"
+    rb"|content-length|transfer-encoding|upgrade|expect)):[\t ]*+([^\r]*)"
+)
+#: With one of these there is more to a request than its head.
+_MORE = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
 
 
 class Doorway(asyncio.Protocol):
     """A connection that has not said what it wants; `doorway_with` makes the class that uvicorn is given."""
 
-    __slots__ = ("_app_state", "_complete", "_config", "_headers", "_state", "_transport", "_url", "since")
+    __slots__ = ("_app_state", "_config", "_early", "_ending", "_state", "_transport", "since")
 
     admission: ClassVar[Admission]
     behind: ClassVar[type[EdgeProtocol]]
@@ -40,13 +55,16 @@ class Doorway(asyncio.Protocol):
         self._config = config
         self._state = server_state
         self._app_state = app_state
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._complete = False
+        #: What was read of a connection that is on its way to the loop's own transport.
+        self._early: bytes | None = None
+        self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # every transport here is one
         """Wait for a request, unless there are far too many connections, or a proxy speaks first."""
         self._transport = transport
+        if self._early is not None:
+            self._pass_on(self._early)
+            return
         # The loop's own clock, without asking the system which process this is, as finding the loop does.
         self.since = time.monotonic()
         connections, settings = self._state.connections, self.behind.edge.settings
@@ -59,35 +77,23 @@ class Doorway(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Admit a viewer, or let the protocol behind read it."""
-        if not data.startswith(_LIKELY) or not data.endswith(b"\r\n\r\n"):
+        if self._early is not None:
+            self._early += data
+            return
+        if self._transport.is_closing():
+            return
+        plain = _PLAIN.fullmatch(data)
+        if plain is None or len(self._state.connections) > self.behind.edge.settings.max_connections:
             self._hand_over(data)
             return
-        try:
-            parser = httptools.HttpRequestParser(self)
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        stream_id, kind, query, lines = plain.groups(b"")
+        headers = [(name.lower(), value.rstrip(b"\t ")) for name, value in _MATTERS.findall(lines)]
+        if not _MORE.isdisjoint([name for name, _ in headers]):
             self._hand_over(data)
             return
-        path, _, query = self._url.partition(b"?")
-        match = EVENTS.fullmatch(path)
-        if match is None or not self._complete or len(self._state.connections) > self.behind.edge.settings.max_connections:
-            self._hand_over(data)
-            return
-        request = EventsRequest.read(match[1].decode("latin-1"), query, self._headers, self._address(), match[2])
+        request = EventsRequest.read(stream_id.decode(), query, headers, self._address(headers), kind)
         self._state.connections.discard(self)
         self.admission.take(self._transport, request)
-
-    def on_url(self, url: bytes) -> None:
-        """The parser found a part of it."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser found a part of it."""
-        self._headers.append((name.lower(), value))
-
-    def on_message_complete(self) -> None:
-        """All of it is here; a second request right behind the first is unusual."""
-        self._complete = not self._complete
 
     def eof_received(self) -> bool:
         """It has gone without a word."""
@@ -102,11 +108,12 @@ class Doorway(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server ends: wait a little for a request that may be on its way."""
+        self._ending = True
         asyncio.get_running_loop().call_later(LINGER_S, self._end_unasked)
 
     def late(self, now: float) -> bool:
         """Whether it was silent for long enough."""
-        return now - self.since > self.behind.edge.settings.request_head_s
+        return self._early is None and now - self.since > self.behind.edge.settings.request_head_s
 
     def end_late(self) -> None:
         """Close it: a silent connection would hold its place for ever."""
@@ -114,18 +121,38 @@ class Doorway(asyncio.Protocol):
         self._transport.close()
 
     def _end_unasked(self) -> None:
-        if self._transport.get_protocol() is self:
+        if self._early is None and self._transport.get_protocol() is self:
             self._transport.close()
 
-    def _address(self) -> str:
+    def _address(self, headers: list[tuple[bytes, bytes]]) -> str:
         settings = self.behind.edge.settings
         if not (settings.trusted_proxies or settings.viewers_per_address):
             return ""
         peer = self._transport.get_extra_info("peername")
-        return forwarded.client(peer[0], self._headers, settings.trusted_proxies) if peer else ""
+        return forwarded.client(peer[0], headers, settings.trusted_proxies) if peer else ""
 
     def _hand_over(self, data: bytes) -> None:
-        """Put uvicorn's protocol in this one's place, and let it read what came."""
+        """Let uvicorn's protocol read what came, on a transport that can all that it needs."""
+        if not isinstance(self._transport, Line):
+            self._pass_on(data)
+            return
+        # It counts as a connection meanwhile.
+        self._early = data
+        moving = asyncio.get_running_loop().create_task(self._move(socket.socket(fileno=self._transport.detach())))
+        self._state.tasks.add(moving)
+        moving.add_done_callback(self._state.tasks.discard)
+
+    async def _move(self, connected: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: self, connected)
+        except OSError as error:
+            log.warning("a connection was lost", cause=str(error))
+            connected.close()
+        finally:
+            self._state.connections.discard(self)
+
+    def _pass_on(self, data: bytes) -> None:
+        """Put uvicorn's protocol in this one's place."""
         self._state.connections.discard(self)
         loop = asyncio.get_running_loop()
         protocol = self.behind(config=self._config, server_state=self._state, app_state=self._app_state, _loop=loop)
@@ -134,6 +161,8 @@ class Doorway(asyncio.Protocol):
         protocol.since = self.since
         if data:
             protocol.data_received(data)
+        if self._ending:
+            protocol.shutdown()
 
 
 def doorway_with(admissions: Admission, protocol: type[EdgeProtocol]) -> type[Doorway]:

@@ -7,6 +7,7 @@ import random
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
+from gateway.edge.lines import Line
 from gateway.fanout import sse
 from gateway.fanout.crowd import ANONYMOUS
 from gateway.fanout.deflate import packed
@@ -38,18 +39,23 @@ _setsockopt.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER
 
 def bounded(transport: asyncio.Transport) -> int:
     """Bound what waits for a peer, in the kernel and in user space; the descriptor to write to."""
+    if isinstance(transport, Line):
+        # It bounds user space itself, and how long a peer may stay silent its listening socket has set.
+        _set(transport.fd, socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        return transport.fd
     # Paused means "anything at all waits in user space".
     transport.set_write_buffer_limits(high=0)
     shown = transport.get_extra_info("socket")
     fd: int = shown.fileno()
     if shown.family in (socket.AF_INET, socket.AF_INET6):
-        for level, option, value in (
-            (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
-        ):
-            if _setsockopt(fd, level, option, ctypes.c_int(value), 4):
-                raise OSError(errno := ctypes.get_errno(), os.strerror(errno))
+        _set(fd, socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        _set(fd, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     return fd
+
+
+def _set(fd: int, level: int, option: int, value: int) -> None:
+    if _setsockopt(fd, level, option, ctypes.c_int(value), 4):
+        raise OSError(errno := ctypes.get_errno(), os.strerror(errno))
 
 
 class Viewer(asyncio.Protocol):
