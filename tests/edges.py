@@ -29,6 +29,8 @@ class Edged:
         self.go = asyncio.Event()
         #: Requests that have arrived at /slow.
         self.waiting = 0
+        #: Connections that were accepted.
+        self.accepted = 0
         self.drains: list[float] = []
         #: The drain lasts until this is set.
         self.drained = asyncio.Event()
@@ -65,8 +67,18 @@ class Edged:
             edge = Edge(self.settings)
 
         # No events are asked for here: everything goes through to the protocol behind.
-        door = doorway_with(cast("Admission", None), Bounded)
-        await serve(self.app, door, Bounded.edge, self.listening, self.lifecycle, self.drain, shared=shared)
+        edged, door = self, doorway_with(cast("Admission", None), Bounded)
+
+        class Counted(door):  # type: ignore[misc, valid-type]  # made where it is needed
+            """Counts connections."""
+
+            __slots__ = ()
+
+            def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
+                super().__init__(*arguments, **named)
+                edged.accepted += 1
+
+        await serve(self.app, Counted, Bounded.edge, self.listening, self.lifecycle, self.drain, shared=shared)
 
     async def open(self, source: str = "127.0.0.1") -> "Line":
         """Connect from *source*."""

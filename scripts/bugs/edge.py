@@ -35,4 +35,31 @@ EDGE = [
         'said.split(",")',
         "tests/unit/gateway/edge",
     ),
+    Bug(
+        "said-too-early",
+        "what had come with a connection is lost where that moves to the loop's own transport at once",
+        "gateway/edge/acceptor.py",
+        "if data:",
+        "if data and not line.is_closing():",
+        "tests/integration/test_edge.py",
+    ),
+    Bug(
+        "left-waiting",
+        "a line that is closed drops what its peer has not taken yet",
+        "gateway/edge/lines.py",
+        """        if self._waiting:
+            self._lines.change(self.fd, select.EPOLLOUT)
+        else:
+            self._end(None)""",
+        "        self._end(None)",
+        "tests/integration/test_lines.py",
+    ),
+    Bug(
+        "forgiving-door",
+        "a request with a body is read as a viewer's: what follows its head is nobody's",
+        "gateway/fanout/doorway.py",
+        "if not _MORE.isdisjoint([name for name, _ in headers]):",
+        "if False:",
+        "tests/unit/gateway/fanout/test_doorway.py",
+    ),
 ]

@@ -2,11 +2,15 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 import pytest
 
+from gateway.edge.acceptor import Acceptor
+from gateway.edge.lines import Lines
 from gateway.fanout import viewer as viewers
 from gateway.fanout.viewer import Viewer as Served
 from tests.backends.nats import NatsServer
@@ -98,51 +102,93 @@ class _Door(asyncio.Protocol):
         self._made.append(served)
 
 
-async def _served(receive_buffer: int = 0) -> tuple[asyncio.Server, socket.socket, Served]:
-    """A client's bare socket, and the viewer that it is."""
-    made: list[Served] = []
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Door(made), "127.0.0.1", 0)
-    client = socket.socket()
-    if receive_buffer:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    client.setblocking(False)  # noqa: FBT003 - the socket's own signature
-    await loop.sock_connect(client, server.sockets[0].getsockname())
-    await eventually(lambda: bool(made))
-    return server, client, made[0]
+class Closes(Protocol):
+    """What listens."""
+
+    def close(self) -> None:
+        """Listen no more."""
 
 
-async def test_a_peer_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+Ends = tuple[Closes, socket.socket, Served]
+
+
+async def _by_the_loop(made: list[Served]) -> tuple[Closes, Any]:
+    """A listening server whose connections are the loop's own."""
+    server = await asyncio.get_running_loop().create_server(lambda: _Door(made), "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()
+
+
+async def _by_ourselves(made: list[Served]) -> tuple[Closes, Any]:
+    """One whose connections are lines."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, viewers.USER_TIMEOUT_MS)
+    lines, address = Lines(asyncio.get_running_loop()), listening.getsockname()
+    accepting = Acceptor(listening, lines, lambda: _Door(made))
+
+    class Both:
+        """They end together."""
+
+        def close(self) -> None:
+            """End them."""
+            accepting.close()
+            lines.close()
+
+    return Both(), address
+
+
+Serves = Callable[..., Awaitable[Ends]]
+
+
+@pytest.fixture(params=[_by_the_loop, _by_ourselves], ids=["transport", "line"])
+def served(request: pytest.FixtureRequest) -> Serves:
+    """Makes a client's bare socket, and the viewer that it is, on either kind of connection."""
+
+    async def make(receive_buffer: int = 0) -> Ends:
+        made: list[Served] = []
+        loop = asyncio.get_running_loop()
+        server, address = await request.param(made)
+        client = socket.socket()
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        await loop.sock_connect(client, address)
+        await eventually(lambda: bool(made))
+        return server, client, made[0]
+
+    return make
+
+
+async def test_a_peer_that_takes_nothing_is_dropped(served: Serves, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its window stays shut for longer than the timeout: a machine that froze, or went away behind a proxy that did not."""
     monkeypatch.setattr(viewers, "USER_TIMEOUT_MS", 1000)
-    server, client, served = await _served(receive_buffer=4096)
+    server, client, viewer = await served(receive_buffer=4096)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    served.write(b"x" * 1_000_000)
-    await eventually(lambda: served.closed)
+    viewer.write(b"x" * 1_000_000)
+    await eventually(lambda: viewer.closed)
     assert loop.time() - began > 0.9
     client.close()
     server.close()
 
 
-async def test_a_peer_that_stops_sending_has_gone() -> None:
+async def test_a_peer_that_stops_sending_has_gone(served: Serves) -> None:
     """A viewer that shuts its sending side down is ended at once: it may as well have closed."""
-    server, client, served = await _served()
+    server, client, viewer = await served()
     client.shutdown(socket.SHUT_WR)
-    await eventually(lambda: served.closed)
+    await eventually(lambda: viewer.closed)
     assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
     client.close()
     server.close()
 
 
-async def test_one_that_is_sent_away_is_never_live_again() -> None:
+async def test_one_that_is_sent_away_is_never_live_again(served: Serves) -> None:
     """Its last frames wait in its buffer: nothing more is written after the `retry:`, and all of it arrives."""
-    server, client, served = await _served(receive_buffer=4096)
+    server, client, viewer = await served(receive_buffer=4096)
     loop = asyncio.get_running_loop()
-    served.write(b"x" * 500_000)
-    served.end()
-    assert served.closed
-    served.write(b"y" * 1000)
+    viewer.write(b"x" * 500_000)
+    viewer.end()
+    assert viewer.closed
+    viewer.write(b"y" * 1000)
     received = b""
     async with asyncio.timeout(PATIENCE_S):
         while part := await loop.sock_recv(client, 65536):
