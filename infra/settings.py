@@ -145,7 +145,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     window_ms: Annotated[int, Meta(ge=1, le=1000)] = 50
     # Milliseconds up to which that stretches by itself while a flush takes long to write.
     window_max_ms: Annotated[int, Meta(ge=1, le=5000)] = 250
-    # How frames are written to sockets: auto (the compiled part where there is one) or python.
+    # How frames are written to sockets, and connections accepted: auto (the compiled parts where there are) or python.
     writer: Literal["auto", "python"] = "auto"
     # What viewers of a large stream get: rows of viewers:interval_ms:items:rate:per_s (see docs/operating.md).
     policy: Policy = Policy(

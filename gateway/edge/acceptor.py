@@ -4,6 +4,7 @@ The loop's own server takes one in each turn, and a turn costs as much as a thir
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -63,9 +64,14 @@ class Acceptor:
 
     def _open(self, fd: int, data: bytes) -> None:
         line = Line(self._lines, fd)
+        try:
+            line.begin()
+        except OSError as error:
+            log.error("a connection cannot be watched", cause=error.strerror)
+            os.close(fd)
+            return
         protocol = self._protocol()
         line.set_protocol(protocol)
-        line.begin()
         try:
             protocol.connection_made(line)
             if data:

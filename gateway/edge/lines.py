@@ -67,9 +67,13 @@ class Line(asyncio.Transport):
         self._ending = self._ended = False
 
     def begin(self) -> None:
-        """Be heard."""
-        self._lines.open[self.fd] = self
+        """Be heard.
+
+        Raises:
+            OSError: the kernel watches no more descriptors; this one is still the caller's.
+        """
         self._lines.watch(self.fd, select.EPOLLIN)
+        self._lines.open[self.fd] = self
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Who is told from now on."""

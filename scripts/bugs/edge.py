@@ -41,7 +41,7 @@ EDGE = [
         "gateway/edge/acceptor.py",
         "if data:",
         "if data and not line.is_closing():",
-        "tests/integration/test_edge.py",
+        "tests/integration/test_queued.py",
     ),
     Bug(
         "left-waiting",

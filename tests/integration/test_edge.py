@@ -10,7 +10,7 @@ import pytest
 from gateway.edge.protocol import LINGER_S
 from tests.edges import Edged, Line, edge, refused
 from tests.proxied import header
-from tests.waits import PATIENCE_S, eventually
+from tests.waits import eventually
 
 GET = b"GET /echo HTTP/1.1\r\nhost: x\r\n\r\n"
 #: The deadline of a request's head, short enough to wait for, and long enough for a client that lost the core for a while.
@@ -37,31 +37,6 @@ async def test_the_client_is_whom_the_proxy_speaks_for() -> None:
             await asyncio.sleep(0)
         assert (await slow.told())["client"] == ["192.0.2.7", 4711]
         await slow.close()
-
-
-async def test_what_was_said_before_it_was_accepted_is_heard() -> None:
-    """A head, half of one, a proxy's header with a request or alone, and silence: all wait in the queue when serving begins."""
-    whole, loop = header("192.0.2.7", 4711), asyncio.get_running_loop()
-    for settings, said, expected in (
-        ({}, GET, "127.0.0.1"),
-        ({}, GET[:9], "127.0.0.1"),
-        ({}, b"", "127.0.0.1"),
-        (TRUSTING, whole + GET, "192.0.2.7"),
-        (TRUSTING, whole, "192.0.2.7"),
-        (TRUSTING, GET[:9], "127.0.0.1"),
-    ):
-        e = Edged(**settings)
-        client = socket.create_connection(e.listening.getsockname())
-        client.sendall(said)
-        client.setblocking(False)  # noqa: FBT003 - the socket's own signature
-        running = asyncio.create_task(e.run(shared=False))
-        await eventually(lambda: e.accepted == 1)  # noqa: B023 - awaited here
-        await loop.sock_sendall(client, (whole + GET if settings and said.startswith(whole) else GET)[len(said) :])
-        line = Line(*await asyncio.open_connection(sock=client))
-        assert (await line.told())["client"][0] == expected
-        await line.close()
-        e.lifecycle.stop()
-        await asyncio.wait_for(running, PATIENCE_S)
 
 
 async def test_whom_it_does_not_name_is_the_peer() -> None:
