@@ -19,7 +19,7 @@ log = logs.get(__name__)
 #: tail, and where thousands come in a second that was a round trip for every three of them. What the greeting itself took is
 #: part of it: those who come have waited that long, and a client that opens a few hundred at a time waits with them.
 CROWD = 8
-GATHER_S = 0.005
+GATHER_S = 0.003
 
 
 class Greetings:
