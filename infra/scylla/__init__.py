@@ -25,6 +25,8 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     batch.py       one batch, written so that order, repetition and a crash do not matter
     tallies.py     what was counted of a stream, block by block
     wanted.py      what a page wants of a stream, and where it may be
+    outlines.py    where a stream's comments were seen, a guess at where a page lies
+    counts.py      what was counted where a page may lie
     walk.py        a stream's rows in order, across its partitions
     forgetting.py  a stream that was deleted
     lookups.py     comments by what else they are found by, many in one question

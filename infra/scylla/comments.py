@@ -76,7 +76,8 @@ class ScyllaComments:
         """Comments with `after < seq < before` and `from_ms <= at < to_ms`."""
         wanted = Wanted(
             stream_id=stream_id,
-            after=max(after, -1),
+            # Logs begin at 1: what follows 0 is all of the first block.
+            after=after if after > 0 else -1,
             before=min(before, _MAX),
             descending=descending,
             comments=True,

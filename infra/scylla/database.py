@@ -88,13 +88,17 @@ class Database:
                     raise self._translated(error) from error
         return self._prepared[statement]
 
-    async def read(self, statement: str, *values: object) -> list[Found]:
+    async def read(self, statement: str, *values: object, paged: bool = True) -> list[Found]:
         """The rows of a SELECT that asks for no more than a page (5,000 rows).
+
+        *paged* is false of one that orders the rows of several partitions: neither database does that by pages.
 
         Raises:
             Unavailable: too few nodes answer.
         """
         bound = (await self.prepare(statement)).bind(values)
+        if not paged:
+            bound.fetch_size = None
         # Lets the driver ask a second node while the first one thinks.
         bound.is_idempotent = True
         return await self._execute(bound, READ)

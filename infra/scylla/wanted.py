@@ -38,6 +38,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return self.before < NO_CURSOR if self.descending else self.after > 0
 
     @property
+    def begins(self) -> int:
+        """The first seq that may be in it, in its order."""
+        return self.before - 1 if self.descending else self.after + 1
+
+    @property
     def timed(self) -> bool:
         """Whether times matter."""
         return self.from_ms is not None or self.to_ms is not None
@@ -64,6 +69,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     def untimely(self, tally: Tally) -> int:
         """About how many of what was counted come before the time, in the page's order."""
+        if not self.timed:
+            return 0
         ms = tally.high_ms - tally.low_ms + 1
         late = tally.high_ms + 1 - self.to_ms if self.to_ms is not None and self.descending else 0
         early = self.from_ms - tally.low_ms if self.from_ms is not None and not self.descending else 0
@@ -74,11 +81,13 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return (self.from_ms is None or high_ms >= self.from_ms) and (self.to_ms is None or low_ms < self.to_ms)
 
 
-class Span(Struct, frozen=True):
+class Span(Struct, frozen=True, kw_only=True):
     """Seqs with `after < seq < before`, all of one bucket, that hold *about* so many wanted rows.
 
     *finest*: it is of whole blocks. *known*: it begins and ends with a comment, as its blocks do. *slack*: about how many rows
-    that are no comments come before its first, or between.
+    that are no comments come before its first, or between. *parts*: of each of its blocks, as they are known, the first and
+    the last seq and about how many; *sure* are in those that lie in it whole. *left*: the last so many of them are wanted,
+    exactly; 0 where it is not so.
     """
 
     after: int
@@ -87,10 +96,22 @@ class Span(Struct, frozen=True):
     finest: bool = False
     slack: int = SLACK
     known: bool = False
+    parts: tuple[tuple[int, int, int], ...] = ()
+    sure: int = 0
+    left: int = 0
 
     def size(self, need: int) -> int:
         """How many rows hold *need* of the wanted ones; all of them, where it is not known whether there are as many."""
         return need + self.slack if self.known or self.about >= need else ALL
+
+    def top(self, count: int) -> int:
+        """Below which seq the lowest *count* comments are, and a few more: they may not be spread evenly."""
+        goal = count + (count + KNOWN_SLACK) // 4 + self.slack
+        for low, high, about in sorted(self.parts):
+            if about >= goal:
+                return min(low + (high - low + 1) * goal // about + 1, self.before)
+            goal -= about
+        return self.before
 
     def apart(self, other: "Span", tally: Tally) -> bool:
         """Whether so much lies between it and *other*, of a block that *tally* counted, that it is no gap but a sweep."""
@@ -99,9 +120,16 @@ class Span(Struct, frozen=True):
 
     def with_next(self, other: "Span") -> "Span":
         """Both, of which *other* is the next in the page's order."""
-        after, before = min(self.after, other.after), max(self.before, other.before)
-        known = self.known and other.known
-        return Span(after, before, self.about + other.about, finest=True, slack=max(self.slack, other.slack), known=known)
+        return Span(
+            after=min(self.after, other.after),
+            before=max(self.before, other.before),
+            about=self.about + other.about,
+            finest=True,
+            slack=max(self.slack, other.slack),
+            known=self.known and other.known,
+            parts=self.parts + other.parts,
+            sure=self.sure + other.sure,
+        )
 
 
 def stored(stream_id: str, row: Found) -> StoredItem:

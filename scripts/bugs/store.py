@@ -88,6 +88,22 @@ STORE = [
         "tests/contract/test_sqlite_comment_store.py",
     ),
     Bug(
+        "believed-guess",
+        "a page across a silence believes that nothing was written in it since: comments that came late are passed over",
+        "infra/scylla/outlines.py",
+        "whole = near and abs(after - first) == 1 and comments",
+        "whole = near and comments",
+        "tests/integration/test_scylla_pages.py::test_a_guess_is_not_believed",
+    ),
+    Bug(
+        "lone-bucket",
+        "a page near a bucket's edge does not ask what its neighbour holds until it is there: four answers are waited for",
+        "infra/scylla/outlines.py",
+        "if not others or (not near and ahead >= FEW * limit):",
+        "if first >= 0:",
+        "tests/integration/test_scylla_pages.py::test_no_page_waits_for_more_than_two_answers",
+    ),
+    Bug(
         "last-for-first",
         "a block's last comment is taken for its first: a page passes over the others",
         "infra/scylla/tallies.py",
