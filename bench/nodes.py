@@ -141,7 +141,7 @@ class Bench:
 
     async def hung(self) -> None:
         """One node answers nothing for a while, and then goes on."""
-        self.ring.nodes[2].pause()
+        await asyncio.to_thread(self.ring.nodes[2].pause)
         try:
             async with self.phase(HUNG):
                 await asyncio.sleep(HUNG_S)
@@ -154,7 +154,8 @@ class Bench:
     async def killed(self) -> None:
         """One node dies and comes back with what it had."""
         async with self.phase(KILLED):
-            self.ring.nodes[1].crash()
+            # Its end takes up to a second, in which the load must go on.
+            await asyncio.to_thread(self.ring.nodes[1].crash)
             await asyncio.sleep(DEAD_S)
         async with self.phase(STARTING):
             await asyncio.to_thread(_elsewhere, self.ring.nodes[1])
@@ -166,8 +167,7 @@ class Bench:
         """Two die and come back; comments archived a second while the backlog goes."""
         s = self.scene
         async with self.phase(TWO):
-            for node in self.ring.nodes[:2]:
-                node.crash()
+            await asyncio.gather(*(asyncio.to_thread(node.crash) for node in self.ring.nodes[:2]))
             await asyncio.sleep(DEAD_S)
         stood = s.archived
         async with self.phase(TWO_STARTING):
