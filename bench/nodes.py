@@ -204,6 +204,8 @@ class Outcome(Struct):
     alive: bool
     #: How often the viewer had to come back.
     cuts: int
+    #: What gateway and archive warned of, without the driver's own words.
+    warnings: list[str]
 
 
 async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: float, faults: Sequence[str]) -> Outcome:
@@ -242,6 +244,7 @@ async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: flo
             store_writes=store,
             alive=all(each is not None and each.alive for each in (s.cluster.archive, *s.cluster.gateways)),
             cuts=s.cuts,
+            warnings=s.warnings(),
         )
 
 
@@ -300,7 +303,8 @@ def tell(result: Result, outcome: Outcome) -> None:
         f"{outcome.raw_writes / 5:,.0f} comments/s, since three servers, gateway, archive, log and load share the cores."
     )
     waited = "`waited` is the share of the time in which the gateway had work and no core to do it on: other people's work too."
-    result.notes += [f"verify: {outcome.verified}", reach, waited, f"the viewer was cut and came back {outcome.cuts} times"]
+    cuts = f"the viewer was cut and came back {outcome.cuts} times"
+    result.notes += [*outcome.warnings, f"verify: {outcome.verified}", reach, waited, cuts]
     result.rounds = [structs.asdict(outcome)]
 
 

@@ -219,6 +219,16 @@ class Scene:
         """How many messages were given up."""
         return (await self._broker.reader.state("DEAD")).last
 
+    def warnings(self) -> list[str]:
+        """What archive and gateway warned of, briefly; without the driver's own words."""
+        found = []
+        for process in (self.cluster.archive, *self.cluster.gateways):
+            lines = process.text.splitlines() if process is not None else []
+            said = [each for each in map(json.loads, lines) if each["level"] in ("warning", "error")]
+            ours = [each for each in said if not each["source"].startswith("cassandra.")]
+            found += [f"{each['timestamp'][11:23]} {each['event']}: {each.get('cause', '')}"[:200] for each in ours[:12]]
+        return found
+
     def standstill(self, since: float, until: float) -> float:
         """The longest time between two of the archive's advances."""
         moments = [since]
