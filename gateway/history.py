@@ -84,8 +84,8 @@ class History:
         Raises:
             Unavailable: the store does not answer within `STORE_S`.
         """
-        top = before if before is not None else END
         recent = await self._unarchived.read(record)
+        top = min(before if before is not None else END, recent.bound + 1)
         messages = [
             message
             for message in between(recent.messages, after, top)
@@ -142,7 +142,8 @@ class History:
             and (looked := outline(message.payload)).is_comment
             and looked.parent_comment_id == parent_comment_id
         ]
-        rows = await self._ask(self._store.replies(record.stream_id, parent_comment_id, after, limit))
+        stored = await self._ask(self._store.replies(record.stream_id, parent_comment_id, after, limit))
+        rows = [row for row in stored if row.seq <= recent.bound]
         return list(itertools.islice(merged(rows, messages, recent.removals, stream_id=record.stream_id), limit))
 
     async def comment(self, record: StreamRecord, comment_id: str) -> Shown | None:
@@ -158,14 +159,10 @@ class History:
         row = await self._ask(self._store.comment(record.stream_id, comment_id))
         if row is not None:
             return next(of_store([row], recent.removals), None)
-        # Acknowledged a moment ago, and a replica that lags behind was asked? What nobody can tell is not said to be nowhere.
-        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        newest = await self._reader.newest(log, subject)
-        if newest <= recent.last:
-            return None
-        late, removals = await self._reader.range(log, subject, recent.last, newest), Removals()
-        learn(removals, [*recent.messages, *late])
-        return find(record.stream_id, late, comment_id, removals)
+        if not recent.complete:
+            msg = "the broker is away: whether there is such a comment nobody can tell"
+            raise Unavailable(msg)
+        return None
 
     async def by_msg_id_seq(self, record: StreamRecord, msg_id: str) -> int | None:
         """Where the comment posted with an idempotency key is, if that is longer ago than the log itself remembers keys.

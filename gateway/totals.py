@@ -105,7 +105,9 @@ class Totals:
             # The log has given up some above the mark, which after a restart stands still for seconds while the archive
             # stores on: any number of these are rows already.
             most = len(recent.messages) + LOOKED_UP
-            rows = await self._store.comments(record.stream_id, after=recent.through, before=END, descending=False, limit=most)
+            rows = await self._store.comments(
+                record.stream_id, after=recent.through, before=min(END, recent.bound + 1), descending=False, limit=most
+            )
         counted = self._of_log(record, recent)
         if any(row.seq not in counted.comments for row in rows):
             counted = self._with_rows(recent, rows)
@@ -113,9 +115,9 @@ class Totals:
         shown, below = counted.shown, counted.below
         if below is None or not whole:
             asked_at = self._clock.monotonic()
-            count, exact = await self._below(record, recent, counted.comment_ids)
+            count, exact, settled = await self._below(record, recent, counted.comment_ids)
             below = Below(count, asked_at)
-            if exact and whole and counted.through == recent.through:
+            if exact and settled and whole and counted.through == recent.through:
                 counted.below = below
         else:
             exact = True
@@ -162,13 +164,18 @@ class Totals:
             self._counted.put(record.stream_id, counted, 1 + len(counted.comment_ids))
         return counted
 
-    async def _below(self, record: StreamRecord, recent: Recent, above: set[str]) -> tuple[int, bool]:
-        """The comments up to `through` that are shown by what is decided now, and whether that is exact."""
+    async def _below(self, record: StreamRecord, recent: Recent, above: set[str]) -> tuple[int, bool, bool]:
+        """The comments up to `through` that are shown by what is decided now, whether that is exact, and whether for good.
+
+        Not for good is what the archive is writing meanwhile: a row that shows a decision above `through` already may be
+        counted with it or without.
+        """
         decided = [comment_id for comment_id in recent.removals.comment_ids if comment_id not in above]
         exact = len(decided) <= LOOKED_UP and not recent.removals.any_purged
         count = await self._store.total(record.stream_id, recent.through)
         if not decided:
-            return count, exact
+            return count, exact, True
+        settled = True
         for _ in range(TRIES):
             asked = (self._store.comment(record.stream_id, comment_id) for comment_id in decided[:LOOKED_UP])
             rows = [row for row in await asyncio.gather(*asked) if row is not None and row.seq <= recent.through]
@@ -182,4 +189,5 @@ class Totals:
             looked = outline(row.payload)
             now = recent.removals.standing(looked.comment_id, looked.user.id, row.seq, row.removed)
             count += (now is None) - (row.removed is None)
-        return count, exact
+            settled &= (now is None) != (row.removed is None)
+        return count, exact, settled

@@ -5,6 +5,7 @@ is in the log as well. So whatever the log alone can answer is answered, as fast
 """
 
 import bisect
+import contextlib
 from collections.abc import Iterable
 from functools import partial
 
@@ -81,6 +82,11 @@ class Recent(Struct, frozen=True):
         """Whether these are all there are after `through`: the log has given up none of them."""
         return self.begins <= self.through + 1
 
+    @property
+    def bound(self) -> int:
+        """What the store has above it was posted after the log was read, and is there with holes."""
+        return max(self.last, self.begins - 1)
+
     def hides(self, payload: bytes, seq: int) -> bool:
         """Whether the comment in *payload*, stored at *seq*, was removed since."""
         item = codec.decode_item(payload)
@@ -127,6 +133,7 @@ class Unarchived:
         if through < (self._too_many.get(record.stream_id) or 0):
             raise FarBehind(log, MOST)
         before = self._kept.get(record.stream_id)
+        through = max(through, before.through) if before else through
         # Twenty thousand wait while nodes of the store are away: only what has changed is looked at.
         passed = bisect.bisect_right(before.messages, through, key=_seq) if before else 0
         messages = before.messages[passed:] if before else []
@@ -135,6 +142,11 @@ class Unarchived:
         complete, begins = True, NOBODY_KNOWS
         try:
             await self._read_on(log, subject, through, messages, weight)
+            # Of what the log's leader has a replica may lack the last: all that was acknowledged before is to be there.
+            last, newest = messages[-1].seq if messages else through, await self._reader.newest(log, subject)
+            if newest > last and len(messages) <= MOST:
+                late = await self._reader.range(log, subject, last, newest, MOST + 1 - len(messages))
+                messages += [_slim(subject, message) for message in late]
             # As it is after they were read: what it has now it had then. Before its first life there was nothing.
             state = await self._ends.now(log)
             begins = state.first if state.first > state.incarnation else 0
@@ -176,17 +188,21 @@ class Unarchived:
         """
         now = self._clock.monotonic()
         known, at = self._known.get(log, (0, -KNOWN_S))
+        through: int | None = None
         if now - at >= KNOWN_S:
             through = await self._patience.wait(self._store.archived_through(log), FIRST_S)
         elif now - at < lately_s or self._patience.silent:
             return known
         else:
-            try:
+            # It does not answer at once: what it was known to have before counts.
+            with contextlib.suppress(Unavailable):
                 through = await self._patience.wait(self._store.archived_through(log), ANSWERS_S)
-            except Unavailable:
-                return known
-        self._known[log] = through, now
-        return through
+        # Answers cross: who believed an older one that came later would miss what lies between the two.
+        known, at = self._known.get(log, (0, -KNOWN_S))
+        if through is None:
+            return known
+        self._known[log] = max(known, through), max(at, now)
+        return max(known, through)
 
 
 def weighed(messages: Iterable[LogMessage]) -> int:

@@ -17,6 +17,8 @@ _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 #: Connections that wait to be accepted: a storm of ten thousand comes in a few turns of a loop.
 BACKLOG = 4096
+#: A peer that acknowledges nothing for so long has gone: a kernel's own patience is a quarter of an hour.
+USER_TIMEOUT_MS = 30_000
 
 
 class Holder(NamedTuple):
@@ -42,6 +44,9 @@ def listen(host: str, port: int, variable: str, *, both_families: bool = False) 
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both_families)
+    # Connections have them from the listening socket as it is when they are made, which may be long before they are accepted.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     try:
         listening.bind((host, port))
         listening.listen(BACKLOG)

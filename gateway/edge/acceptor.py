@@ -70,9 +70,9 @@ class Acceptor:
             log.error("a connection cannot be watched", cause=error.strerror)
             os.close(fd)
             return
-        protocol = self._protocol()
-        line.set_protocol(protocol)
         try:
+            protocol = self._protocol()
+            line.set_protocol(protocol)
             protocol.connection_made(line)
             if data:
                 protocol.data_received(data)

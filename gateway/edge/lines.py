@@ -61,8 +61,8 @@ class Line(asyncio.Transport):
         self.fd = fd
         self._lines = lines
         self._protocol: asyncio.Protocol | None = None
-        #: What the peer has not taken yet.
-        self._waiting = b""
+        #: What the peer has not taken yet: of a frame that many are written a view, not a copy for each.
+        self._waiting: bytes | memoryview = b""
         #: No more is read or taken; then: `connection_lost` is on its way, or the descriptor is another's.
         self._ending = self._ended = False
 
@@ -111,7 +111,7 @@ class Line(asyncio.Transport):
         if self._ending or not data:
             return
         if self._waiting:
-            self._waiting += data
+            self._waiting = b"".join((self._waiting, data))
             return
         try:
             took = os.write(self.fd, data)
@@ -122,7 +122,8 @@ class Line(asyncio.Transport):
             return
         if took == len(data):
             return
-        self._waiting = bytes(memoryview(data)[took:])
+        rest = memoryview(data)[took:]
+        self._waiting = rest if rest.readonly else bytes(rest)
         self._lines.change(self.fd, select.EPOLLIN | select.EPOLLOUT)
         self._tell("pause_writing")
 

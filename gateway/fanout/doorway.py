@@ -161,7 +161,8 @@ class Doorway(asyncio.Protocol):
         protocol.since = self.since
         if data:
             protocol.data_received(data)
-        if self._ending:
+        # Unless it is no longer uvicorn's: then who took it ends it.
+        if self._ending and protocol in self._state.connections:
             protocol.shutdown()
 
 

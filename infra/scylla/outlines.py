@@ -84,7 +84,10 @@ class Outlines:
         # Of a bucket that was not seen it is taken that every fourth seq is a comment.
         held = seen.get(first, places.BUCKET // 4)
         parts = [(first, held * room // places.BUCKET, room // places.BLOCK + 1), *((*each, WHOLE) for each in others)]
-        return _deep(parts, limit, offset) if offset else _near(parts, limit, room)
+        reach = _deep(parts, limit, offset) if offset else _near(parts, limit, room)
+        # Without a cursor it begins in the first bucket that was seen: there may be others before it.
+        reach.whole &= wanted.has_cursor
+        return reach
 
 
 def _near(parts: list[_Part], limit: int, room: int) -> Reach:

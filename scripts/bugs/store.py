@@ -146,9 +146,9 @@ STORE = [
     Bug(
         "nowhere-too-soon",
         "a comment that a replica does not show yet is said to be nowhere, without a word from the log's leader",
-        "gateway/history.py",
-        "        if newest <= recent.last:\n            return None",
-        "        if newest:\n            return None",
+        "gateway/unarchived.py",
+        "if newest > last and len(messages) <= MOST:",
+        "if newest < 0 and len(messages) <= MOST:",
         "tests/integration/test_log_alone.py::test_a_comment_of_a_moment_ago_is_found",
     ),
     Bug(

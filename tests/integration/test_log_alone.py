@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from gateway.history import History
@@ -19,7 +20,9 @@ from infra.stores import CommentStore
 from schemas.items import Removed, Restored
 from tests.backends.nats import NatsServer
 from tests.boundary import Told, boundary
+from tests.broker import fresh_stream
 from tests.factories import comment
+from tests.waits import eventually
 
 pytestmark = [pytest.mark.nats]
 
@@ -173,10 +176,10 @@ async def test_a_comment_of_a_moment_ago_is_found(own_nats_server: NatsServer, t
         assert await history.comment(it.record, "5") is None
         lagging.away = True
         with pytest.raises(Unavailable, match="broker"):
-            await history.comment(it.record, "3")
+            await history.comment(it.record, "5")
         lagging.away, hanging.hangs = False, True
         with pytest.raises(Unavailable, match="has not answered"):
-            await asyncio.wait_for(history.comment(it.record, "3"), 20)
+            await asyncio.wait_for(history.comment(it.record, "5"), 20)
 
 
 class _Noting:
@@ -235,3 +238,49 @@ async def test_a_total_is_carried_on(own_nats_server: NatsServer, tmp_path: Path
         assert await asked(say=4) == []
         await it.trim_to(it.said[-2].seq)
         assert await asked(archive=100) == ["total"]
+
+
+class _Crossing:
+    """What it stands before; its answers about the mark wait until they are let."""
+
+    def __init__(self, real: CommentStore) -> None:
+        self._real = real
+        self.held: list[asyncio.Future[None]] | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return getattr(self._real, name)  # type: ignore[no-any-return]  # the store's own
+
+    async def archived_through(self, log: str) -> int:
+        """As it is when it is asked for."""
+        found = await self._real.archived_through(log)
+        if self.held is not None:
+            self.held.append(let := asyncio.get_running_loop().create_future())
+            await let
+        return found
+
+
+async def test_answers_about_the_mark_cross(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    """An older one that comes later is not believed: nothing between the two is missed, whoever asked."""
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
+        for n in range(1, 31):
+            await it.say(comment(n))
+        await it.archive(10)
+        crossing, clock = _Crossing(it.store), HandClock(it.broker.clock.now_ms())
+        history = History(cast("CommentStore", crossing), it.broker.reader, clock)
+        other = msgspec.structs.replace(it.record, stream_id=fresh_stream())
+        await history.tail(it.record)
+        clock.advance(LATELY_S)
+        crossing.held = []
+        older = asyncio.create_task(history.tail(other))
+        await eventually(lambda: len(crossing.held or []) == 1)
+        await it.archive(10)
+        newer = asyncio.create_task(history.tail(it.record))
+        await eventually(lambda: len(crossing.held or []) == 2)
+        for number in (1, 0):
+            crossing.held[number].set_result(None)
+            await (newer if number else older)
+
+        crossing.held = None
+        assert await history.total(it.record) == (30, True)
+        page = await history.comments(it.record, after=it.said[12].seq, before=None, descending=False, limit=50)
+        assert told(page) == it.comments()[13:]

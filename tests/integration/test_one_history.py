@@ -1,5 +1,6 @@
 """Log and store are one history, wherever the log begins and however far the archive has come: also while both move."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -287,7 +288,8 @@ async def moving(it: Boundary, rounds: int) -> None:
         # No decisions: then what was there before is certain, and a total only grows.
         for descending in (False, True):
             before = it.comments()
-            it.moves = [it.chance.choice((it.post, it.archive, it.archive, it.trim, it.trim)) for _ in range(40)]
+            beyond = partial(it.archive, beyond=True)
+            it.moves = [it.chance.choice((it.post, it.archive, it.archive, beyond, it.trim, it.trim)) for _ in range(40)]
             found = await paged(it, history, descending=descending)
             it.moves = []
             seqs = [seq for seq, _ in found]

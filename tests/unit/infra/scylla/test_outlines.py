@@ -56,6 +56,15 @@ def test_an_offset_asks_where_it_ends() -> None:
     assert outlines.reach(down(amid), 50, 10_000).blocks < outlines.reach(down(amid), 50, 14_900).blocks < 128
 
 
+def test_without_a_cursor_others_may_come_first() -> None:
+    """The first bucket that was seen need not be the first: which there are is asked, wherever the offset ends."""
+    outlines = Outlines()
+    outlines.learn("s", [(n, 4000) for n in range(4, 12)])
+    for offset in range(0, 20_000, 500):
+        for wanted in (up(-1), down(NO_CURSOR)):
+            assert not outlines.reach(wanted, 50, offset).whole
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """So many streams and so many buckets of each, those that were seen last."""
     outlines = Outlines()
