@@ -144,7 +144,9 @@ def test_it_reads_as_the_parser_does(target: bytes, version: bytes, lines: list[
     assert path == FIRST.removeprefix(b"GET ")
     assert (request.stream_id, request.kind, request.query) == (STREAM, "events", expected.query)
     for name in (each.lower() for each in NAMES[:5]):
-        assert request.headers.get(name) == expected.headers.get(name)
+        kept = expected.headers.get(name)
+        # llhttp leaves space at a value's end, which is none of it (RFC 9110, 5.5).
+        assert request.headers.get(name) == (kept and kept.rstrip(b"\t "))
 
 
 def test_a_browsers_request_is_read() -> None:
