@@ -1,6 +1,5 @@
 """Gateways and an archive as real processes around one NATS and one store: a cluster on one machine."""
 
-import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from tests.backends.nats import NatsServer
 from tests.broker import broker
 from tests.listener import close_all
 from tests.ports import free_port
-from tests.processes import Process
+from tests.processes import Process, killed_after
 from tests.waits import eventually
 
 
@@ -92,17 +91,15 @@ async def cluster(
     settings_of_broker = {name: str(shared[name]) for name in shared if name.startswith("limit_")}
     await _apply(nats, settings_of_broker)
     started = [*processes, worker] if archive else processes
-    try:
+    with killed_after(*started):
         for process in started:
             process.start()
         for process in started:
             await process.ready()
-        yield Cluster(nats, processes, worker if archive else None, ports, nats.url)
-    finally:
-        await close_all()
-        for process in started:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        try:
+            yield Cluster(nats, processes, worker if archive else None, ports, nats.url)
+        finally:
+            await close_all()
 
 
 async def _apply(nats: NatsServer, settings: dict[str, str]) -> None:

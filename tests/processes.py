@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +41,7 @@ class Process:
 
     def start(self) -> "Process":
         """Start it, or start it again."""
+        self._close()
         ours, theirs = os.pipe()
         os.set_blocking(ours, False)
         self._ready_fd, self._rest, self.states = ours, b"", []
@@ -86,7 +87,7 @@ class Process:
     def state(self) -> str:
         """The last state it told its parent."""
         try:
-            while chunk := os.read(self._ready_fd, 65536):
+            while self._ready_fd >= 0 and (chunk := os.read(self._ready_fd, 65536)):
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
                 self.states += [json.loads(line) for line in lines if line]
         except BlockingIOError:
@@ -124,8 +125,14 @@ class Process:
         if self.popen is not None:
             self.popen.kill()
             self.popen.wait()
-            os.close(self._ready_fd)
             self.popen = None
+            self._close()
+
+    def _close(self) -> None:
+        """Close its pipe once: the number is another file's from there on."""
+        if self._ready_fd >= 0:
+            os.close(self._ready_fd)
+            self._ready_fd = -1
 
     def wait(self, timeout: float = PATIENCE_S) -> int:
         """Wait for its end; the exit code."""
@@ -135,12 +142,11 @@ class Process:
 
 @contextmanager
 def killed_after(*processes: Process) -> Iterator[None]:
-    """Kill what still runs when the block ends."""
-    try:
-        yield
-    finally:
+    """Kill what still runs when the block ends, each whatever the one before it raised."""
+    with ExitStack() as stack:
         for process in processes:
-            process.kill()
+            stack.callback(process.kill)
+        yield
 
 
 class Client:
