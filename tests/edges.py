@@ -2,18 +2,25 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
-from gateway.edge.protocol import Edge, EdgeProtocol
+from gateway import access
+from gateway.access import Access
+from gateway.auth import Authenticator
+from gateway.directory import StreamDirectory
+from gateway.edge.protocol import Edge
 from gateway.edge.server import serve
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import doorway_with
+from gateway.fanout.hub import Hub
+from gateway.fanout.protocol import protocol_with
+from infra import ports
 from infra.environment import load
 from infra.lifecycle import Lifecycle
 from infra.telemetry import metrics
+from schemas.records import StreamRecord
 from tests.waits import PATIENCE_S
 
 
@@ -23,11 +30,11 @@ class Edged:
     def __init__(self, **settings: object) -> None:
         self.settings = load({f"OVATION_{name.upper()}": str(value) for name, value in settings.items()})
         self.lifecycle = Lifecycle("edge", self.settings)
-        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening = ports.listen("127.0.0.1", 0, "OVATION_HTTP_PORT")
         self.port: int = self.listening.getsockname()[1]
-        #: Requests that wait at /slow go on when this is set.
+        #: Requests that wait at /slow, and for events, go on when this is set.
         self.go = asyncio.Event()
-        #: Requests that have arrived at /slow.
+        #: Requests that have arrived there.
         self.waiting = 0
         #: Connections that were accepted.
         self.accepted = 0
@@ -53,6 +60,16 @@ class Edged:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
+    def known(self, _stream_id: str) -> None:
+        """Stand in for a directory that has to ask for every stream."""
+
+    async def get(self, stream_id: str) -> StreamRecord:
+        """... and finds none, when told."""
+        self.waiting += 1
+        # A wait within a wait, as for the broker: cancelled it takes some turns of the loop to end.
+        await asyncio.wait_for(self.go.wait(), 60)
+        raise access.not_found(stream_id)
+
     async def drain(self, seconds: float) -> None:
         """Stand in for the viewers' drain: none are here."""
         self.drains.append(seconds)
@@ -60,14 +77,12 @@ class Edged:
 
     async def run(self, *, shared: bool) -> None:
         """Serve until `lifecycle.stopping`."""
-
-        class Bounded(EdgeProtocol):
-            """Bound to this one."""
-
-            edge = Edge(self.settings)
-
-        # No events are asked for here: everything goes through to the protocol behind.
-        edged, door = self, doorway_with(cast("Admission", None), Bounded)
+        # Whoever asks for events gets as far as the directory; everything else goes through to the protocol behind.
+        admission = Admission(
+            cast("Hub", None), cast("StreamDirectory", self), cast("Authenticator", None), cast("Access", None)
+        )
+        behind = protocol_with(admission, Edge(self.settings))
+        edged, door = self, doorway_with(admission, behind)
 
         class Counted(door):  # type: ignore[misc, valid-type]  # made where it is needed
             """Counts connections."""
@@ -78,7 +93,7 @@ class Edged:
                 super().__init__(*arguments, **named)
                 edged.accepted += 1
 
-        await serve(self.app, Counted, Bounded.edge, self.listening, self.lifecycle, self.drain, shared=shared)
+        await serve(self.app, Counted, behind.edge, self.listening, self.lifecycle, self.drain, shared=shared)
 
     async def open(self, source: str = "127.0.0.1") -> "Line":
         """Connect from *source*."""

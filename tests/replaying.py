@@ -152,9 +152,11 @@ async def stage(url: str, folder: Path, *, live: bool = False, settings: Setting
         access = Access(*(Granted(Grants(b.bucket(name), b.clock)) for name in (FOLLOWS, INVITATIONS)))
         admission = ReplayAdmission(hub, directory, authenticator, access, replays, clock)
 
+        working: set[asyncio.Task[None]] = set()
+
         def opens(transport: asyncio.Transport, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
             query = urlsplit(target).query
-            admission.take(transport, EventsRequest.read(record.stream_id, query, headers, "", b"replay"))
+            working.add(admission.take(transport, EventsRequest.read(record.stream_id, query, headers, "", b"replay")))
 
         server = await asyncio.get_running_loop().create_server(lambda: Door(opens), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]

@@ -18,7 +18,8 @@ from msgspec import Struct
 LIBRARY = Path(__file__).with_name("_accepting.so")
 #: Bytes of a connection's first ones that are taken with it. What is longer is read later.
 FIRST = 4096
-#: This connection's fault, which broke in the queue (accept(2) has the list); after any other the next would fare no better.
+#: This connection's fault, which broke in the queue (accept(2) has the list); after any other the next would fare no better,
+#: and neither where all that were asked for broke: a policy that forbids to accept says EPERM and leaves the queue as it is.
 BROKEN = frozenset(
     {
         errno.ECONNABORTED,
@@ -51,15 +52,17 @@ Taker = Callable[[socket.socket, int], Taken]
 def take_each(listening: socket.socket, most: int) -> Taken:
     """The taker in Python: at most *most* connections of *listening*, which does not block."""
     taken: list[tuple[int, bytes]] = []
+    broken: list[OSError] = []
     for _ in range(most):
         try:
             fd, _ = listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - `accept` makes a socket object of it, and asks the kernel twice more
         except (BlockingIOError, InterruptedError):
             break
         except OSError as error:
-            if error.errno in BROKEN:
-                continue
-            return Taken(taken, error)
+            if error.errno not in BROKEN:
+                return Taken(taken, error)
+            broken.append(error)
+            continue
         os.set_blocking(fd, False)
         try:
             taken.append((fd, os.read(fd, FIRST)))
@@ -67,7 +70,7 @@ def take_each(listening: socket.socket, most: int) -> Taken:
             taken.append((fd, b""))
         except OSError:
             os.close(fd)
-    return Taken(taken)
+    return Taken(taken, broken[-1] if len(broken) == most else None)
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gateway.edge.accepting import Taker, take_each
 from gateway.edge.lines import Line, Lines
+from infra.ports import BACKLOG
 from infra.telemetry import logs
 
 log = logs.get(__name__)
@@ -28,7 +29,8 @@ class Acceptor:
     ) -> None:
         """*protocol* makes the protocol of a connection; the listening socket is this one's from now on.
 
-        What has come with a connection is given to its protocol whatever that did with the line in `connection_made`.
+        The socket is one of `infra.ports.listen`: connections inherit its options, which the loop would set for each. What has
+        come with a connection is given to its protocol whatever that did with the line in `connection_made`.
         """
         self._listening = listening
         self._lines = lines
@@ -36,14 +38,23 @@ class Acceptor:
         self._take = take
         self._pausing: asyncio.TimerHandle | None = None
         listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
-        # Connections inherit it, where the loop would set it for each.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._watch()
 
     def close(self) -> None:
-        """Take no more; the listening socket is closed."""
-        if self._pausing is not None:
-            self._pausing.cancel()
+        """Take who waits, and then no more; the listening socket is closed."""
+        self._end_pause()
+        if self._listening.fileno() < 0:
+            return
+        # The kernel resets who is left in a queue that is closed, also those whose request has come whole. A queue that never
+        # ends is left after as many as it has room for.
+        for _ in range(1 + BACKLOG // TURN):
+            if not self._turn():
+                break
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Take no more: what waits in the queue is another process's."""
+        self._end_pause()
         if self._listening.fileno() >= 0:
             self._lines.loop.remove_reader(self._listening.fileno())
             self._listening.close()
@@ -51,16 +62,22 @@ class Acceptor:
     async def wait_closed(self) -> None:
         """It is."""
 
+    def _end_pause(self) -> None:
+        if self._pausing is not None:
+            self._pausing.cancel()
+
     def _watch(self) -> None:
         self._pausing = None
         self._lines.loop.add_reader(self._listening.fileno(), self._turn)
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
+        """Take who waits, `TURN` at most; whether there was anybody."""
         taken = self._take(self._listening, TURN)
         for fd, data in taken.connections:
             self._open(fd, data)
         if taken.failure:
             self._pause(taken.failure)
+        return bool(taken.connections)
 
     def _open(self, fd: int, data: bytes) -> None:
         line = Line(self._lines, fd)
@@ -82,6 +99,7 @@ class Acceptor:
 
     def _pause(self, failure: OSError) -> None:
         """Leave the queue alone for a moment: it stays readable, and asking again at once would be all the loop does."""
+        self._end_pause()
         log.error("connections cannot be accepted", cause=failure.strerror, again_in_s=PAUSE_S)
         self._lines.loop.remove_reader(self._listening.fileno())
         self._pausing = self._lines.loop.call_later(PAUSE_S, self._watch)

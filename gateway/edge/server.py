@@ -17,9 +17,9 @@ from infra.lifecycle import Lifecycle
 
 #: Seconds between two looks for connections that take too long.
 LOOK_S = 1.0
-#: A peer that takes nothing, or acknowledges nothing, for so long is gone (milliseconds); connections inherit it.
-USER_TIMEOUT_MS = 30_000
 KEEP_ALIVE_S = 30
+#: For what is cancelled at the end to say so.
+WORDS_S = 1.0
 
 Drain = Callable[[float], Awaitable[None]]
 
@@ -38,9 +38,9 @@ async def serve(
 
     From then on every answer ends its connection, and *drain* sends the viewers away over the drain period. A *shared*
     listening socket, which other processes accept from, is let go at once, and what waits in its queue is theirs; one of
-    our own goes on accepting meanwhile, because whoever sends us connections needs time to see that we are not ready.
+    our own goes on accepting meanwhile, because whoever sends us connections needs time to see that we are not ready. It is
+    one of `infra.ports.listen`, whose options its connections have.
     """
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     server = Server(_config(app, protocol, edge), edge)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     looking = asyncio.create_task(server.look())
@@ -56,6 +56,9 @@ async def serve(
         server.should_exit = True
     await serving
     looking.cancel()
+    if server.server_state.tasks:
+        # Who was cancelled says so in words, and a wait within a wait takes some turns to end.
+        await asyncio.wait(set(server.server_state.tasks), timeout=WORDS_S)
     server.lines.close()
 
 
@@ -111,7 +114,7 @@ class Server(uvicorn.Server):
     def stop_accepting(self) -> None:
         """Close the listening socket here; what waits in a shared queue is another process's."""
         for each in getattr(self, "servers", []):
-            each.close()
+            each.let_go()
 
     async def look(self) -> None:
         """Close connections that take too long, for ever."""

@@ -149,8 +149,11 @@ def _parameters(query: str) -> dict[str, list[str]]:
 class Admits(Protocol):
     """Whoever takes a connection with its request."""
 
-    def take(self, transport: asyncio.Transport, request: EventsRequest) -> None:
-        """Answer *request* on *transport*, which is its own from now on."""
+    def take(self, transport: asyncio.Transport, request: EventsRequest) -> "asyncio.Task[None] | None":
+        """Answer *request* on *transport*, which is its own from now on; the work that will, where that has to wait.
+
+        Whoever calls it keeps the task, and lets it end before the connections are closed; cancelled it answers at once.
+        """
 
 
 class Admission:
@@ -170,24 +173,20 @@ class Admission:
         self._directory = directory
         self._authenticator = authenticator
         self._replays = replays
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, transport: asyncio.Transport, request: EventsRequest) -> None:
-        """Answer *request* on *transport*, which is this package's from now on."""
+    def take(self, transport: asyncio.Transport, request: EventsRequest) -> "asyncio.Task[None] | None":
+        """As `Admits.take`."""
         if request.kind == "replay" and self._replays is not None:
-            self._replays.take(transport, request)
-            return
+            return self._replays.take(transport, request)
         viewer = Viewer(transport)
         transport.set_protocol(viewer)
         try:
             if self._admit_now(viewer, request):
-                return
+                return None
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer
             answer_failure(viewer, error)
-            return
-        task = asyncio.get_running_loop().create_task(self._admit_later(viewer, request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            return None
+        return asyncio.get_running_loop().create_task(self._admit_later(viewer, request))
 
     def _admit_now(self, viewer: Viewer, request: EventsRequest) -> bool:
         """Admit without a task of its own, where stream and audience are known: a storm's viewers cost half as much."""
@@ -213,6 +212,10 @@ class Admission:
             await self._access.require_watch(viewer.principal, record)
             audience = await self._hub.admit(viewer, record)
             self._serve(viewer, audience, last_id, backfill)
+        except asyncio.CancelledError:
+            # The gateway ends, and what was asked is not answered in time.
+            answer_failure(viewer, Busy("draining"))
+            raise
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer
             answer_failure(viewer, error)
 
@@ -261,6 +264,9 @@ def answer_failure(viewer: Viewer, error: Exception) -> None:
         case Problem():
             refuse(viewer.transport, error)
         case Busy() | Unavailable():
+            if viewer.transport.is_closing():
+                # It has gone meanwhile.
+                return
             # EventSource gives up for good on anything but 200.
             viewer.head = b""
             viewer.transport.write(HEAD + b"\r\n" + sse.retry(come_back_ms()) + b"event: busy\ndata: {}\n\n")

@@ -93,7 +93,8 @@ class Doorway(asyncio.Protocol):
             return
         request = EventsRequest.read(stream_id.decode(), query, headers, self._address(headers), kind)
         self._state.connections.discard(self)
-        self.admission.take(self._transport, request)
+        if (answering := self.admission.take(self._transport, request)) is not None:
+            self._keep(answering)
 
     def eof_received(self) -> bool:
         """It has gone without a word."""
@@ -138,9 +139,13 @@ class Doorway(asyncio.Protocol):
             return
         # It counts as a connection meanwhile.
         self._early = data
-        moving = asyncio.get_running_loop().create_task(self._move(socket.socket(fileno=self._transport.detach())))
-        self._state.tasks.add(moving)
-        moving.add_done_callback(self._state.tasks.discard)
+        connected = socket.socket(fileno=self._transport.detach())
+        self._keep(asyncio.get_running_loop().create_task(self._move(connected)))
+
+    def _keep(self, work: asyncio.Task[None]) -> None:
+        """Uvicorn waits for it at the end, and cancels what takes too long."""
+        self._state.tasks.add(work)
+        work.add_done_callback(self._state.tasks.discard)
 
     async def _move(self, connected: socket.socket) -> None:
         try:

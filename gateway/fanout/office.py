@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct, json
 from websockets.frames import CloseCode
 
 from gateway import problems
@@ -61,7 +61,7 @@ class Office:
         try:
             command = self._commands.read(message)
         except Problem as problem:
-            connection.say(error(problem))
+            connection.say(misread(message, problem))
             return
         metrics.COMMANDS.labels(_name(command)).inc()
         match command:
@@ -209,12 +209,32 @@ def refusal(command: Command, problem: Problem) -> Struct:
     """What a command is answered that was refused: an ack for a comment, an error for everything else."""
     if not isinstance(command, PostComment):
         return error(problem, _name(command))
+    return _refused(command.idempotency_key, problem)
+
+
+def misread(message: bytes, problem: Problem) -> Struct:
+    """What a message is answered that is no command: an ack, too, where it is a comment whose key can be read.
+
+    Whoever posts waits for the ack of its key, and would wait for ever.
+    """
+    try:
+        told = json.decode(message)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return error(problem)
+    match told:
+        case {"type": "post_comment", "idempotency_key": str(key)}:
+            return _refused(key, problem)
+    return error(problem)
+
+
+def _refused(key: str, problem: Problem) -> Ack:
     return Ack(
-        idempotency_key=command.idempotency_key,
+        idempotency_key=key,
         comment_id=None,
         seq=None,
         status="rate_limited" if problem.code == "RATE_LIMITED" else "rejected",
         code=problem.code,
+        field=problem.field,
         retry_after=problem.retry_after,
         message=problem.detail,
     )

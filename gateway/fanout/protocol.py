@@ -82,7 +82,9 @@ class GatewayProtocol(EdgeProtocol):
         self.parser = None  # type: ignore[assignment]  # as uvicorn itself does when a connection ends
         if match:
             request = EventsRequest.read(match[1].decode("latin-1"), query, self.headers, self.address, match[2])
-            self.admission.take(self.transport, request)
+            if (answering := self.admission.take(self.transport, request)) is not None:
+                self.tasks.add(answering)
+                answering.add_done_callback(self.tasks.discard)
         elif upgrade:
             upgrade.take(self.transport, path.decode("latin-1"), query, self.headers, self.address)
         return True

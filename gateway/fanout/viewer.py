@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 #: The kernel would otherwise hide a slow viewer behind megabytes (562 MB for 200 of them, measured). What waits in user space
 #: is the rest of one write: a window, or a step of catching up; past that a viewer is skipped.
 SEND_BUFFER = 64 * 1024
-#: A peer that acknowledges nothing for so long is gone (milliseconds).
-USER_TIMEOUT_MS = 30_000
+#: What waits for a viewer that is ended may be taken for so long: a peer that reads a little now and then would keep its place
+#: for ever. One that may not watch any more has what is left of the 2 s in which it is cut (it was looked for first).
+LEAVE_S, EXPELLED_S = 10.0, 0.5
 #: Where a viewer that was sent away comes back within.
 COME_BACK_MS = (1_000, 5_000)
 
@@ -38,9 +39,12 @@ _setsockopt.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER
 
 
 def bounded(transport: asyncio.Transport) -> int:
-    """Bound what waits for a peer, in the kernel and in user space; the descriptor to write to."""
+    """Bound what waits for a peer, in the kernel and in user space; the descriptor to write to.
+
+    How long a peer may acknowledge nothing its listening socket has set (`infra.ports.listen`).
+    """
     if isinstance(transport, Line):
-        # It bounds user space itself, and how long a peer may stay silent its listening socket has set.
+        # It bounds user space itself.
         _set(transport.fd, socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         return transport.fd
     # Paused means "anything at all waits in user space".
@@ -49,7 +53,6 @@ def bounded(transport: asyncio.Transport) -> int:
     fd: int = shown.fileno()
     if shown.family in (socket.AF_INET, socket.AF_INET6):
         _set(fd, socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        _set(fd, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     return fd
 
 
@@ -176,7 +179,7 @@ class Viewer(asyncio.Protocol):
         self.end(come_back=False)
 
     def end(self, *, come_back: bool = True) -> None:
-        """Send what is buffered, and end the connection between two frames."""
+        """Send what is buffered, and end the connection between two frames; what is not taken in time is dropped."""
         if self.closed:
             return
         if self.roll is not None:
@@ -186,3 +189,5 @@ class Viewer(asyncio.Protocol):
         # What is buffered may be long in going: until then nothing may be written to it, and nobody may make it live again.
         self.closed = True
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(LEAVE_S if come_back else EXPELLED_S, self.transport.abort)

@@ -6,7 +6,7 @@ from gateway.access import Access
 from gateway.auth import Authenticator
 from gateway.directory import StreamDirectory
 from gateway.fanout.admission import EventsRequest, answer_failure, head_for, identify
-from gateway.fanout.hub import Hub
+from gateway.fanout.hub import Busy, Hub
 from gateway.replay.replays import Replays
 from gateway.replay.request import ReplayRequest
 from gateway.replay.start import find
@@ -32,15 +32,12 @@ class ReplayAdmission:
         self._authenticator = authenticator
         self._replays = replays
         self._clock = clock
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, transport: asyncio.Transport, request: EventsRequest) -> None:
-        """Answer *request* on *transport*, which is this package's from now on."""
+    def take(self, transport: asyncio.Transport, request: EventsRequest) -> "asyncio.Task[None]":
+        """As `Admits.take`."""
         viewer = ReplayViewer(transport)
         transport.set_protocol(viewer)
-        task = asyncio.get_running_loop().create_task(self._admit(viewer, request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        return asyncio.get_running_loop().create_task(self._admit(viewer, request))
 
     async def _admit(self, viewer: ReplayViewer, request: EventsRequest) -> None:
         try:
@@ -56,5 +53,8 @@ class ReplayAdmission:
             start = await find(audience, asked, self._clock.now_ms())
             if not viewer.closed:
                 self._replays.play(viewer, audience, start, asked.speed)
+        except asyncio.CancelledError:
+            answer_failure(viewer, Busy("draining"))
+            raise
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer
             answer_failure(viewer, error)

@@ -13,6 +13,7 @@ from gateway.edge import acceptor
 from gateway.edge.accepting import Taken, Taker, compiled, take_each
 from gateway.edge.acceptor import Acceptor
 from gateway.edge.lines import Line, Lines
+from infra import ports
 from tests.waits import PATIENCE_S, eventually
 
 LOTS = b"x" * 4_000_000
@@ -55,7 +56,7 @@ class Place:
 
     def __init__(self, take: Taker = take_each) -> None:
         self.lines = Lines(asyncio.get_running_loop())
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listening = ports.listen("127.0.0.1", 0, "PORT")
         self.address = self.listening.getsockname()
         self.came: list[Listener] = []
         self.clients: list[socket.socket] = []
@@ -196,10 +197,11 @@ async def test_a_line_knows_its_peer_until_it_is_given_away(place: Place) -> Non
 
 
 async def test_options_are_inherited(place: Place) -> None:
-    """Small frames are not held back, though nobody sets that for each connection."""
+    """Small frames are not held back and a silent peer is given up, though nobody sets that for each connection."""
     _, _, line = await place.one()
     shown = socket.socket(fileno=os.dup(line.fd))
     assert shown.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert shown.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == ports.USER_TIMEOUT_MS
     shown.close()
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import httpx
@@ -13,6 +15,7 @@ from gateway.edge.acceptor import Acceptor
 from gateway.edge.lines import Lines
 from gateway.fanout import viewer as viewers
 from gateway.fanout.viewer import Viewer as Served
+from infra import ports
 from tests.backends.nats import NatsServer
 from tests.cluster import Cluster, cluster
 from tests.processes import Client
@@ -114,14 +117,14 @@ Ends = tuple[Closes, socket.socket, Served]
 
 async def _by_the_loop(made: list[Served]) -> tuple[Closes, Any]:
     """A listening server whose connections are the loop's own."""
-    server = await asyncio.get_running_loop().create_server(lambda: _Door(made), "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()
+    listening = ports.listen("127.0.0.1", 0, "PORT")
+    server = await asyncio.get_running_loop().create_server(lambda: _Door(made), sock=listening)
+    return server, listening.getsockname()
 
 
 async def _by_ourselves(made: list[Served]) -> tuple[Closes, Any]:
     """One whose connections are lines."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, viewers.USER_TIMEOUT_MS)
+    listening = ports.listen("127.0.0.1", 0, "PORT")
     lines, address = Lines(asyncio.get_running_loop()), listening.getsockname()
     accepting = Acceptor(listening, lines, lambda: _Door(made))
 
@@ -160,7 +163,7 @@ def served(request: pytest.FixtureRequest) -> Serves:
 
 async def test_a_peer_that_takes_nothing_is_dropped(served: Serves, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its window stays shut for longer than the timeout: a machine that froze, or went away behind a proxy that did not."""
-    monkeypatch.setattr(viewers, "USER_TIMEOUT_MS", 1000)
+    monkeypatch.setattr(ports, "USER_TIMEOUT_MS", 1000)
     server, client, viewer = await served(receive_buffer=4096)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -181,8 +184,34 @@ async def test_a_peer_that_stops_sending_has_gone(served: Serves) -> None:
     server.close()
 
 
-async def test_one_that_is_sent_away_is_never_live_again(served: Serves) -> None:
+@pytest.mark.parametrize("ended", [Served.expel, Served.end], ids=["expelled", "sent away"])
+async def test_reading_slowly_keeps_no_place(
+    served: Serves, ended: Callable[[Served], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is ended has a moment to take what waits, however little it takes at a time; the rest is dropped."""
+    monkeypatch.setattr(viewers, "EXPELLED_S", 0.2)
+    monkeypatch.setattr(viewers, "LEAVE_S", 0.2)
+    server, client, viewer = await served(receive_buffer=4096)
+    gone: list[Served] = []
+    audience: Any = SimpleNamespace(leave=gone.append)
+    viewer.write(b"x" * 20_000_000)
+    viewer.audience = audience
+    ended(viewer)
+
+    def trickle() -> bool:
+        with suppress(BlockingIOError, ConnectionResetError):
+            client.recv(1000)
+        return gone == [viewer]
+
+    assert not trickle()
+    await eventually(trickle)
+    client.close()
+    server.close()
+
+
+async def test_one_that_is_sent_away_is_never_live_again(served: Serves, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last frames wait in its buffer: nothing more is written after the `retry:`, and all of it arrives."""
+    monkeypatch.setattr(viewers, "LEAVE_S", PATIENCE_S)
     server, client, viewer = await served(receive_buffer=4096)
     loop = asyncio.get_running_loop()
     viewer.write(b"x" * 500_000)

@@ -1,11 +1,14 @@
 """Both takers, in Python and in C: the same answers on real sockets."""
 
+import ctypes
 import errno
 import os
+import platform
 import resource
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,9 @@ import pytest
 from gateway.edge.accepting import FIRST, Taken, Taker, compiled, take_each, taker
 
 TAKERS = [pytest.param(take_each, id="python")] + ([pytest.param(c, id="c")] if (c := compiled()) else [])
+
+#: The system call's number: x86-64 has its own, newer architectures have one in common.
+ACCEPT4 = 288 if platform.machine() == "x86_64" else 242
 
 
 @pytest.fixture
@@ -112,6 +118,42 @@ def test_out_of_descriptors(take: Taker, listening: socket.socket) -> None:
     assert [data for _, data in later.connections] == [b"2"]
     _close(taken, clients)
     _close(later, [])
+
+
+def _forbidding(call: Callable[[], Taken]) -> Taken:
+    """What *call* returns in a thread that the kernel forbids to accept: EPERM each time, and the queue stays as it is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Load the system call's number; is it accept4, then EPERM; allow.
+    forbid, allow = (0x06, 0, 0, 0x00050000 | errno.EPERM), (0x06, 0, 0, 0x7FFF0000)
+    steps = [(0x20, 0, 0, 0), (0x15, 0, 1, ACCEPT4), forbid, allow]
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
+    code = ctypes.create_string_buffer(program, len(program))
+    told = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+    no_new_privileges, seccomp, by_filter = 38, 22, 2
+
+    def work() -> Taken:
+        for each in ((no_new_privileges, 1, 0), (seccomp, by_filter, ctypes.addressof(told))):
+            if libc.prctl(*(ctypes.c_ulong(part) for part in each), ctypes.c_ulong(0), ctypes.c_ulong(0)):
+                raise OSError(ctypes.get_errno(), "prctl")
+        return call()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+@pytest.mark.parametrize("take", TAKERS)
+def test_who_is_forbidden_to_accept_is_told_so(take: Taker, listening: socket.socket) -> None:
+    """EPERM for all that were asked for is a failure, which is paused for; who waits is there when it is allowed again."""
+    clients = _call(listening, b"1")
+
+    taken = _forbidding(lambda: take(listening, 64))
+
+    assert taken.connections == []
+    assert taken.failure is not None
+    assert taken.failure.errno == errno.EPERM
+    later = take(listening, 64)
+    assert ([data for _, data in later.connections], later.failure) == ([b"1"], None)
+    _close(later, clients)
 
 
 @pytest.mark.parametrize("take", TAKERS)
