@@ -17,7 +17,7 @@ _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 #: Connections that wait to be accepted: a storm of ten thousand comes in a few turns of a loop.
 BACKLOG = 4096
-#: A peer that acknowledges nothing for so long has gone: a kernel's own patience is a quarter of an hour.
+#: A peer that takes or acknowledges nothing for so long (ms) has gone: a kernel's own patience is a quarter of an hour.
 USER_TIMEOUT_MS = 30_000
 
 

@@ -228,7 +228,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     archive_max_deliver: Count = 10
     # Messages the archive commits at once.
     archive_batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
-    # Milliseconds the archive waits for more messages once it has one; a full batch goes at once.
+    # Milliseconds the archive waits for more messages once it has one, or as long as the last batch took, up to 0.8 s, where
+    # that is longer; a full batch goes at once.
     archive_gather_ms: Annotated[float, Meta(ge=0, le=10_000)] = 50.0
 
     def limit_of(self, standing: Standing) -> Limit:

@@ -24,8 +24,12 @@ log = logs.get(__name__)
 FETCH_S = 0.5
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
-#: A third of the consumers' `ack_wait` of 5 s: two may be lost before a message that is worked on is offered again.
-KEEP_S = 1.6
+#: A quarter of the consumers' `ack_wait` of 5 s: of a message that waits for the batch before it, and then for its own to be
+#: gathered, one may be lost before it is offered again.
+KEEP_S = 1.2
+#: A batch is gathered for as long as the one before it took, and never longer than this: handing over the next hundreds as soon
+#: as they are there kept three nodes busy with small batches, at a third more of their CPU a comment than large ones.
+GATHER_MOST_S = 0.8
 
 
 class Worker:
@@ -42,7 +46,7 @@ class Worker:
         max_attempts: int = 10,
         trouble: Callable[[str], None] = lambda _cause: None,
     ) -> None:
-        """*gather_s*: a batch that is not full waits so long for more.
+        """*gather_s*: a batch that is not full waits at least so long for more.
 
         *max_attempts*: failures of a message, while others are taken, before it is dead-lettered.
 
@@ -55,6 +59,9 @@ class Worker:
         self._apart = Apart(handler, pull.log_name, max_attempts)
         self._waiting = Waiting(pull.log_name, trouble, clock)
         self._backoff = FIRST_BACKOFF_S
+        self._clock = clock
+        #: Seconds that the last batch took.
+        self._took = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until *stopping*; what is in hand then is settled, or given back when it cannot be."""
@@ -62,12 +69,14 @@ class Worker:
             while not stopping.is_set():
                 try:
                     await self._handler.tend()
-                    batch = await self._pull.fetch(FETCH_S, self._gather_s)
+                    batch = await self._pull.fetch(FETCH_S, max(self._gather_s, min(self._took, GATHER_MOST_S)))
                 except Unavailable as error:
                     await self._wait(str(error), stopping)
                     continue
                 if batch:
+                    began = self._clock.monotonic()
                     await self._work(batch, stopping)
+                    self._took = self._clock.monotonic() - began
                 else:
                     self._well()
             with suppress(Unavailable):

@@ -93,21 +93,22 @@ class Pull:
     async def fetch(self, wait_s: float = 1.0, gather_s: float = 0.0) -> list[Delivery]:
         """Up to *batch* messages; none when none came within *wait_s*.
 
-        Once there is one, further ones are waited for until there are *batch* or *gather_s* is over.
+        Once there is one, further ones are waited for until there are *batch* or *gather_s* is over, also where some had come
+        before this was asked.
 
         Raises:
             Unavailable: the broker is away, or nobody offers messages of this consumer.
         """
         if not self._arrived:
-            await self._request()
             self._event.clear()
+            await self._request()
             try:
                 async with asyncio.timeout(wait_s):
                     await self._event.wait()
             except TimeoutError:
                 self._check_silence()
-            if self._arrived:
-                await self._gather(gather_s)
+        if 0 < len(self._arrived) < self._batch and gather_s > 0:
+            await self._gather(gather_s)
         if not self._arrived and self._refused:
             cause, self._refused = self._refused, ""
             raise Unavailable(cause)
@@ -174,9 +175,9 @@ class Pull:
             self._connection.on_up(self._reconnected)
         if self._token and self._left > 0 and now - self._heard < LOST_S:
             return
-        self._token, self._left, self._heard = str(next(self._tokens)), self._batch, now
+        self._token, self._left, self._heard = str(next(self._tokens)), self._batch - len(self._arrived), now
         body = {
-            "batch": self._batch,
+            "batch": self._left,
             "expires": int(EXPIRES_S * 1e9),
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
             "max_bytes": MAX_BYTES,
@@ -188,12 +189,16 @@ class Pull:
         )
 
     async def _gather(self, gather_s: float) -> None:
-        with suppress(TimeoutError):
+        # While the broker is away, what is here is handled.
+        with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(gather_s):
-                # Nothing more is on its way once the request has brought what it asked for, or has ended.
-                while len(self._arrived) < self._batch and self._left > 0 and self._token:
+                while len(self._arrived) < self._batch:
                     self._event.clear()
+                    await self._request()
                     await self._event.wait()
+                    if not self._token and self._left > 0:
+                        # The server has ended the request early: it brought all the bytes it may, or `fetch` tells why.
+                        return
 
     async def _reconnected(self) -> None:
         # The open request ended with the old connection; waiting for its silence would cost three seconds.

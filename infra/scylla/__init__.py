@@ -13,6 +13,7 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     bridge.py      the driver's answers, brought to the event loop many at a time
     cluster.py     the driver's view of the nodes: timeouts, heartbeats, second questions
     suspects.py    which node is asked first, and which last
+    retries.py     when another node is asked the same
     notices.py     what the log says of nodes, and how often
     database.py    the connection: reads and writes
     groups.py      which rows go together in one request

@@ -17,6 +17,7 @@ from cassandra.query import named_tuple_factory
 from infra.errors import Unavailable
 from infra.scylla.address import Address
 from infra.scylla.notices import Notices, quieten
+from infra.scylla.retries import AskAnother
 from infra.scylla.suspects import SuspectsLast
 
 #: ScyllaDB speaks 4; so both databases take the same path.
@@ -52,6 +53,7 @@ def cluster_of(address: Address) -> Cluster:
     def profile(speculate_s: float, **more: object) -> ExecutionProfile:
         return ExecutionProfile(
             nodes,
+            AskAnother(),
             consistency_level=ConsistencyLevel.LOCAL_QUORUM,
             serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
             request_timeout=REQUEST_S,

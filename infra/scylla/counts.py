@@ -18,7 +18,7 @@ FEW_BUCKETS = 8
 _TIMES = ", low_ms, high_ms"
 _BUCKETS = """SELECT bucket, comments{} FROM {{ks}}.buckets
 WHERE stream_id = ? AND bucket >= ? AND bucket <= ? ORDER BY bucket {} LIMIT ?"""
-_BLOCKS = """SELECT block, comments, first_seq, last_seq{} FROM {{ks}}.tallies
+_BLOCKS = """SELECT block, comments, high_seq, first_seq, last_seq{} FROM {{ks}}.tallies
 WHERE stream_id = ? AND bucket {} ? AND block >= ? AND block <= ? ORDER BY block {} LIMIT ?"""
 _IDS = "SELECT comment_id FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq > ? AND seq < ?"
 
@@ -81,6 +81,8 @@ class Counts:
         if self._wanted.holds_all(first, last, tally):
             return tally.comments
         count, inside = self._begun.get((first, last), (0, True))
+        if tally.behind and not inside:
+            return 0
         return count if inside else max(tally.comments - count, 0)
 
     async def _read(self, buckets: Sequence[int], size: int, after: int, before: int) -> None:
@@ -97,9 +99,9 @@ class Counts:
             rows = await self._database.read(question, stream_id, list(buckets), *ends, size, paged=False)
         theirs: dict[int, list[tuple[int, Tally]]] = {bucket: [] for bucket in buckets}
         for row in rows:
+            tally = self._tally(row, row.high_seq or 0, row.first_seq or 0, row.last_seq or 0)
             # Of a sweep nothing is left to say.
-            if row.comments:
-                tally = self._tally(row, row.first_seq, row.last_seq)
+            if tally.comments or tally.behind:
                 theirs[places.bucket_of(row.block * places.BLOCK)].append((row.block, tally))
         if len(rows) == size:
             # Of those after the last that came nothing is known.
@@ -111,11 +113,15 @@ class Counts:
 
     def _sum(self, bucket: int) -> Tally:
         """A bucket's, of whose blocks all are known; else it has more than is passed over."""
-        return Tally(2**31 if bucket in self.cut else sum(tally.comments for _, tally in self.blocks[bucket]))
+        blocks = [tally for _, tally in self.blocks[bucket]]
+        unknown = bucket in self.cut or any(tally.behind for tally in blocks)
+        return Tally(2**31 if unknown else sum(tally.comments for tally in blocks))
 
-    def _tally(self, row: Found, first_seq: int | None = 0, last_seq: int | None = 0) -> Tally:
-        low_ms, high_ms = (row.low_ms, row.high_ms) if self._times else (NO_LOW_MS, NO_HIGH_MS)
-        return Tally(row.comments, 0, 0, low_ms, high_ms, first_seq or 0, last_seq or 0)
+    def _tally(self, row: Found, high_seq: int = 0, first_seq: int = 0, last_seq: int = 0) -> Tally:
+        # Of a block that is being written there may be its ends alone.
+        timed = self._times and row.comments is not None
+        low_ms, high_ms = (row.low_ms, row.high_ms) if timed else (NO_LOW_MS, NO_HIGH_MS)
+        return Tally(row.comments or 0, 0, high_seq, low_ms, high_ms, first_seq, last_seq)
 
     async def _count_begun(self) -> None:
         """Count what is wanted of the block that the cursor is in, or else what is not: whichever is less of it."""

@@ -2,8 +2,10 @@
 
 Counters would count a redelivery twice. So nothing is added up: after a write its blocks are counted from their rows. Every
 count is written with the moment at which counting began, and the later one stands. Of two archives that write the same block
-at once, the later count saw both their rows; that takes clocks that agree better than the two writes overlap,
-and where they do not, the next write to the block mends it.
+at once, the later count saw both their rows, if their clocks agree. Whoever finds that another count stands than its own,
+or that a block's comments go on beyond it, counts once more, later than what stands: a clock that was ahead, and whose archive
+may be gone, would hide what came after it for as long as it was ahead. The batch is acknowledged after that. Two clocks that
+differ by more than two writes of one block overlap may leave a count behind still, until the block's next write.
 
 Where nothing was ever decided in a stream the database counts: two blocks of 512 rows a batch were a tenth of the client's
 time. Whoever decides something meanwhile writes the decision first, then its comment's row, and then counts the block later
@@ -12,9 +14,10 @@ than we began: so what we may not have seen in a row is only what somebody else 
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Self
 
+from cassandra.query import PreparedStatement
 from msgspec import Struct, structs
 
 from infra.scylla import places
@@ -39,10 +42,15 @@ _LAST = _FIRST.replace("first_seq", "last_seq")
 _BUCKET = f"""INSERT INTO {{ks}}.buckets (stream_id, bucket, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
 USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
 #: A bucket has no more blocks than one page holds rows.
-BLOCKS = f"SELECT block, {_COLUMNS} FROM {{ks}}.tallies WHERE stream_id = ? AND bucket = ?"  # noqa: S608 - our own constant
+_BLOCKS = f"""SELECT block, {_COLUMNS}, first_seq, last_seq, writetime(comments) AS counted_us FROM {{ks}}.tallies
+WHERE stream_id = ? AND bucket = ?"""  # noqa: S608 - our own constant
+_BUCKET_COUNTED = "SELECT writetime(comments) AS counted_us FROM {ks}.buckets WHERE stream_id = ? AND bucket = ?"
 #: Of the buckets before one.
 TOTAL = "SELECT sum(shown) AS shown FROM {ks}.buckets WHERE stream_id = ? AND bucket < ?"
 _PART = "SELECT sum(shown) AS shown FROM {ks}.tallies WHERE stream_id = ? AND bucket = ? AND block < ?"
+
+#: A stream, and the number of a block or bucket of it.
+_Place = tuple[str, int]
 
 #: The times of no comment at all.
 NO_LOW_MS, NO_HIGH_MS = 2**62, -(2**62)
@@ -62,8 +70,16 @@ class Tally(Struct, frozen=True):
 
     @classmethod
     def of(cls, row: Found) -> Self:
-        """Read one."""
-        return cls(row.comments, row.shown, row.high_seq, row.low_ms, row.high_ms)
+        """Read a block's; of one that is being written there may be its ends alone."""
+        if row.comments is None:
+            return cls(first_seq=row.first_seq or 0, last_seq=row.last_seq or 0)
+        ends = row.first_seq or 0, row.last_seq or 0
+        return cls(row.comments, row.shown, row.high_seq, row.low_ms, row.high_ms, *ends)
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are comments, of a block, that were not counted. What is erased is counted among its items."""
+        return self.last_seq > self.high_seq
 
     def within(self, first_seq: int, last_seq: int) -> "Tally":
         """The same, of a block whose comments begin and end there."""
@@ -85,6 +101,11 @@ class Tally(Struct, frozen=True):
         return (self.comments, self.shown, self.high_seq, self.low_ms, self.high_ms)
 
 
+def clock_us() -> int:
+    """This machine's clock."""
+    return time.time_ns() // 1000
+
+
 class Tallies:
     """Counts through one handle."""
 
@@ -99,49 +120,105 @@ class Tallies:
         Raises:
             Unavailable: count again.
         """
-        streams: dict[str, set[int]] = {}
-        for stream_id, number in blocks:
-            streams.setdefault(stream_id, set()).add(number)
-        counted = await asyncio.gather(*(self._blocks(stream_id, sorted(theirs)) for stream_id, theirs in streams.items()))
-        await self._database.put(row for rows in counted for row in rows)
-        buckets = {(stream_id, places.bucket_of(n * places.BLOCK)) for stream_id, theirs in streams.items() for n in theirs}
-        await self._database.put(await asyncio.gather(*(self._bucket(*each) for each in sorted(buckets))))
+        counted = await self._count(dict.fromkeys(blocks, 0))
+        standing = await self._standing(counted)
+        others: dict[_Place, int] = {}
+        for place, tally in counted.items():
+            row = standing[_bucket_of(place)].rows.get(place[1])
+            if row is not None and Tally.of(row) != tally:
+                others[place] = row.counted_us or 0
+        if others:
+            await self._count(others)
+            standing |= await self._standing(others)
+        await self._database.put(await asyncio.gather(*(self._bucket(*each) for each in sorted(standing.items()))))
 
-    async def _blocks(self, stream_id: str, numbers: Sequence[int]) -> list[Row]:
-        statement, first, last = [await self._database.prepare(each) for each in (_TALLY, _FIRST, _LAST)]
-        began, ttl_s = self._now_us(), self._database.address.ttl_s
-        firsts = [number * places.BLOCK for number in numbers]
+    async def _count(self, after: Mapping[_Place, int]) -> dict[_Place, Tally]:
+        """Count blocks, each with a time after that of a count that stands."""
+        streams: dict[str, dict[int, int]] = {}
+        for (stream_id, number), counted_us in sorted(after.items()):
+            streams.setdefault(stream_id, {})[number] = counted_us
+        statements = [await self._database.prepare(each) for each in (_TALLY, _FIRST, _LAST)]
+        counted = await asyncio.gather(*(self._blocks(stream_id, theirs) for stream_id, theirs in streams.items()))
+        await self._database.put(row for some in counted for each in some for row in self._rows(statements, each))
+        return {each.place: each.tally for some in counted for each in some}
+
+    async def _blocks(self, stream_id: str, after: Mapping[int, int]) -> list["_Count"]:
+        began = self._now_us()
+        firsts = [number * places.BLOCK for number in after]
         spans = [(stream_id, places.bucket_of(first), first, first + places.BLOCK) for first in firsts]
         decided, *found = await asyncio.gather(
             self._database.read(ANY_DECISION, stream_id), *(self._database.read(_ALL, *span) for span in spans)
         )
-        rows = []
-        for number, span, (whole,) in zip(numbers, spans, found, strict=True):
+        counted = []
+        for (number, counted_us), span, (whole,) in zip(after.items(), spans, found, strict=True):
             if whole.least and not decided:
                 tally = Tally(whole.comments, whole.comments, whole.high_seq, whole.low_ms, whole.high_ms)
                 tally = tally.within(whole.first_seq, whole.high_seq)
             else:
                 tally = _counted(await self._database.read(_ROWS, *span))
-            place = (*span[:2], number)
-            rows.append(Row(statement, span[:2], (*place, *tally.values, began, ttl_s)))
-            if tally.comments:
-                low, high = tally.first_seq, tally.last_seq
-                rows.append(Row(first, span[:2], (places.BLOCK - low % places.BLOCK, ttl_s, low, *place)))
-                rows.append(Row(last, span[:2], (1 + high % places.BLOCK, ttl_s, high, *place)))
-        return rows
+            counted.append(_Count((stream_id, number), tally, max(began, counted_us + 1)))
+        return counted
 
-    async def _bucket(self, stream_id: str, number: int) -> Row:
-        began = self._now_us()
-        total = Tally()
-        for row in await self._database.read(BLOCKS, stream_id, number):
-            total = total.plus(Tally.of(row))
-        values = (stream_id, number, *total.values, began, self._database.address.ttl_s)
-        return Row(await self._database.prepare(_BUCKET), (stream_id,), values)
+    def _rows(self, statements: Sequence[PreparedStatement], counted: "_Count") -> Iterator[Row]:
+        (statement, first, last), ttl_s, tally = statements, self._database.address.ttl_s, counted.tally
+        bucket = _bucket_of(counted.place)
+        place = (*bucket, counted.place[1])
+        yield Row(statement, bucket, (*place, *tally.values, counted.at_us, ttl_s))
+        if tally.comments:
+            low, high = tally.first_seq, tally.last_seq
+            yield Row(first, bucket, (places.BLOCK - low % places.BLOCK, ttl_s, low, *place))
+            yield Row(last, bucket, (1 + high % places.BLOCK, ttl_s, high, *place))
+
+    async def _standing(self, blocks: Iterable[_Place]) -> dict[_Place, "_Standing"]:
+        """What is counted of the buckets of *blocks*, as it stands."""
+        wanted: dict[_Place, set[int]] = {}
+        for block in blocks:
+            wanted.setdefault(_bucket_of(block), set()).add(block[1])
+
+        async def one(place: _Place) -> _Standing:
+            at_us, rows = self._now_us(), await self._database.read(_BLOCKS, *place)
+            if any((row.counted_us or 0) > at_us for row in rows):
+                # By a clock that is ahead of ours. The bucket's time comes first: what it was counted from is seen after that.
+                for row in await self._database.read(_BUCKET_COUNTED, *place):
+                    at_us = max(at_us, (row.counted_us or 0) + 1)
+                rows = await self._database.read(_BLOCKS, *place)
+            total = Tally()
+            for row in rows:
+                total = total.plus(Tally.of(row))
+            return _Standing(at_us, total, {row.block: row for row in rows if row.block in wanted[place]})
+
+        named = sorted(wanted)
+        return dict(zip(named, await asyncio.gather(*map(one, named)), strict=True))
+
+    async def _bucket(self, place: _Place, standing: "_Standing") -> Row:
+        values = (*place, *standing.total.values, standing.at_us, self._database.address.ttl_s)
+        return Row(await self._database.prepare(_BUCKET), place[:1], values)
 
     def _now_us(self) -> int:
         # Never twice the same: at equal times CQL lets the larger value stand.
-        self._last = max(self._last + 1, time.time_ns() // 1000)
+        self._last = max(self._last + 1, clock_us())
         return self._last
+
+
+class _Count(NamedTuple):
+    """A block as it was counted, and the time (us) with which that is written."""
+
+    place: _Place
+    tally: Tally
+    at_us: int
+
+
+class _Standing(NamedTuple):
+    """A bucket as it stood: the time (us) with which its sum is written, the sum, and the blocks that were asked for."""
+
+    at_us: int
+    total: Tally
+    rows: dict[int, Found]
+
+
+def _bucket_of(place: _Place) -> _Place:
+    """The bucket that a block is in."""
+    return place[0], places.bucket_of(place[1] * places.BLOCK)
 
 
 async def shown_until(database: Database, stream_id: str, seq: int) -> int:

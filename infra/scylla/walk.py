@@ -155,7 +155,7 @@ class _Walk:
         left = tally.comments - self._offset if whole and self._settled and not settled else 0
         # What comes before the time is read in vain.
         vain = self._wanted.untimely(tally)
-        if tally.last_seq:
+        if tally.first_seq and tally.last_seq:
             length = tally.last_seq - tally.first_seq + 1
             low, high = max(after, tally.first_seq - 1), min(before, tally.last_seq + 1)
             if high - low <= 1:

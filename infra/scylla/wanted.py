@@ -55,12 +55,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return not self.comments or (bool(row.comment_id) and self._in_time(row.at_ms, row.at_ms))
 
     def may_hold(self, tally: Tally) -> bool:
-        """Whether any of what was counted is wanted."""
-        return not self.comments or (tally.comments > 0 and self._in_time(tally.low_ms, tally.high_ms))
+        """Whether any of what was counted, or was not yet, may be wanted."""
+        return not self.comments or tally.behind or (tally.comments > 0 and self._in_time(tally.low_ms, tally.high_ms))
 
     def holds_all(self, first: int, last: int, tally: Tally) -> bool:
         """Whether all comments that were counted from seq *first* to *last* are wanted."""
-        inside = self.after < first and last < self.before
+        inside = self.after < first and last < self.before and not tally.behind
         return (
             inside
             and (self.from_ms is None or self.from_ms <= tally.low_ms)
@@ -116,7 +116,7 @@ class Span(Struct, frozen=True, kw_only=True):
     def apart(self, other: "Span", tally: Tally) -> bool:
         """Whether so much lies between it and *other*, of a block that *tally* counted, that it is no gap but a sweep."""
         gap = max(other.after - self.before, self.after - other.before)
-        return self.known and other.known and gap > max(SWEEP, 16 * places.BLOCK // tally.comments)
+        return self.known and other.known and gap > max(SWEEP, 16 * places.BLOCK // max(1, tally.comments))
 
     def with_next(self, other: "Span") -> "Span":
         """Both, of which *other* is the next in the page's order."""

@@ -115,4 +115,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ranks_in_order ON ranks (no, before)",
         ranks.FILL,
     ),
+    # No question goes by it.
+    ("DROP INDEX items_removed",),
 )

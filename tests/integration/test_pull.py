@@ -290,3 +290,21 @@ async def test_a_batch_is_gathered_by_size_and_by_time(nats_server: NatsServer) 
             await post(b, stream_id, 3)
             first = await pull.fetch(5.0, 0.3)
             assert len(first) == 3
+
+
+async def test_what_came_before_is_gathered_with_what_comes(nats_server: NatsServer) -> None:
+    """A batch is as large as it can be: also beyond what the request brings that was open when it began."""
+    async with broker(nats_server.url) as b:
+        stream_id = fresh_stream()
+        async with pulling(b, await consumer(b, stream_id, 120), batch=20) as pull:
+            await post(b, stream_id, 1)
+            assert len(await take(pull, 1)) == 1
+            await post(b, stream_id, 5)
+
+            async def delivered() -> bool:
+                return (await pull.state()).unacknowledged == 6
+
+            await eventually(delivered)
+            posting = asyncio.create_task(post(b, stream_id, 15))
+            assert len(await pull.fetch(5.0, 60.0)) == 20
+            await posting

@@ -3,23 +3,27 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from infra.errors import StoreTooNew, Unavailable
-from infra.scylla import Address, Database, ScyllaComments, migrate
+from infra.scylla import Address, Database, ScyllaComments, migrate, tallies
 from infra.scylla.bridge import IN_FLIGHT
 from infra.scylla.cluster import cluster_of
+from infra.scylla.database import Found
 from infra.scylla.schema import MIGRATIONS
+from infra.stores import CommentStore
 from tests.backends.cassandra import CqlServer
-from tests.contract.histories import LOG, OTHER, S, answers, everything, logged, random_item, replayed
+from tests.contract.histories import END, LOG, OTHER, S, answers, everything, logged, random_item, replayed
 from tests.contract.scylla_backend import ScyllaBackend, address_of, drop, empty
-from tests.factories import comment, removed
+from tests.factories import NOON_MS, comment, removed
 from tests.faults import FaultProxy
 from tests.waits import eventually
+
+HOUR_US = 3_600_000_000
 
 
 @pytest.fixture
@@ -58,6 +62,71 @@ async def test_two_writers_of_one_stream_count_it_exactly(backend: ScyllaBackend
         await asyncio.gather(one.write(mine, {}), two.write(theirs, {}))
         shown = len([n for n in range(1, start + 21) if n % 5 or n % 2 == 0])
         assert await one.total(S) == shown
+
+
+async def pages_of(store: CommentStore) -> list[list[int]]:
+    """The seqs of all comments by cursor, of those after a hundred by offset, and of those of one second: both ways."""
+    found = []
+    for asked in ({}, {"offset": 100}, {"from_ms": NOON_MS + 100, "to_ms": NOON_MS + 1000}):
+        for down in (False, True):
+            page = await store.comments(S, after=0, before=END, descending=down, limit=1000, **asked)
+            found.append([item.seq for item in page][:: -1 if down else 1])
+    return found
+
+
+def pages_wanted(seqs: Sequence[int]) -> list[list[int]]:
+    """What they are where these are all."""
+    timed = [seq for seq in seqs if 100 <= seq < 1000]
+    return [[*seqs], [*seqs], [*seqs[100:]], [*seqs[:-100]], timed, timed]
+
+
+async def test_a_clock_that_was_ahead_hides_nothing(backend: ScyllaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive whose clock is an hour ahead counts a block and dies: what others store there is in every page and total."""
+    ahead, other = await backend.open(), await backend.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(tallies, "clock_us", lambda: time.time_ns() // 1000 + HOUR_US)
+        await ahead.write([logged(removed(1), 1)], {})
+    await other.write([logged(comment(n), n) for n in range(2, 302)], {})
+    await other.write([logged(comment(n), n) for n in range(302, 702)], {})
+
+    assert await pages_of(other) == pages_wanted(range(2, 702))
+    assert (await other.total(S), await other.total(S, 600)) == (700, 599)
+    assert await other.tail(S) == 701
+
+
+async def test_a_count_that_missed_something_hides_nothing(backend: ScyllaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began before others stored comments there, and is written after, by a clock ahead: all pages have them, at once."""
+    ahead, other = await backend.open(), await backend.open()
+    real = backend.databases[0].read
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def read(statement: str, *values: object, paged: bool = True) -> list[Found]:
+        if "counted_us FROM {ks}.tallies" in statement:
+            reached.set()
+            await go.wait()
+        rows = await real(statement, *values, paged=paged)
+        if statement.startswith("SELECT seq, at_ms, comment_id, decided FROM {ks}.items"):
+            reached.set()
+            await go.wait()
+        return rows
+
+    monkeypatch.setattr(backend.databases[0], "read", read)
+    with monkeypatch.context() as patched:
+        patched.setattr(tallies, "clock_us", lambda: time.time_ns() // 1000 + HOUR_US)
+        writing = asyncio.create_task(ahead.write([logged(removed(1), 1)], {}))
+        await reached.wait()
+    await other.write([logged(comment(n), n) for n in range(2, 302)], {})
+    assert await pages_of(other) == pages_wanted(range(2, 302))
+    reached, before = asyncio.Event(), go
+    go = asyncio.Event()
+    before.set()
+    await reached.wait()
+    # What it missed stands now.
+    assert await pages_of(other) == pages_wanted(range(2, 302))
+    go.set()
+    await writing
+    assert await pages_of(other) == pages_wanted(range(2, 302))
+    assert await other.total(S, 400) == 300
 
 
 async def test_a_cluster_that_goes_away_is_told_and_comes_back(backend: ScyllaBackend) -> None:

@@ -59,7 +59,7 @@ class Keys:
         def decide(record: StreamRecord) -> StreamRecord | None:
             if record.status != "scheduled" or not key_matches(record, key):
                 return None
-            return _with(record, status="live", started_at=self._clock.now_ms(), change="")
+            return _with(record, status="live", started_at=self._clock.now_ms(), change="settings")
 
         try:
             record, _ = await self._records.change(stream_id, decide)

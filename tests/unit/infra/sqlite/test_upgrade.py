@@ -1,7 +1,10 @@
 """A file of the first format, opened by this version: what is in it is read as before, and by the new tables."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from infra.sqlite import Database, SqliteComments, SqliteModeration, SqlitePeople, SqliteStreams
 from infra.sqlite.schema import MIGRATIONS
@@ -46,6 +49,16 @@ def first_format(path: Path) -> None:
     db.close()
 
 
+def before_the_last(path: Path) -> None:
+    """Write an empty file of the format before this version's."""
+    db = sqlite3.connect(path)
+    for statement in (each for step in MIGRATIONS[:-1] for each in step):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+    db.commit()
+    db.close()
+
+
 def _removed(item: LoggedItem) -> str | None:
     return {1: "purged", 2: "moderator", 3: "purged", 5: "purged"}.get(item.seq)
 
@@ -72,3 +85,17 @@ async def test_a_file_of_the_first_format_is_read_and_erased(tmp_path: Path) -> 
     assert await store.total(S) == 0
     assert await everything(store) == [(1, "purged"), (2, "moderator"), (3, "purged"), (5, "purged"), (10, "purged")]
     await database.close()
+
+
+@pytest.mark.parametrize("old", [first_format, before_the_last, None])
+async def test_an_index_that_no_question_goes_by_is_gone(tmp_path: Path, old: Callable[[Path], None] | None) -> None:
+    """Of a new file and of an old one; those that are named in questions are there."""
+    path = tmp_path / "old.sqlite"
+    if old is not None:
+        old(path)
+    database = await Database.open(path)
+    named = await database.query("SELECT name FROM sqlite_schema WHERE name LIKE 'items_%' AND type = 'index'", ())
+    await database.close()
+
+    by = {f"items_by_{what}" for what in ("comment", "msg_id", "parent", "user")}
+    assert {name for (name,) in named} == {"items_comments", *by}
