@@ -31,10 +31,12 @@ Refuses to write to the store (the archive does) and to know which store it is (
     text.py         what a comment's text may be
     ingest.py       what a stream's encoder sends, from the media log
     history.py      store and log as one history
+    commentpage.py  a page of comments, out of both
     merged.py       rows of the store and messages of the log as one sequence
     totals.py       how many comments a stream has
     joined.py       questions that many ask at once: one is under way, one waits
     logends.py      the ends of the live logs, as their leaders know them
+    originals.py    the comment that a key was used for
     earlier.py      whether a key was used before, with the store or without it
     patience.py     how long the store is waited for
     unarchived.py   what the log has and the store does not have yet

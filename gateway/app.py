@@ -120,6 +120,7 @@ def routes() -> list[Route]:
         # GET is taken before it gets here; this names the path for every other method.
         Alone(f"{stream}/events", _events),
         Alone(f"{stream}/replay", _events),
+        Alone(f"{API}/ws", _socket),
         Route("/hls/{stream_id}/{path:path}", hls.serve, methods=["GET"]),
         Route("/", pages.page, methods=["GET"]),
         Route("/watch/{stream_id}", pages.page, methods=["GET"]),
@@ -162,6 +163,12 @@ class Alone(Route):
 async def _events(_request: Request) -> Response:
     return _rendered(
         Problem("METHOD_NOT_ALLOWED", "Events are read with a plain GET, one request per connection."), {"Allow": "GET"}
+    )
+
+
+async def _socket(_request: Request) -> Response:
+    return _rendered(
+        Problem("METHOD_NOT_ALLOWED", "A WebSocket is opened with a plain GET, one per connection."), {"Allow": "GET"}
     )
 
 

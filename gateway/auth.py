@@ -112,8 +112,10 @@ class Authenticator:
             return self._bearer(authorization)
         if ticket is not None:
             claims = self._verify(ticket, TICKET_AUDIENCE)
-            if claims.get("stream_id") != stream_id or method not in SAFE_METHODS:
+            if claims.get("stream_id") != stream_id:
                 raise Problem("UNAUTHORIZED", "This ticket is for reading another stream; ask for one of this stream.")
+            if method not in SAFE_METHODS:
+                raise Problem("UNAUTHORIZED", "A ticket only reads; send the token as Authorization: Bearer <token>.")
             return msgspec.structs.replace(self._principal(claims), read_only=True, stream_id=stream_id)
         if cookie is not None and method in SAFE_METHODS:
             try:

@@ -3,7 +3,8 @@
 The log knows keys for five minutes, the store for as long as it keeps comments, so the store is asked before each post with
 a key. A key that tells when it was made (a UUID of version 7) and is younger than that needs no store: what was
 posted under it the log knows. For those the store is asked only while it answers at once, so that comments go on while it
-is away or slow. It is asked at all since the log forgets the keys of messages that were erased from it.
+is away or slow. It is asked at all since the log forgets the keys of messages that were erased from it. For all others the log
+is asked what it knows while the store is away: a retry has its answer, and only what may be new is refused.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from infra.clock import Clock
 from infra.errors import Unavailable
+from schemas import subjects
 from schemas.records import StreamRecord
 
 _UUID7 = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
@@ -31,9 +33,15 @@ def made_at_ms(key: str) -> int | None:
 class Earlier:
     """Answers for one gateway."""
 
-    def __init__(self, find: Callable[[StreamRecord, str], Awaitable[int | None]], clock: Clock) -> None:
-        """*find* asks the store, and what waits for the archive."""
+    def __init__(
+        self,
+        find: Callable[[StreamRecord, str], Awaitable[int | None]],
+        logged: Callable[[str, str], Awaitable[int | None]],
+        clock: Clock,
+    ) -> None:
+        """*find* asks the store, and what waits for the archive; *logged* the log (a subject) what it remembers of minutes."""
         self._find = find
+        self._logged = logged
         self._clock = clock
         self._failing = False
         self._not_before = 0.0
@@ -46,7 +54,7 @@ class Earlier:
         """
         made = made_at_ms(key)
         if made is None or not -AHEAD_MS <= self._clock.now_ms() - made <= YOUNG_MS:
-            return await self._find(record, msg_id)
+            return await self._certainly(record, msg_id)
         if self._failing:
             now = self._clock.monotonic()
             if now < self._not_before:
@@ -61,3 +69,11 @@ class Earlier:
             return None
         self._failing = False
         return found
+
+    async def _certainly(self, record: StreamRecord, msg_id: str) -> int | None:
+        try:
+            return await self._find(record, msg_id)
+        except Unavailable:
+            if (seq := await self._logged(subjects.live(record.shard, record.stream_id), msg_id)) is None:
+                raise
+            return seq

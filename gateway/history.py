@@ -6,29 +6,29 @@ before still answer.
 
 import contextlib
 import itertools
-from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct
 
+from gateway.commentpage import CommentPage
+from gateway.kept import Kept
 from gateway.latekeys import LateKeys
 from gateway.logends import LogEnds
-from gateway.merged import between, find, merged, of_log, of_store, outline
+from gateway.merged import END, between, find, merged, of_log, of_store, outline
+from gateway.originals import Originals
 from gateway.patience import Patience
 from gateway.removals import Removals
 from gateway.shown import Shown
 from gateway.totals import Totals
-from gateway.unarchived import FarBehind, Recent, Unarchived, learn
+from gateway.unarchived import FarBehind, Unarchived, learn
 from infra.clock import Clock
 from infra.errors import Unavailable
-from infra.jetstream.reader import LogMessage, LogState, Reader
+from infra.jetstream.reader import LogState, Reader
 from infra.stores import CommentStore
-from schemas import codec, subjects
+from schemas import subjects
 from schemas.items import Comment
 from schemas.records import StreamRecord
 
-#: Above every seq.
-END = 2**53
 #: Items that are looked at for a backfill, whose newest may all be placeholders after a raid: 80 kB of them, compressed.
 LOOKED_AT = 6000
 #: Seconds that an answer waits for the store where it needs it, and a page's total, which may be told as inexact. A node of a
@@ -37,6 +37,11 @@ STORE_S = 5.0
 TOTAL_S = 2.0
 #: How often a range is read again since its beginning went out of the log meanwhile.
 TRIES = 5
+#: For how long rows above the store's mark are waited for, where the log has forgotten what is between. After a restart the
+#: mark stands still for seconds while the archive stores on: that is not lost. What an archive left behind that is gone is.
+STANDS_S = 30.0
+#: Logs whose mark is watched: as many as there may be.
+LOGS = 256
 
 
 class Missing(Struct, frozen=True):
@@ -58,11 +63,15 @@ class History:
         """*store_s*: how long an answer waits for the store."""
         self._store = store
         self._reader = reader
+        self._clock = clock
         self._patience = Patience(clock)
         self._ask = partial(self._patience.wait, seconds=store_s)
         self._ends = LogEnds(reader, clock)
         self._unarchived = Unarchived(store, reader, self._ends, clock)
         self._totals = Totals(store, self._unarchived, clock)
+        self._originals = Originals(store, reader, self._unarchived, self._patience, store_s)
+        #: Where the mark stood when something above it was missed, and since when.
+        self._stands: Kept[tuple[int, float]] = Kept(LOGS)
         self._late_keys = LateKeys(reader, clock, self._unarchived)
 
     async def comments(
@@ -84,47 +93,12 @@ class History:
         Raises:
             Unavailable: the store does not answer within `STORE_S`.
         """
-        recent = await self._unarchived.read(record)
-        top = min(before if before is not None else END, recent.bound + 1)
-        messages = [
-            message
-            for message in between(recent.messages, after, top)
-            if (from_ms is None or message.at_ms >= from_ms) and (to_ms is None or message.at_ms < to_ms)
-        ]
-        if descending:
-            messages.reverse()
-
-        async def both(low: int, high: int, size: int) -> list[Shown]:
-            """The first *size* of log and store between two seqs, of which the log's are above `through`."""
-            rows = await self._store.comments(
-                record.stream_id, after=low, before=high, descending=descending, limit=size, from_ms=from_ms, to_ms=to_ms
-            )
-            shown = merged(rows, messages, recent.removals, stream_id=record.stream_id, descending=descending)
-            return list(itertools.islice((each for each in shown if each.comment_id is not None), size))
-
-        async def stored(skip: int, size: int) -> list[Shown]:
-            """The store's own part, up to where it has everything, after the first *skip* of it."""
-            rows = await self._store.comments(
-                record.stream_id, after=after, before=min(top, recent.through + 1), descending=descending, limit=size,
-                offset=skip, from_ms=from_ms, to_ms=to_ms,
-            )  # fmt: skip
-            return list(of_store(rows, recent.removals))
-
-        async def page() -> list[Shown]:
-            if not offset:
-                return await both(after, top, limit)
-            if descending:
-                newer = await both(max(after, recent.through), top, offset + limit)
-                found = newer[offset:]
-                return found if len(found) == limit else found + await stored(max(0, offset - len(newer)), limit - len(found))
-            if found := await stored(offset, limit):
-                rest = limit - len(found)
-                return found + (await both(max(after, recent.through), top, rest) if rest else [])
-            # As many as that are not archived: then it is not known how many are.
-            return (await both(after, top, offset + limit))[offset:]
-
-        logged = _logged(record, recent, messages, after, offset + limit, descending=descending)
-        return logged[offset:] if logged is not None else await self._ask(page())
+        asked = CommentPage(
+            record=record, after=after, before=before, descending=descending, limit=limit, offset=offset,
+            from_ms=from_ms, to_ms=to_ms, recent=await self._unarchived.read(record),
+        )  # fmt: skip
+        logged = asked.logged()
+        return logged if logged is not None else await self._ask(asked.read(self._store))
 
     async def replies(self, record: StreamRecord, parent_comment_id: str, after: int, limit: int) -> list[Shown]:
         """Replies to a comment with `seq > after`, oldest first.
@@ -179,22 +153,9 @@ class History:
         For telling a retry from another comment and answering its author; never for showing.
 
         Raises:
-            Unavailable: the store does not answer, or the log where the store does not have it.
+            Unavailable: neither log nor store can tell.
         """
-        found = await self._ask(self._store.range(record.stream_id, seq - 1, seq, 1))
-        message = None if found else await self._reader.at(subjects.live_log(record.shard), seq)
-        if not found and message is None:
-            # Archived and forgotten by the log between the two looks.
-            found = await self._ask(self._store.range(record.stream_id, seq - 1, seq, 1))
-        if found:
-            payload, at_ms, removed = found[0].payload, found[0].at_ms, found[0].removed is not None
-        elif message is not None:
-            payload, at_ms = message.payload, message.at_ms
-            removed = (await self._unarchived.read(record)).hides(payload, seq)
-        else:
-            return None
-        item = codec.decode_item(payload)
-        return (item, at_ms, removed) if isinstance(item, Comment) else None
+        return await self._originals.at(record, seq)
 
     async def total(self, record: StreamRecord) -> tuple[int, bool]:
         """Comments that are not removed, and whether that is exact: `gateway.totals`.
@@ -267,7 +228,8 @@ class History:
         What the log has beyond what the store was known to have asks for nothing of a store that is silent.
 
         Raises:
-            Unavailable: the store does not answer, or the broker is away and the store does not reach *until*.
+            Unavailable: the store does not answer, or the broker is away and the store does not reach *until*; or what is lost
+                is not known yet, since the archive has come further than it is known to have everything.
         """
         log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
         through = await self._unarchived.through(log)
@@ -290,10 +252,27 @@ class History:
             # Only the store itself can tell that it has not got it either.
             before, through = through, await self._ask(self._store.archived_through(log))
             if not cut and through == before:
+                await self._stored_on(record, start, lost_to, through)
                 return found + list(of_log(record.stream_id, messages, removals)), Missing(lost_from, lost_to, "expired")
             # The log gave something up meanwhile: what the archive took of it before is in the store now.
         msg = f"{log} loses its beginning faster than it is read"
         raise Unavailable(msg)
+
+    async def _stored_on(self, record: StreamRecord, after: int, until: int, through: int) -> None:
+        """See that the store has nothing of what the log has lost above the mark, or that the mark stands still for long.
+
+        Raises:
+            Unavailable: it has some, and whether it has all of it will be known when the mark moves.
+        """
+        if not await self._ask(self._store.range(record.stream_id, after, until, 1)):
+            return
+        log, now = subjects.live_log(record.shard), self._clock.monotonic()
+        stood, since = self._stands.get(log) or (through, now)
+        since = since if stood == through else now
+        self._stands.put(log, (through, since), 1)
+        if now - since < STANDS_S:
+            msg = f"the archive has stored more of {log} than it is known to have whole: what is lost is known when it is"
+            raise Unavailable(msg)
 
     async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
         """The newest *limit* visible items up to *until*, ascending, and the seq of the item before them (0: none).
@@ -324,17 +303,3 @@ class History:
             if len(found) < want:
                 return chosen[::-1], 0
             before, want = found[-1].seq, min(4 * want, LOOKED_AT - len(chosen) + 1)
-
-
-def _logged(
-    record: StreamRecord, recent: Recent, messages: Sequence[LogMessage], after: int, size: int, *, descending: bool
-) -> list[Shown] | None:
-    """The first *size* comments of *messages*, which lie after *after*, if the log has all there are; else `None`."""
-    # All after the cursor, or all that are told: is it above what the store has without a hole?
-    rest = after >= recent.through
-    if not rest and not (descending and len(messages) >= size):
-        return None
-    comments = (each for each in of_log(record.stream_id, messages, recent.removals) if each.comment_id is not None)
-    found = list(itertools.islice(comments, size))
-    enough = descending and len(found) == size
-    return found if (enough or rest) and recent.begins <= (found[-1].seq if enough else after + 1) else None

@@ -12,6 +12,9 @@ from gateway.shown import Shown, show
 from infra.jetstream.reader import LogMessage
 from infra.stores import StoredItem
 
+#: Above every seq.
+END = 2**53
+
 
 def merged(
     rows: Iterable[StoredItem], messages: Iterable[LogMessage], removals: Removals, *, stream_id: str, descending: bool = False

@@ -14,13 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from gateway.kept import Kept
-from gateway.merged import between, outline
+from gateway.merged import END, between, outline
 from gateway.unarchived import FarBehind, Recent, Unarchived
 from infra.clock import Clock
 from infra.stores import CommentStore, StoredItem
 from schemas.records import StreamRecord
 
-END = 2**53
 #: Comments that are looked up since something not archived yet was decided on them; with more of them it is not exact.
 LOOKED_UP = 500
 #: How often a count is taken again since the archive wrote meanwhile.
@@ -45,6 +44,7 @@ class Counted(Struct):
     """What was counted above *through* up to the seq *last*: each comment's id by its seq, and whether it is shown."""
 
     through: int
+    losses: int = 0
     last: int = 0
     comments: OrderedDict[int, tuple[str, bool]] = msgspec.field(default_factory=OrderedDict)
     comment_ids: set[str] = msgspec.field(default_factory=set)
@@ -92,6 +92,7 @@ class Totals:
         """Comments that are not removed, and whether that is exact.
 
         It is not while the broker is away or the archive far behind, nor for the moment in which a purge is not archived yet.
+        What was erased, of which no log tells, is counted for `CARRIED_S` at most.
 
         Raises:
             Unavailable: the store does not answer.
@@ -140,12 +141,15 @@ class Totals:
     def _of_log(self, record: StreamRecord, recent: Recent) -> Counted:
         """Count on from the last time; anew where something was decided since, for that may concern any of them."""
         counted = self._counted.get(record.stream_id)
+        if counted is not None and counted.losses != recent.losses:
+            # Of messages that the log has lost; and what it gave their seqs to came after them.
+            counted = None
         keep = counted is None or counted.through <= recent.through
         if counted is not None and not keep and counted.below is not None:
             # Somebody who asked later was answered sooner.
             return counted
         if counted is None or not keep:
-            counted = Counted(recent.through)
+            counted = Counted(recent.through, recent.losses)
         below = counted.below
         # What the log has given up before the archive took it is nowhere.
         if below is not None and (recent.begins > counted.through + 1 or self._clock.monotonic() - below.asked_at > CARRIED_S):
@@ -153,7 +157,7 @@ class Totals:
         counted.begin_at(recent.through)
         fresh = [(message.seq, outline(message.payload)) for message in between(recent.messages, counted.last, END)]
         if counted.last and any(looked.type in _DECISIONS for _, looked in fresh):
-            counted = Counted(recent.through)
+            counted = Counted(recent.through, recent.losses)
             fresh = [(message.seq, outline(message.payload)) for message in recent.messages]
         for seq, looked in fresh:
             if looked.is_comment:

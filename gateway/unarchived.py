@@ -22,7 +22,7 @@ from infra.errors import Unavailable
 from infra.jetstream.reader import LogMessage, Reader
 from infra.stores import CommentStore
 from schemas import codec, subjects
-from schemas.items import Comment, Item
+from schemas.items import Item
 from schemas.records import StreamRecord
 
 #: Messages of one stream that may wait for the archive; past them its history answers 503 until the archive is back: an
@@ -71,6 +71,8 @@ class Recent(Struct, frozen=True):
     complete: bool
     begins: int
     weight: int = 0
+    #: How often the log was seen to have lost its end: what was told of messages before may be of others.
+    losses: int = 0
 
     @property
     def last(self) -> int:
@@ -86,11 +88,6 @@ class Recent(Struct, frozen=True):
     def bound(self) -> int:
         """What the store has above it was posted after the log was read, and is there with holes."""
         return max(self.last, self.begins - 1)
-
-    def hides(self, payload: bytes, seq: int) -> bool:
-        """Whether the comment in *payload*, stored at *seq*, was removed since."""
-        item = codec.decode_item(payload)
-        return isinstance(item, Comment) and self.removals.reason(item.comment_id, item.user.id, seq) is not None
 
 
 class Unarchived:
@@ -128,7 +125,7 @@ class Unarchived:
             found = await self._read_from(record, log, await self.through(log))
         return found
 
-    async def _read_from(self, record: StreamRecord, log: str, through: int) -> Recent:
+    async def _read_from(self, record: StreamRecord, log: str, through: int, losses: int = 0) -> Recent:
         subject = subjects.live(record.shard, record.stream_id)
         if through < (self._too_many.get(record.stream_id) or 0):
             raise FarBehind(log, MOST)
@@ -138,12 +135,19 @@ class Unarchived:
         passed = bisect.bisect_right(before.messages, through, key=_seq) if before else 0
         messages = before.messages[passed:] if before else []
         weight = before.weight - weighed(before.messages[:passed]) if before else 0
+        # The last one is read again: a log that lost its last second gives its seq to another, or to none for a while.
+        last_known = messages.pop() if messages else None
         known = len(messages)
         complete, begins = True, NOBODY_KNOWS
         try:
-            await self._read_on(log, subject, through, messages, weight)
+            after = last_known.seq - 1 if last_known is not None else through
+            await self._read_on(log, subject, after, messages, weight)
+            newest = await self._reader.newest(log, subject)
+            if last_known is not None and len(messages) == known and newest == last_known.seq:
+                # A replica that lags, and has not even that.
+                messages.append(last_known)
             # Of what the log's leader has a replica may lack the last: all that was acknowledged before is to be there.
-            last, newest = messages[-1].seq if messages else through, await self._reader.newest(log, subject)
+            last = messages[-1].seq if len(messages) > known else after
             if newest > last and len(messages) <= MOST:
                 late = await self._reader.range(log, subject, last, newest, MOST + 1 - len(messages))
                 messages += [_slim(subject, message) for message in late]
@@ -152,8 +156,15 @@ class Unarchived:
             begins = state.first if state.first > state.incarnation else 0
         except Unavailable:
             complete = False
+        if last_known is not None and last_known not in messages[known : known + 1]:
+            another = len(messages) > known and messages[known].seq == last_known.seq
+            if another or (complete and begins <= last_known.seq):
+                # The log has another there, or none and has not forgotten it: nor may it have what came before it.
+                self._kept.drop(record.stream_id)
+                return await self._read_from(record, log, through, before.losses + 1 if before else 1)
+            messages.insert(known, last_known)
         fresh = messages[known:]
-        weight += weighed(fresh)
+        weight += weighed(fresh) - (weighed([last_known]) if last_known is not None else 0)
         if len(messages) > MOST or weight > MOST_BYTES:
             self._kept.drop(record.stream_id)
             # Reading them all again for each question would cost more than answering it.
@@ -166,15 +177,16 @@ class Unarchived:
         else:
             removals = Removals()
             learn(removals, messages)
-        found = Recent(through, messages, removals, complete, begins, weight)
+        found = Recent(through, messages, removals, complete, begins, weight, before.losses if before else losses)
         self._kept.put(record.stream_id, found, max(OVERHEAD, weight))
         return found
 
     async def _read_on(self, log: str, subject: str, after: int, messages: list[LogMessage], weight: int) -> None:
-        """Append what came after the last of *messages*, or after *after*; past the bounds by one message, or by one chunk."""
+        """Append what came after *after*; past the bounds by one message, or by one chunk."""
         while len(messages) <= MOST and weight <= MOST_BYTES:
             wanted = min(CHUNK, MOST + 1 - len(messages))
-            some = await self._reader.follow_from(log, subject, messages[-1].seq if messages else after, wanted)
+            some = await self._reader.follow_from(log, subject, after, wanted)
+            after = some[-1].seq if some else after
             messages += [_slim(subject, message) for message in some]
             weight += weighed(some)
             if len(some) < wanted:

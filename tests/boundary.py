@@ -4,10 +4,11 @@ The model is plain: everything that was said, which of it the log still has, whi
 be read. The archive is a hand that takes from the log; the log's age is a hand that purges it.
 """
 
+import asyncio
 import json
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from gateway.history import History
+from gateway.shown import Shown
 from infra.jetstream.reader import Reader
 from infra.sqlite import Database, SqliteComments
 from infra.stores import CommentStore, LoggedItem
@@ -55,6 +57,28 @@ class _Moving:
             return answer
 
         return ask
+
+
+class Hanging:
+    """What it stands before; once `hangs` is set it answers nothing, and is not heard to refuse either."""
+
+    def __init__(self, real: CommentStore) -> None:
+        """Answers as *real* does, until it hangs."""
+        self._real = real
+        self.hangs = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def ask(*values: object, **named: object) -> object:
+            if self.hangs:
+                await asyncio.Event().wait()
+            return await getattr(self._real, name)(*values, **named)
+
+        return ask
+
+
+def told(page: Sequence[Shown]) -> list[Told]:
+    """What matters of each."""
+    return [(item.seq, item.removed) for item in page]
 
 
 class Boundary:

@@ -132,6 +132,19 @@ async def test_a_connection_ends_with_its_credential(nats_server: NatsServer, tm
         assert ends <= time.time() < ends + 10
 
 
+async def test_a_comment_that_cannot_be_read_is_refused_under_its_key(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Whoever posts waits for the ack of its key, also where the rest of the message is not a comment."""
+    async with cluster(nats_server, tmp_path) as c, await Client(c.url(0)).guest() as host:
+        stream_id = (await host.start())["stream_id"]
+        viewer = await SocketViewer(c.url(0), query=await host.ticket(stream_id)).open()
+        for field, key in (('"content":5', "e"), ('"text":"content is missing"', "f"), ('"content":"x","parent_id":7', "g")):
+            seen = len(viewer.of("ack"))
+            await viewer.send_raw(f'{{"type":"post_comment","stream_id":"{stream_id}",{field},"idempotency_key":"{key}"}}')
+            await viewer.until(lambda v: len(v.of("ack")) > seen)  # noqa: B023 - awaited here
+            ack = viewer.of("ack")[-1]
+            assert (ack["idempotency_key"], ack["status"], ack["code"]) == (key, "rejected", "VALIDATION")
+
+
 async def test_malformed_input_is_answered_and_nobody_else_notices(nats_server: NatsServer, tmp_path: Path) -> None:
     """Every kind of bad message is an error on a connection that stays; what breaks the protocol closes that one alone."""
     async with cluster(nats_server, tmp_path) as c, await Client(c.url(0)).guest() as host:

@@ -41,6 +41,8 @@ NO_STREAM = {
     "GET /watch/{stream_id}/",
     "GET /assets/{name}",
     "GET /{name}",
+    # Only those who come without an upgrade; the WebSocket itself keeps the rule as its commands come.
+    "GET /api/v1/ws",
 }
 _S = "/api/v1/streams/{stream_id}"
 #: Method and path of all others -> a body, where it takes one. Whoever may not watch is answered 404 to each of them.

@@ -115,6 +115,9 @@ async def test_ids_and_paths(c: Cluster) -> None:
             refused = await ada.http.request(method, f"/streams/{stream_id}/events")
             assert (405, "GET") == (refused.status_code, refused.headers["allow"])
         assert (405, "METHOD_NOT_ALLOWED") == _problem(await ada.http.post(f"/streams/{stream_id}/events"))[:2]
+        for method in ("HEAD", "POST", "DELETE"):
+            refused = await ada.http.request(method, "/ws")
+            assert (405, "GET") == (refused.status_code, refused.headers["allow"])
         for path in ("/streams/", f"/streams/{stream_id}/", f"/streams/{stream_id}/comments/"):
             assert (404, "NOT_FOUND") == _problem(await ada.http.get(path))[:2]
             assert (404, "NOT_FOUND") == _problem(await ada.http.post(path, json={"text": "x"}))[:2]

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from schemas import subjects
-from schemas.records import key_digest, new_stream_key
+from schemas.items import Settings
+from schemas.records import announcement, key_digest, new_stream_key
 from tests.backends.nats import NatsServer
 from tests.broker import Broker, broker, fresh_stream
 from tests.streams import new_stream, record_of
@@ -63,13 +64,16 @@ async def test_an_ended_streams_key_is_refused(b: Broker) -> None:
 
 
 async def test_publishing_starts_a_scheduled_stream(b: Broker) -> None:
-    """It is live from then on, and started once."""
+    """It is live from then on, which its viewers are told; and it is started once."""
     key = await new_stream(b, status="scheduled")
     registry = keys(b)
     await registry.authorise(key)
     first = await record_of(b, key)
     await registry.authorise(key)
     assert (first.status, first.started_at is not None) == ("live", True)
+    told = announcement(first, 7)
+    assert isinstance(told, Settings)
+    assert (told.status, told.revision) == ("live", 7)
     assert first == await record_of(b, key)
 
 

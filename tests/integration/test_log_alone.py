@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from gateway.history import History
-from gateway.shown import Shown
 from gateway.totals import CARRIED_S
 from gateway.unarchived import LATELY_S
 from infra.clock import HandClock
@@ -19,7 +18,7 @@ from infra.jetstream.reader import LogMessage, Reader
 from infra.stores import CommentStore
 from schemas.items import Removed, Restored
 from tests.backends.nats import NatsServer
-from tests.boundary import Told, boundary
+from tests.boundary import Hanging, Told, boundary, told
 from tests.broker import fresh_stream
 from tests.factories import comment
 from tests.waits import eventually
@@ -46,33 +45,12 @@ async def test_an_audience_knows_what_is_not_archived(own_nats_server: NatsServe
         assert sorted(removals.comment_ids) == ["60", "61"]
 
 
-def told(page: Sequence[Shown]) -> list[Told]:
-    """What matters of each."""
-    return [(item.seq, item.removed) for item in page]
-
-
-class _Hanging:
-    """What it stands before; once `hangs` is set it answers nothing, and is not heard to refuse either."""
-
-    def __init__(self, real: CommentStore) -> None:
-        self._real = real
-        self.hangs = False
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def ask(*values: object, **named: object) -> object:
-            if self.hangs:
-                await asyncio.Event().wait()
-            return await getattr(self._real, name)(*values, **named)
-
-        return ask
-
-
 async def test_a_page_of_the_log_needs_no_store(own_nats_server: NatsServer, tmp_path: Path) -> None:
     """While the store hangs, what the log has whole is told; what it has not is refused in time; the total is the last one."""
     async with boundary(own_nats_server.url, tmp_path, 0) as it:
         said = [await it.say(comment(n)) for n in range(1, 41)]
         await it.archive(20)
-        hanging = _Hanging(it.store)
+        hanging = Hanging(it.store)
         history = History(cast("CommentStore", hanging), it.broker.reader, it.broker.clock, store_s=0.3)
         assert await history.total_soon(it.record) == (40, True)
         hanging.hangs = True
@@ -95,7 +73,7 @@ async def test_who_catches_up_waits_for_the_store_in_time(own_nats_server: NatsS
     async with boundary(own_nats_server.url, tmp_path, 0) as it:
         said = [await it.say(comment(n)) for n in range(1, 31)]
         await it.archive(10)
-        hanging = _Hanging(it.store)
+        hanging = Hanging(it.store)
         history = History(cast("CommentStore", hanging), it.broker.reader, it.broker.clock, store_s=0.3)
         removals = await history.removals(it.record)
         hanging.hangs = True
@@ -143,9 +121,11 @@ class _Lagging:
         self._real = real
         self.last = 2**53
         self.away = False
+        self.asked: list[str] = []
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def ask(*values: object) -> object:
+            self.asked.append(name)
             if self.away:
                 msg = "the broker is away"
                 raise Unavailable(msg)
@@ -164,7 +144,7 @@ async def test_a_comment_of_a_moment_ago_is_found(own_nats_server: NatsServer, t
     async with boundary(own_nats_server.url, tmp_path, 0) as it:
         said = [await it.say(comment(n)) for n in (1, 2)]
         await it.archive(10)
-        lagging, hanging = _Lagging(it.broker.reader), _Hanging(it.store)
+        lagging, hanging = _Lagging(it.broker.reader), Hanging(it.store)
         history = History(cast("CommentStore", hanging), cast("Reader", lagging), it.broker.clock, store_s=0.3)
         lagging.last = said[-1]
         said += [await it.say(comment(3)), await it.say(comment(4)), await it.say(Removed(comment_id="4", reason="author"))]
@@ -174,6 +154,11 @@ async def test_a_comment_of_a_moment_ago_is_found(own_nats_server: NatsServer, t
             assert found is not None
             assert (found.seq, found.removed) == (seq, removed)
         assert await history.comment(it.record, "5") is None
+        # What was known before is not waited for, however far behind who answers is.
+        lagging.asked.clear()
+        lagging.last = said[0]
+        assert await history.tail(it.record) == it.said[-1].seq
+        assert "range" not in lagging.asked
         lagging.away = True
         with pytest.raises(Unavailable, match="broker"):
             await history.comment(it.record, "5")
@@ -195,6 +180,64 @@ class _Noting:
             return await getattr(self._real, name)(*values, **named)
 
         return ask
+
+
+async def test_an_offset_asks_the_store_for_one_page(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    """Both ways, wherever it ends: what is not archived the log tells alone, as long as it has all of it."""
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
+        for n in range(1, 41):
+            await it.say(comment(n))
+        await it.archive(30)
+        noting = _Noting(it.store)
+        history = History(cast("CommentStore", noting), it.broker.reader, it.broker.clock)
+
+        async def asked(offset: int, *, descending: bool) -> int:
+            """How many pages the store is asked for; what it and the log have is told."""
+            noting.asked.clear()
+            page = await history.comments(it.record, after=0, before=None, descending=descending, limit=5, offset=offset)
+            assert told(page) == it.comments()[:: -1 if descending else 1][offset : offset + 5]
+            return noting.asked.count("comments")
+
+        ways = [(offset, descending) for offset in (3, 8, 17, 27) for descending in (True, False)]
+        assert [await asked(offset, descending=descending) for offset, descending in ways] == [0, 1, 1, 1, 1, 1, 1, 1]
+        # Above the mark there are rows that the log has no longer.
+        await it.archive_only(it.said[30:36])
+        await it.trim_to(it.said[35].seq)
+        assert [await asked(8, descending=descending) for descending in (True, False)] == [2, 1]
+
+
+class _Busy(_Noting):
+    """Something happens before it is first asked for comments."""
+
+    def __init__(self, real: CommentStore, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(real)
+        self._meanwhile = meanwhile
+
+    async def comments(self, *values: object, **named: object) -> object:
+        """What happens, and then the page."""
+        if "comments" not in self.asked:
+            await self._meanwhile()
+        return await self.__getattr__("comments")(*values, **named)
+
+
+async def test_the_newest_page_has_no_hole_at_its_top(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    """What was posted since the log was read, and is stored in part, is left out: whoever goes on down would miss the rest."""
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
+        for n in range(1, 41):
+            await it.say(comment(n))
+        await it.archive(30)
+        before = it.comments()
+
+        async def meanwhile() -> None:
+            for n in range(41, 44):
+                await it.say(comment(n))
+            await it.archive_only(it.said[-1:])
+
+        busy = _Busy(it.store, meanwhile)
+        history = History(cast("CommentStore", busy), it.broker.reader, it.broker.clock)
+        page = await history.comments(it.record, after=0, before=None, descending=True, limit=20)
+        assert told(page) == before[::-1][:20]
+        assert busy.asked.count("comments") == 2
 
 
 async def test_a_total_is_carried_on(own_nats_server: NatsServer, tmp_path: Path) -> None:

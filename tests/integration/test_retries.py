@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from gateway.history import History
+from gateway.patience import SILENT_S
 from gateway.removals import Removals
 from gateway.unarchived import LATELY_S
 from infra.clock import HandClock
@@ -17,9 +19,12 @@ from infra.errors import LimitReached, Unavailable
 from infra.jetstream.reader import LogMessage
 from infra.limit import Limit
 from infra.sqlite import Database, SqliteComments
+from infra.stores import CommentStore
 from schemas import codec, subjects
+from schemas.items import Comment, Removed
 from schemas.records import Broadcaster, StreamRecord
 from tests.backends.nats import NatsServer
+from tests.boundary import Hanging, boundary
 from tests.broker import Broker, broker, fresh_stream
 from tests.factories import comment
 from tests.waits import eventually
@@ -136,6 +141,42 @@ async def test_a_look_that_fails_is_forgotten(nats_server: NatsServer, tmp_path:
                     await history.by_msg_id_seq(record, "a key")
             assert await history.by_msg_id_seq(record, "a key") is None
         await database.close()
+
+
+async def test_a_retry_needs_no_store(own_nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it hangs, who posts again is told the comment and whether it is removed, archived or not; nothing is made up."""
+    monkeypatch.setattr("gateway.originals.LOOKED_AT", 12)
+    async with boundary(own_nats_server.url, tmp_path, 0) as it:
+        said = [await it.say(comment(n)) for n in range(1, 21)]
+        said += [await it.say(Removed(comment_id=number, reason="author")) for number in ("15", "20")]
+        await it.archive(10**6)
+        said += [await it.say(comment(21)), await it.say(comment(22))]
+        for number in ("19", "22"):
+            await it.say(Removed(comment_id=number, reason="author"))
+        hanging, clock = Hanging(it.store), HandClock(it.broker.clock.now_ms())
+        history = History(cast("CommentStore", hanging), it.broker.reader, clock, store_s=0.3)
+
+        async def original(number: int) -> tuple[str, bool] | None:
+            seq = next(each.seq for each in it.said if isinstance(each.item, Comment) and each.item.comment_id == str(number))
+            found = await asyncio.wait_for(history.original(it.record, seq), 20)
+            return found and (found[0].comment_id, found[2])
+
+        numbers = (15, 18, 19, 20, 21, 22)
+        wanted = [(str(number), number not in (18, 21)) for number in numbers]
+        assert [await original(number) for number in numbers] == wanted
+        for hangs in (True, False):
+            hanging.hangs = hangs
+            clock.advance(LATELY_S)
+            assert [await original(number) for number in numbers] == wanted
+            if hangs:
+                # More came after it than anybody looks at.
+                with pytest.raises(Unavailable, match="more than 12 items"):
+                    await original(5)
+        clock.advance(SILENT_S)
+        assert await original(5) == ("5", False)
+        await it.trim_to(said[10])
+        assert await original(5) == ("5", False)
+        assert await history.original(it.record, said[20]) is None
 
 
 async def test_too_much_for_an_archive_that_is_away_is_said(

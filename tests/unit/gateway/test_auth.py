@@ -93,3 +93,18 @@ def test_an_exp_that_is_no_time_is_refused() -> None:
         with pytest.raises(Problem) as refused:
             authenticator.authenticate(authorization=f"Bearer {token}", cookie=None, ticket=None, method="GET", stream_id=None)
         assert "UNAUTHORIZED" == refused.value.code
+
+
+def test_a_ticket_says_why_it_is_refused() -> None:
+    """A ticket of this stream that should write is not told to get another of this stream."""
+    authenticator = Authenticator(Settings(jwt_secret=SECRET), HandClock())
+    claims = {"sub": "ann", "aud": "ovation-ticket", "exp": 1_900_000_000, "stream_id": "s1"}
+    ticket = seal(json.dumps(claims).encode())
+
+    with pytest.raises(Problem, match="only reads"):
+        authenticator.authenticate(authorization=None, cookie=None, ticket=ticket, method="POST", stream_id="s1")
+    with pytest.raises(Problem, match="another stream"):
+        authenticator.authenticate(authorization=None, cookie=None, ticket=ticket, method="GET", stream_id="s2")
+    who = authenticator.authenticate(authorization=None, cookie=None, ticket=ticket, method="GET", stream_id="s1")
+    assert who is not None
+    assert who.read_only

@@ -29,6 +29,12 @@ class Store:
         self.found: int | None = None
         self.away = False
         self.hangs = False
+        self.remembered: int | None = None
+
+    async def logged(self, subject: str, _msg_id: str) -> int | None:
+        """As the log does."""
+        assert subject == "live.0.s"
+        return self.remembered
 
     async def find(self, _record: StreamRecord, _msg_id: str) -> int | None:
         """As the history does."""
@@ -49,7 +55,7 @@ async def test_a_store_that_answers_is_believed(clock: HandClock) -> None:
     """Whatever the key says of itself: what was erased from the log is known to the store alone."""
     store = Store()
     store.found = 17
-    asker = Earlier(store.find, clock)
+    asker = Earlier(store.find, store.logged, clock)
     for each in ("opaque", key(NOW), key(NOW - 3_600_000)):
         assert await asker.seq(RECORD, "id", each) == 17
 
@@ -60,7 +66,7 @@ async def test_a_young_key_waits_for_no_store(clock: HandClock, monkeypatch: pyt
     monkeypatch.setattr(earlier, "ANSWERS_S", 0.3)
     store = Store()
     store.hangs, store.away = hangs, not hangs
-    asker = Earlier(store.find, clock)
+    asker = Earlier(store.find, store.logged, clock)
     began = time.monotonic()
     for _ in range(50):
         assert await asker.seq(RECORD, "id", key(NOW - YOUNG_MS // 2)) is None
@@ -78,11 +84,14 @@ async def test_a_young_key_waits_for_no_store(clock: HandClock, monkeypatch: pyt
 
 @pytest.mark.parametrize("old", ["opaque", key(NOW - YOUNG_MS - 1), key(NOW + AHEAD_MS + 1), key(0)])
 async def test_any_other_key_asks_the_store(clock: HandClock, old: str) -> None:
-    """It may be a retry of what the log has forgotten: never posted twice for want of an answer."""
+    """It may be a retry of what the log has forgotten: never posted twice for want of an answer. What it knows has one."""
     store = Store()
     store.away = True
+    asker = Earlier(store.find, store.logged, clock)
     with pytest.raises(Unavailable):
-        await Earlier(store.find, clock).seq(RECORD, "id", old)
+        await asker.seq(RECORD, "id", old)
+    store.remembered = 5
+    assert await asker.seq(RECORD, "id", old) == 5
 
 
 @pytest.mark.parametrize("word", ["", "opaque", "018bcfe5-6800-4bb6-bc13-d949c5118ce2", key(NOW) + "0", "x" + key(NOW)[1:]])
