@@ -96,12 +96,16 @@ class Highlighted(Struct, frozen=True, kw_only=True, tag="highlighted"):
 
 
 class Settings(Struct, frozen=True, kw_only=True, tag="settings"):
-    """Title, description, privacy or settings changed; `revision` is that of the record in KV."""
+    """Title, description, privacy or settings changed, or a scheduled stream went live; `revision` is that of the record in KV.
+
+    `status` is null in events from before it was told.
+    """
 
     title: str
     description: str
     privacy: Literal["public", "followers", "private"]
     settings: PublicSettings
+    status: Literal["scheduled", "live", "ended"] | None = None
     revision: int
 
 

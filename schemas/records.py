@@ -150,6 +150,7 @@ def announcement(record: StreamRecord, revision: int) -> Item | None:
                     moderation=s.moderation,
                     shield=s.shield,
                 ),
+                status=record.status,
                 revision=revision,
             )
         case "live":

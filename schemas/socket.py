@@ -91,6 +91,7 @@ class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ack"):
     seq: int | None
     status: Literal["accepted", "held", "rate_limited", "rejected"]
     code: str | None = None
+    field: str | None = None
     retry_after: int | None = None
     message: str | None = None
 

@@ -77,6 +77,7 @@ export interface Settings {
   description: string;
   privacy: "followers" | "private" | "public";
   settings: PublicSettings;
+  status?: "ended" | "live" | "scheduled" | null;
   revision: number;
 }
 
@@ -422,6 +423,7 @@ export interface Ack {
   seq: number | null;
   status: "accepted" | "held" | "rate_limited" | "rejected";
   code?: string | null;
+  field?: string | null;
   retry_after?: number | null;
   message?: string | null;
 }

@@ -36,7 +36,7 @@ export type Item =
   | (Logged & { type: "restored"; comment: Omit<CommentItem, "seq" | "at" | "type"> })
   | (Logged & { type: "purged"; user_id: string })
   | (Logged & { type: "pinned" | "unpinned" | "highlighted"; comment_id: string; by: string })
-  | (Logged & { type: "settings"; title: string; description: string; privacy: Stream["privacy"]; settings: { slow_mode_s: number } })
+  | (Logged & { type: "settings"; title: string; description: string; privacy: Stream["privacy"]; settings: { slow_mode_s: number }; status?: Stream["status"] | null })
   | (Logged & { type: "live" | "interrupted" | "ended" | "recording" });
 
 export interface Delivery {

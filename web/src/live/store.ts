@@ -216,7 +216,13 @@ function heed(item: Item, backfill: boolean): void {
       break;
     case "settings":
       set((now) => ({
-        stream: now.stream && { ...now.stream, title: item.title, description: item.description, privacy: item.privacy },
+        stream: now.stream && {
+          ...now.stream,
+          title: item.title,
+          description: item.description,
+          privacy: item.privacy,
+          status: item.status ?? now.stream.status,
+        },
       }));
   }
 }
