@@ -11,6 +11,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     packed.h          compressed bytes, inflated once and recognised afterwards
     histogram.h       latencies
     sockets.h         epoll and sockets, shared by both programs
+    steering.py       the viewers' half of TCP on their core
     build.py          compiles them on first use
     client.py         the load generator as an object
     servers.py        nats-server and gateway, started and pinned
@@ -60,6 +61,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     through.py        the same by way of a gateway
     lookups.py        comments by key on CQL, many at once
     nodes.py          three CQL nodes of which one hangs, one dies, two die
+    phases.py         what came of it
     storefaults.py    ten minutes of a store that is full, read-only, refusing or slow
     storebreaks.py    those faults
     asker.py          one person who asks for pages and posts meanwhile

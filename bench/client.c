@@ -143,6 +143,8 @@ static void report(struct audience *a)
 	hist_print(stdout, &c->a);
 	fputs(",\"b\":", stdout);
 	hist_print(stdout, &c->b);
+	fputs(",\"read\":", stdout);
+	hist_print(stdout, &c->read);
 	fputs(",\"interval\":", stdout);
 	hist_print(stdout, &c->interval);
 	fputs("}\n", stdout);
@@ -237,7 +239,7 @@ static const struct option options[] = {
 	{"via-port", 1, 0, 'v'},    {"rcvbuf-b", 1, 0, 'R'},    {"gzip", 1, 0, 'g'},      {"dense", 1, 0, 'd'},
 	{"http10", 1, 0, '0'},      {"tls", 1, 0, 'T'},       {"feed", 1, 0, 'f'},
 	{"feed-port", 1, 0, 'P'},   {"feed-path", 1, 0, 'q'},   {"subjects", 1, 0, 'S'},  {"templates", 1, 0, 't'},
-	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"spin", 1, 0, 'i'},     {"help", 0, 0, '?'},
+	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"spin", 1, 0, 'i'},     {"stamped", 1, 0, 'm'},  {"help", 0, 0, '?'},
 	{0, 0, 0, 0},
 };
 
@@ -270,6 +272,7 @@ static void configure(struct audience *a, int argc, char **argv)
 		case 'j': feed.tokens = read_lines(optarg, &feed.n_tokens); break;
 		case 'c': feed.n_pool = (unsigned)atoi(optarg); break;
 		case 'i': spin = atoi(optarg); break;
+		case 'm': a->stamped = atoi(optarg); break;
 		case 'e': feed.random[0] = (unsigned short)atoi(optarg); break;
 		default: die("see the table `options` in client.c");
 		}

@@ -72,6 +72,8 @@ class Recovery(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """What the client counted since the last mark. `a` and `b` are the groups' latencies, `interval` one viewer's windows.
 
+    Latency counts until the client has read; where it is `stamped`, until its kernel had the bytes, and `read` until it has.
+
     `windows` are deliveries, `many` receives that held more than one; `complete` viewers are without a violation and at the
     newest sequence anybody has, `max_to`; `oldest` is where the last of them is.
     """
@@ -106,6 +108,7 @@ class Report(Struct, frozen=True):
     ack: Latency
     a: Latency
     b: Latency
+    read: Latency
     interval: Latency
 
     @property

@@ -16,14 +16,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from msgspec import Struct, structs
-
 from bench import results
 from bench.archive import items, of_store
 from bench.cpu import cost, on_core
 from bench.drivers import CqlDriver, as_the_store
 from bench.options import command, parse, parser
-from bench.results import Result, Table
+from bench.phases import AWAKE, BACK, CALM, DRAINING, HUNG, KILLED, STARTING, TWO, TWO_STARTING, Outcome, Phase, tell
 from infra.scylla import Database, ScyllaComments
 from infra.scylla.cluster import cluster_of
 from tests.backends.cassandranode import CassandraNode
@@ -35,40 +33,14 @@ from tests.ups import run as ovation
 #: The nodes are on a core of their own and everything else on the other, as they are on machines of their own: a node that
 #: starts takes all that it gets, for half a minute, and of both cores it took what gateway, archive, log and load needed.
 OURS, THEIRS = 0, 1
-WANTED_PAGE_S, WANTED_WRITE_S, WANTED_DRAIN = 0.5, 5.0, 5.0
-WARM_S, HUNG_S, DEAD_S, BACK_S = 10.0, 20.0, 20.0, 10.0
+WARM_S, HUNG_S, DEAD_S, BACK_S = 10.0, 20.0, 20.0, 20.0
 #: Comments of the raw driver's reference.
 WORK = 6000
 #: A node's heap. A server has gigabytes: with the tests' 256 MiB its garbage collector stops it for half a second now and then.
 HEAP_MIB = 512
 READS_PER_S, POSTS_PER_S = 10.0, 2.0
 FAULTS = ("hung", "killed", "two")
-#: Phases: of one node, and of two.
-CALM, HUNG, AWAKE, KILLED, STARTING, BACK = "nothing wrong", "one hung", "... awake", "one killed", "... starting", "... back"
-TWO, TWO_STARTING, DRAINING = "two killed", "... both starting", "... draining"
 _PAGE = "SELECT seq, payload FROM {ks}.items WHERE stream_id = ? AND bucket = ? LIMIT 50"
-
-
-class Phase(Struct):
-    """What happened between two moments. Times in seconds; `waited` is how long the gateway had work and no core, of 1."""
-
-    name: str
-    seconds: float
-    archived_per_s: float
-    standstill: float
-    silence: float
-    pages: int
-    page_p50: float
-    page_p99: float
-    refused: dict[int, int]
-    posts: int
-    post_p99: float
-    posts_refused: dict[int, int]
-    raw_p50: float
-    raw_p99: float
-    raw_failed: int
-    lag: int
-    waited: float
 
 
 class Bench:
@@ -78,6 +50,8 @@ class Bench:
         self.ring, self.scene = ring, s
         self.phases: list[Phase] = []
         self.raw: list[Read] = []
+        #: Of all pages from a fault's beginning until its node had been back for `BACK_S`.
+        self.page_p99: dict[str, float] = {}
 
     async def raw_pages(self, per_s: float) -> None:
         """One partition's page by the driver alone, until cancelled."""
@@ -139,6 +113,13 @@ class Bench:
         )
         print(self.phases[-1], flush=True)
 
+    @asynccontextmanager
+    async def fault(self, name: str) -> AsyncIterator[None]:
+        """The phases of one fault."""
+        began = now()
+        yield
+        self.page_p99[name] = quantile(between(self.scene.reads, began, now()), 0.99)
+
     async def hung(self) -> None:
         """One node answers nothing for a while, and then goes on."""
         await asyncio.to_thread(self.ring.nodes[2].pause)
@@ -187,27 +168,6 @@ def _elsewhere(node: CassandraNode) -> None:
         node.start()
 
 
-class Outcome(Struct):
-    """All of one run."""
-
-    rate: float
-    phases: list[Phase]
-    drained: float
-    acknowledged: int
-    in_log: int
-    failed: int
-    dead_letters: int
-    verified: str
-    verify_code: int
-    raw_writes: float
-    store_writes: float
-    alive: bool
-    #: How often the viewer had to come back.
-    cuts: int
-    #: What gateway and archive warned of, without the driver's own words.
-    warnings: list[str]
-
-
 async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: float, faults: Sequence[str]) -> Outcome:
     """One rate, *faults* one after the other."""
     keyspace = f"nodes_{time.time_ns()}"
@@ -219,9 +179,11 @@ async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: flo
             async with bench.phase(CALM):
                 await asyncio.sleep(WARM_S)
             if "hung" in faults:
-                await bench.hung()
+                async with bench.fault(HUNG):
+                    await bench.hung()
             if "killed" in faults:
-                await bench.killed()
+                async with bench.fault(KILLED):
+                    await bench.killed()
             drained = await bench.two_killed(rate) if "two" in faults else 0.0
             raw.cancel()
             with suppress(asyncio.CancelledError):
@@ -233,6 +195,7 @@ async def measure(ring: CassandraRing, nats: NatsServer, folder: Path, rate: flo
         return Outcome(
             rate=rate,
             phases=bench.phases,
+            page_p99=bench.page_p99,
             drained=drained,
             acknowledged=s.acknowledged,
             in_log=await s.in_log(),
@@ -262,50 +225,6 @@ async def writes(s: Scene) -> tuple[float, float]:
         await asyncio.to_thread(driver.close)
         await database.close()
     return sorted(rates["store"])[1], sorted(rates["driver"])[1]
-
-
-def tell(result: Result, outcome: Outcome) -> None:
-    """The phases as a table, and the promises."""
-    columns = [
-        *("phase", "s", "archived/s", "longest stop s", "pages", "p50 ms", "p99 ms", "refused"),
-        *("raw p50 ms", "raw p99 ms", "raw failed", "posts with keys refused", "viewer's longest silence s", "lag", "waited"),
-    ]
-    rows = [
-        [
-            *(each.name, f"{each.seconds:.0f}", f"{each.archived_per_s:,.0f}", f"{each.standstill:.1f}", str(each.pages)),
-            *(f"{each.page_p50 * 1000:.0f}", f"{each.page_p99 * 1000:.0f}", str(sum(each.refused.values()))),
-            *(f"{each.raw_p50 * 1000:.0f}", f"{each.raw_p99 * 1000:.0f}", str(each.raw_failed)),
-            *(f"{sum(each.posts_refused.values())} of {each.posts}", f"{each.silence:.1f}", f"{each.lag:,}"),
-            f"{each.waited:.2f}",
-        ]
-        for each in outcome.phases
-    ]
-    result.tables.append(Table(f"{outcome.rate:g} comments/s", columns, rows))
-    one = [each for each in outcome.phases if each.name in (HUNG, AWAKE, KILLED, STARTING, BACK)]
-    if one:
-        result.want("one node lost: pages, p99 s", max(each.page_p99 for each in one), at_most=WANTED_PAGE_S)
-        result.want("one node lost: pages refused", sum(sum(each.refused.values()) for each in one), at_most=0)
-        result.want(
-            "one node lost: the archive's longest stop, s", max(each.standstill for each in one), at_most=WANTED_WRITE_S
-        )
-    result.want("acknowledged and not in the log", outcome.acknowledged - outcome.in_log, at_most=0)
-    result.want("`ovation verify` ends with", outcome.verify_code, at_most=0)
-    result.want("dead letters", outcome.dead_letters, at_most=0)
-    result.want("processes of ours that ended", 0 if outcome.alive else 1, at_most=0)
-    for each in outcome.phases:
-        if each.name == TWO:
-            result.want("two nodes lost: the viewer's longest silence, s", each.silence, at_most=WANTED_WRITE_S)
-            result.want("two nodes back: drained, times the live rate", outcome.drained / outcome.rate, at_least=WANTED_DRAIN)
-    reach = (
-        f"drained {outcome.drained:,.0f}/s while {outcome.rate:g}/s came in. On the same three nodes with nothing else to do "
-        f"the raw driver writes the same rows in the same batches at {outcome.raw_writes:,.0f}/s, the store at "
-        f"{outcome.store_writes:,.0f}/s: here 5 times the live rate is out of any archive's reach above "
-        f"{outcome.raw_writes / 5:,.0f} comments/s, since three servers, gateway, archive, log and load share the cores."
-    )
-    waited = "`waited` is the share of the time in which the gateway had work and no core to do it on: other people's work too."
-    cuts = f"the viewer was cut and came back {outcome.cuts} times"
-    result.notes += [*outcome.warnings, f"verify: {outcome.verified}", reach, waited, cuts]
-    result.rounds = [structs.asdict(outcome)]
 
 
 def main() -> None:

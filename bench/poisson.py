@@ -1,7 +1,10 @@
 """Latency under random arrivals: comments come as people write them, at a mean rate and never in step with the windows.
 
-Latency counts from the moment a comment was due at the publisher to the moment a viewer has it, over all viewers. A C
-`send()` loop with the same interval stands beside it: half of what its writes take is the median's floor on a machine.
+Latency counts from the moment a comment was due at the publisher to the moment a viewer's kernel has it (`SO_TIMESTAMPNS`),
+over all viewers. A C `send()` loop with the same interval stands beside it: half of what its writes take is the median's
+floor on a machine. The viewers' half of TCP runs on their core (`bench/steering.py`; `--loopback`: on the server's, as loopback
+does by itself). What it takes one process to receive and read for a thousand viewers, one after the other, is no viewer's
+latency; until it has read is printed beside the other.
 
 The client does not sleep (`--sleep`: it does). Asleep it is woken by nearly every write to a viewer, and the server sends
 its core a message for each of them; real viewers sleep elsewhere. It gives way to the broker beside it.
@@ -24,6 +27,7 @@ from bench.peers import c_loop
 from bench.results import Plot, Result, Table, begin
 from bench.rounds import spread
 from bench.servers import site
+from bench.steering import received_on
 
 #: At most so many ms at the median, by comments per second.
 WANTED = {5.0: 5.0, 20.0: 25.0, 60.0: 35.0}
@@ -50,7 +54,8 @@ def measure(server: str, options: Options, seed: int) -> list[Run]:
 
 
 def _client(options: Options, seed: int, told: dict[str, object]) -> Client:
-    return Client(options.client_core, viewers=options.viewers, dense=True, seed=seed, spin=not options.more.sleep, **told)
+    how = {"dense": True, "seed": seed, "spin": not options.more.sleep, "stamped": True}
+    return Client(options.client_core, viewers=options.viewers, **how, **told)
 
 
 def _run(server: str, pid: int, client: Client, rate: float, seconds: float) -> Run:
@@ -60,7 +65,8 @@ def _run(server: str, pid: int, client: Client, rate: float, seconds: float) -> 
     end = client.settle()
     a, core = report.a, spent.seconds / report.seconds
     print(
-        f"{server} at {rate:g}/s: p50 {a.p50} p99 {a.p99} max {a.max} ms, core {core:.2f}, complete {end.whole}",
+        f"{server} at {rate:g}/s: p50 {a.p50} p99 {a.p99} max {a.max} ms, read {report.read.p50} {report.read.p99}, "
+        f"core {core:.2f}, complete {end.whole}",
         flush=True,
     )
     return Run(server, rate, report, end.whole, core)
@@ -87,12 +93,13 @@ SERVERS = {OURS: _ovation, LIMIT: _c_loop}
 
 def tell(result: Result, rounds: list[list[Run]]) -> None:
     """Fill in the tables, the plot and the criteria."""
-    columns = ["server", "comments/s", "rounds", "comments", "p50 ms", "p99 ms", "core", "all complete"]
+    columns = ["server", "comments/s", "rounds", "comments", "p50 ms", "p99 ms", "read p50", "read p99", "core", "all complete"]
     rows, quantiles = [], []
     series: dict[str, list[tuple[str | float, float]]] = defaultdict(list)
     for index, first in enumerate(rounds[0]):
         own = [runs[index] for runs in rounds]
         p50, p99 = spread([run.report.a.p50 or 1e9 for run in own]), spread([run.report.a.p99 or 1e9 for run in own])
+        read = [run.report.read for run in own]
         rows.append(
             [
                 first.server,
@@ -101,6 +108,8 @@ def tell(result: Result, rounds: list[list[Run]]) -> None:
                 f"{sum(run.report.a.count for run in own) // max(1, own[0].report.viewers):,}",
                 p50.text(),
                 p99.text(),
+                spread([each.p50 or 1e9 for each in read]).text(),
+                spread([each.p99 or 1e9 for each in read]).text(),
                 f"{spread([run.server_cpu for run in own]).median:.3f}",
                 "yes" if all(run.complete for run in own) else "NO",
             ]
@@ -117,21 +126,32 @@ def tell(result: Result, rounds: list[list[Run]]) -> None:
     result.rounds = rounds
 
 
+def _round(number: int, options: Options) -> list[Run]:
+    print(f"round {number + 1}/{options.rounds}", flush=True)
+    order = list(SERVERS) if number % 2 == 0 else list(SERVERS)[::-1]
+    runs = {server: measure(server, options, seed=number + 1) for server in order}
+    return [run for server in SERVERS for run in runs[server]]
+
+
 def main() -> None:
     """Run it."""
     made = parser("poisson", __doc__, viewers=1000, seconds=30, rounds=3)
     made.add_argument("--rates", default="5,20,60", help="comments/s, comma separated (default %(default)s)")
     made.add_argument("--sleep", action="store_true", help="a client that sleeps until something comes, and must be woken")
+    made.add_argument("--loopback", action="store_true", help="the viewers' half of TCP on the server's core")
     made.add_argument("--posts", action="store_true", help="POST the comments instead of publishing them into the log")
     options = parse(made)
     result = begin("poisson", "Poisson arrivals", options, viewers=options.viewers, posts=options.more.posts)
-    rounds = []
-    for number in range(options.rounds):
-        print(f"round {number + 1}/{options.rounds}", flush=True)
-        order = list(SERVERS) if number % 2 == 0 else list(SERVERS)[::-1]
-        runs = {server: measure(server, options, seed=number + 1) for server in order}
-        rounds.append([run for server in SERVERS for run in runs[server]])
-    tell(result, rounds)
+    with received_on(None if options.more.loopback else options.client_core) as steered:
+        tell(result, [_round(number, options) for number in range(options.rounds)])
+    where = (
+        "All that loopback receives was received on the viewers' core: their half of TCP, as with a network card between them, "
+        "but also the server's own (acknowledgements, the broker's messages), which a card would leave with it, so that `core` "
+        "is too low by that, for both servers."
+        if steered
+        else "The viewers' half of TCP ran on the server's core, as loopback has it."
+    )
+    result.notes.append(f"{where} The criteria count until a viewer's kernel has the bytes, not until they are read.")
     result.finish()
 
 

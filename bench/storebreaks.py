@@ -19,6 +19,9 @@ LATE_S = 2.0
 class Fault:
     """Nothing at all; the others are kinds of it."""
 
+    #: The site without a fault on the same kind of store: a page from a database costs a gateway more than one from a file.
+    calm = "none"
+
     def __init__(self, folder: Path, node: RightsNode) -> None:
         self.folder = folder
         self.node = node
@@ -74,10 +77,10 @@ class ReadOnly(Fault):
         subprocess.run(["chattr", flag, *names, str(self.folder)], check=True)
 
 
-class Refusing(Fault):
-    """The user may no longer write."""
+class OnCluster(Fault):
+    """Nothing at all, on a CQL database."""
 
-    name = "refusing"
+    name = calm = "none_cql"
 
     @contextmanager
     def store(self) -> Iterator[dict[str, object]]:
@@ -88,6 +91,12 @@ class Refusing(Fault):
     def _where(self, port: int) -> dict[str, object]:
         return {"store_url": f"scylla://127.0.0.1:{port}/{self.name}"}
 
+
+class Refusing(OnCluster):
+    """The user may no longer write."""
+
+    name = "refusing"
+
     def begin(self) -> None:
         """Break it."""
         self.node.revoke(self.name, self.name)
@@ -97,7 +106,7 @@ class Refusing(Fault):
         self.node.grant(self.name, self.name)
 
 
-class Slow(Refusing):
+class Slow(OnCluster):
     """Answers come late."""
 
     name = "slow"
@@ -133,4 +142,6 @@ class Slow(Refusing):
         self._proxy.lag = 0.0
 
 
-FAULTS: dict[str, type[Fault]] = {"none": Fault, "full": Full, "readonly": ReadOnly, "refusing": Refusing, "slow": Slow}
+FAULTS: dict[str, type[Fault]] = {
+    "none": Fault, "full": Full, "readonly": ReadOnly, "none_cql": OnCluster, "refusing": Refusing, "slow": Slow,
+}  # fmt: skip

@@ -37,7 +37,7 @@ struct viewer {
 struct counts {
 	int64_t since, cpu_since;
 	uint64_t windows, items, receives, many, bytes, plain_bytes, frames, sampled_windows;
-	struct histogram a, b, interval;
+	struct histogram a, b, read, interval;
 };
 
 /* What must not happen; never reset. */
@@ -63,6 +63,7 @@ struct audience {
 	unsigned n_paths;
 	uint32_t n, in_flight_max, sources, rcvbuf_b;
 	bool dense, http10;
+	bool stamped; /* latency counts until the kernel has the bytes; `read` until this program has */
 	struct viewer *viewers;
 	struct frames frames;
 	struct feed *feed;
@@ -74,7 +75,7 @@ struct audience {
 	int64_t opening_since;
 	double opened_s;
 	bool opening, announce;
-	int64_t max_to, witness_at;
+	int64_t max_to, witness_at, arrived, read;
 	char *work, *plain;
 #ifdef WITH_TLS
 	SSL_CTX *tls;
@@ -151,6 +152,8 @@ static void viewer_open(struct audience *a, struct viewer *v)
 		viewer_forget(a, v);
 		return;
 	}
+	if (a->stamped)
+		setsockopt(v->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
 	watch(a->epoll, v->fd, &v->source, EPOLLOUT);
 }
 
@@ -352,8 +355,11 @@ static void viewer_items(struct audience *a, struct viewer *v, const struct fram
 	a->now.items += f->items;
 	struct histogram *h = v->b ? &a->now.b : &a->now.a;
 	for (uint32_t i = 0; i < f->items; i++)
-		if (f->stamps[i] >= a->now.since)
+		if (f->stamps[i] >= a->now.since) {
 			hist_add(h, now - f->stamps[i]);
+			if (a->stamped)
+				hist_add(&a->now.read, a->read - f->stamps[i]);
+		}
 	if (v->index == 0) {
 		if (a->witness_at)
 			hist_add(&a->now.interval, now - a->witness_at);
@@ -465,8 +471,28 @@ static bool viewer_body(struct audience *a, struct viewer *v, char *at, size_t l
 	return true;
 }
 
+/* Receive, and see when the kernel had the last of it from the wire. */
+static ssize_t viewer_stamped(struct audience *a, struct viewer *v, char *at)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
+	struct iovec body = {at, RECEIVE};
+	struct msghdr message = {.msg_iov = &body, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	ssize_t n = recvmsg(v->fd, &message, 0);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	a->arrived = 0;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+		struct timespec t;
+		memcpy(&t, CMSG_DATA(c), sizeof t);
+		a->arrived = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	}
+	return n;
+}
+
 /* Receive once; the bytes, 0 for nothing now, -1 for the end. */
-static ssize_t viewer_receive(struct viewer *v, char *at)
+static ssize_t viewer_receive(struct audience *a, struct viewer *v, char *at)
 {
 #ifdef WITH_TLS
 	if (v->ssl) {
@@ -477,7 +503,7 @@ static ssize_t viewer_receive(struct viewer *v, char *at)
 		return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
 	}
 #endif
-	ssize_t n = recv(v->fd, at, RECEIVE, 0);
+	ssize_t n = a->stamped ? viewer_stamped(a, v, at) : recv(v->fd, at, RECEIVE, 0);
 	return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
@@ -503,10 +529,12 @@ static void viewer_read(struct audience *a, struct viewer *v)
 {
 	ssize_t n;
 	do {
-		n = viewer_receive(v, a->work);
+		n = viewer_receive(a, v, a->work);
 		if (n <= 0)
 			break;
-		int64_t now = now_us();
+		int64_t now = a->read = now_us();
+		if (a->stamped && a->arrived)
+			now = a->arrived;
 		a->now.receives++;
 		a->now.bytes += (uint64_t)n;
 		if (v->state == VIEWER_HEAD)
