@@ -241,7 +241,7 @@ def main() -> None:
     result.settings["cores"] = str(os.cpu_count())
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        ring, nats = CassandraRing(place / "ring", HEAP_MIB), NatsServer(place / "nats")
+        ring, nats = CassandraRing(place / "ring", HEAP_MIB, apart=True), NatsServer(place / "nats")
         try:
             with on_core(THEIRS):
                 ring.start()

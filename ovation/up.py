@@ -63,6 +63,7 @@ class Up:
             raise BadSettings(msg)
         self._settings = _decided(settings, data)
         self._http = self._claim_ports()
+        self._http_port: int = self._http.getsockname()[1]
         self._environment = self._child_environment()
         self._readiness = Readiness()
         self._readiness.expect("processes")
@@ -192,6 +193,8 @@ class Up:
         """The guests first, then who takes from outside, then who writes down, and the log last."""
         if self._rolling is not None:
             self._rolling.cancel()
+        # The gateways have it still. Once they let go of it, who comes is refused; kept here, he would wait to be reset.
+        self._http.close()
         order = [
             [c for c in self._children if c.row.name == "demo"],
             [c for c in self._children if c.row.name == "worker media" or c.row.name.startswith("gateway")],
@@ -256,7 +259,7 @@ class Up:
             "data_dir": str(s.data_dir),
             "nats_url": s.nats_url,
             "jwt_secret": s.jwt_secret,
-            "http_port": str(self._http.getsockname()[1]),
+            "http_port": str(self._http_port),
             "rtmp_port": str(s.rtmp_port),
             "ops_port": "0",
             "log_format": "json" if s.log_format == "auto" else s.log_format,
@@ -271,7 +274,7 @@ class Up:
 
     @property
     def _url(self) -> str:
-        return self._settings.public_url or f"http://{self._shown_host}:{self._http.getsockname()[1]}"
+        return self._settings.public_url or f"http://{self._shown_host}:{self._http_port}"
 
 
 def _decided(settings: Settings, data: DataDir) -> Settings:

@@ -107,6 +107,8 @@ class Place:
     heap_mib: int = HEAP_MIB
     #: How long a node that starts listens for others first; alone there are none.
     ring_delay_ms: int = 0
+    #: Whether it has a share of the cores of its own, where sessions are scheduled as groups.
+    apart: bool = False
 
     @classmethod
     def alone(cls) -> "Place":
@@ -142,9 +144,7 @@ class CassandraNode:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one libc call
-                # A share of the cores of its own, where sessions are scheduled as groups: the forty threads of a node that
-                # starts took what the ring's other nodes needed to answer within 2 s.
-                start_new_session=True,
+                start_new_session=self.place.apart,
             )
         return self
 

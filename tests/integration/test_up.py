@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -133,6 +134,29 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         await eventually(lambda: alive(family) == [])
         for viewer in viewers:
             await viewer.ended()
+        await close_all()
+
+
+async def test_who_comes_while_it_ends_is_refused(tmp_path: Path) -> None:
+    """Ctrl-C while viewers are being sent away over a minute: a newcomer is refused at once, not kept waiting for a reset."""
+    async with running(tmp_path, drain_s=60) as up:
+        async with await up.client().guest() as host:
+            stream_id = (await host.start())["stream_id"]
+            viewers = [await Viewer(host.events(stream_id)).open() for _ in range(10)]
+        up.signal(signal.SIGINT)
+
+        def refused() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", up.ports["http_port"]), timeout=1).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        await eventually(refused)
+        assert up.row("gateway-0")["state"] != "stopped"
+        assert not all(viewer.over for viewer in viewers)
+        up.signal(signal.SIGINT)
+        assert await up.ended(5) == 1
         await close_all()
 
 
