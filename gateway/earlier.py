@@ -19,7 +19,7 @@ from schemas.records import StreamRecord
 _UUID7 = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
 #: How old such a key may be, and how far ahead of ours its maker's clock: together less than the log's five minutes.
 YOUNG_MS, AHEAD_MS = 4 * 60_000, 30_000
-#: How long the store is waited for, and how far apart are those who wait for it after that was in vain.
+#: How long the store is waited for, and how far apart are the looks whether it is back after that was in vain.
 ANSWERS_S = 0.25
 LEFT_ALONE_S = 1.0
 
@@ -45,6 +45,8 @@ class Earlier:
         self._clock = clock
         self._failing = False
         self._not_before = 0.0
+        #: Held, or it might be collected before it ends.
+        self._looking: asyncio.Task[int | None] | None = None
 
     async def seq(self, record: StreamRecord, msg_id: str, key: str) -> int | None:
         """Where the comment posted under *key* is; `None` when there is none, or the log still knows it.
@@ -55,12 +57,15 @@ class Earlier:
         made = made_at_ms(key)
         if made is None or not -AHEAD_MS <= self._clock.now_ms() - made <= YOUNG_MS:
             return await self._certainly(record, msg_id)
-        if self._failing:
-            now = self._clock.monotonic()
-            if now < self._not_before:
-                return None
-            # One at a time finds out whether it is back.
-            self._not_before = now + LEFT_ALONE_S
+        if not self._failing:
+            return await self._at_once(record, msg_id)
+        # Whether it is back finds out itself: of twenty comments a second one would wait for it, and its viewers with it.
+        if self._clock.monotonic() >= self._not_before:
+            self._not_before = self._clock.monotonic() + LEFT_ALONE_S
+            self._looking = asyncio.create_task(self._at_once(record, msg_id))
+        return None
+
+    async def _at_once(self, record: StreamRecord, msg_id: str) -> int | None:
         try:
             async with asyncio.timeout(ANSWERS_S):
                 found = await self._find(record, msg_id)

@@ -51,6 +51,12 @@ _PART = "SELECT sum(shown) AS shown FROM {ks}.tallies WHERE stream_id = ? AND bu
 
 #: A stream, and the number of a block or bucket of it.
 _Place = tuple[str, int]
+#: A stream, a bucket, and the first seq of a block in it and of the next one.
+_Span = tuple[str, int, int, int]
+
+#: Blocks of a stream that are counted at once. A sweep through a long stream touches each of its two thousand blocks: a node
+#: that was asked for all of them answered none in time, and the batch was never taken.
+AT_ONCE = 16
 
 #: The times of no comment at all.
 NO_LOW_MS, NO_HIGH_MS = 2**62, -(2**62)
@@ -143,21 +149,36 @@ class Tallies:
         return {each.place: each.tally for some in counted for each in some}
 
     async def _blocks(self, stream_id: str, after: Mapping[int, int]) -> list["_Count"]:
-        began = self._now_us()
-        firsts = [number * places.BLOCK for number in after]
-        spans = [(stream_id, places.bucket_of(first), first, first + places.BLOCK) for first in firsts]
-        decided, *found = await asyncio.gather(
-            self._database.read(ANY_DECISION, stream_id), *(self._database.read(_ALL, *span) for span in spans)
-        )
-        counted = []
-        for (number, counted_us), span, (whole,) in zip(after.items(), spans, found, strict=True):
-            if whole.least and not decided:
-                tally = Tally(whole.comments, whole.comments, whole.high_seq, whole.low_ms, whole.high_ms)
-                tally = tally.within(whole.first_seq, whole.high_seq)
-            else:
-                tally = _counted(await self._database.read(_ROWS, *span))
-            counted.append(_Count((stream_id, number), tally, max(began, counted_us + 1)))
+        counted: list[_Count] = []
+        left, decided = list(after.items()), False
+        while left:
+            some, left = left[:AT_ONCE], left[AT_ONCE:]
+            began, firsts = self._now_us(), [number * places.BLOCK for number, _ in some]
+            spans = [(stream_id, places.bucket_of(first), first, first + places.BLOCK) for first in firsts]
+            tallies, decided = await self._tallies(stream_id, spans, decided=decided)
+            counted += [
+                _Count((stream_id, number), tally, max(began, counted_us + 1))
+                for (number, counted_us), tally in zip(some, tallies, strict=True)
+            ]
         return counted
+
+    async def _tallies(self, stream_id: str, spans: Sequence[_Span], *, decided: bool) -> tuple[list[Tally], bool]:
+        """What is in the blocks of *spans*, and whether anything was *decided* in their stream: not asked where it is known."""
+        whole: Sequence[Found | None] = [None] * len(spans)
+        if not decided:
+            found = await asyncio.gather(
+                self._database.read(ANY_DECISION, stream_id), *(self._database.read(_ALL, *span) for span in spans)
+            )
+            decided = bool(found[0])
+            whole = [None if decided or not row.least else row for (row,) in found[1:]]
+
+        async def one(span: _Span, row: Found | None) -> Tally:
+            if row is None:
+                return _counted(await self._database.read(_ROWS, *span))
+            counted = Tally(row.comments, row.comments, row.high_seq, row.low_ms, row.high_ms)
+            return counted.within(row.first_seq, row.high_seq)
+
+        return await asyncio.gather(*map(one, spans, whole)), decided
 
     def _rows(self, statements: Sequence[PreparedStatement], counted: "_Count") -> Iterator[Row]:
         (statement, first, last), ttl_s, tally = statements, self._database.address.ttl_s, counted.tally
