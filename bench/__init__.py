@@ -21,6 +21,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     nginx.py          Debian's nginx, as a proxy and for nchan
     cpu.py            what processes cost: CPU, memory, system calls
     memory.py         `python -m bench.memory`: bytes per viewer, accepted connections per second
+    guest.py          a benchmark in an emulated machine that has none of this one's limits
     accepting.py      accepted connections per second against the C loop and nchan
     rounds.py         rounds and their statistics
     corpus.py         what is said: plain comments and chat

@@ -17,6 +17,7 @@ ORDER = (
     "path",
     "poisson",
     "memory",
+    "memory-long",
     "accepting",
     "compression",
     "slow",

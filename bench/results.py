@@ -69,11 +69,16 @@ class Result(Struct):
         bound = f"at most {at_most:g}" if at_most is not None else f"at least {at_least:g}"
         self.wanted.append((what, bound, f"{measured:,.3f}", holds))
 
-    def finish(self) -> None:
-        """Write the file and print the tables."""
+    def save(self) -> Path:
+        """Write the file; where it is."""
         FOLDER.mkdir(exist_ok=True)
         path = FOLDER / f"{self.name}.json"
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        return path
+
+    def finish(self) -> None:
+        """Write the file and print the tables."""
+        path = self.save()
         for table in self.tables:
             print(f"\n{table.title}\n{table.markdown()}")
         for note in self.notes:

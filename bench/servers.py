@@ -21,7 +21,7 @@ from tests.backends.nats import NatsServer
 from tests.ports import free_port
 from tests.processes import Process
 
-START_S = 30.0
+START_S = 120.0
 #: Settings of later versions that would leave comments out or slow them down; those this version has are set.
 WHOLE: dict[str, object] = {"policy": "0:0:1000000:1.0:0", "sample_from": 10**9}
 

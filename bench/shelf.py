@@ -13,17 +13,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from bench.evenings import LOG, Show
+from infra.errors import Unavailable
 from infra.scylla import Address, ScyllaComments, migrate
 from infra.scylla import Database as Keyspace
 from infra.sqlite import Database as File
 from infra.sqlite import SqliteComments
-from infra.stores import CommentStore
+from infra.stores import CommentStore, LoggedItem
 from tests.backends.cassandranode import CassandraNode
 
 LARGE = "018bcfe5-6800-7bb6-bc13-d949c5118c01"
 SMALL = "018bcfe5-6800-7bb6-bc13-d949c5118c02"
 #: Items of one write: a loader's, not an archive's. Larger ones fill a partition's batches.
 BATCH = 5000
+TRIES = 10
 KEYSPACE = "bench_pages"
 
 
@@ -48,17 +50,23 @@ class Shelf:
         }
 
     async def fill(self, name: str, store: CommentStore) -> None:
-        """Put the shows into *store*, unless an earlier run did; `shows` knows their comments then."""
-        done = self.folder / f"{name}.done"
+        """Put the shows into *store*, or what an earlier run left of them; `shows` knows their comments then.
+
+        Raises:
+            Unavailable: it did not take a batch in `TRIES` tries; the next run goes on there.
+        """
+        done, so_far = self.folder / f"{name}.done", self.folder / f"{name}.written"
+        there = int(so_far.read_text()) if so_far.exists() else 0
         self.shows, began, written = self._fresh(), time.monotonic(), 0
         for which, show in self.shows.items():
             if done.exists() and self._known(which, show):
                 continue
             items = show.told()
             while batch := list(itertools.islice(items, BATCH)):
-                if not done.exists():
-                    await store.write(batch, {LOG: batch[-1].seq})
                 written += len(batch)
+                if not done.exists() and written > there:
+                    await _write(store, batch)
+                    so_far.write_text(str(written))
                 if written % (BATCH * 20) == 0:
                     print(f"{name}: {written:,} items, {written / (time.monotonic() - began):,.0f}/s", flush=True)
             with (self.folder / f"{which}.comments").open("wb") as file:
@@ -110,6 +118,19 @@ class Shelf:
             if node.process is not None:
                 node.process.send_signal(signal.SIGTERM)
                 await asyncio.to_thread(node.process.wait)
+
+
+async def _write(store: CommentStore, batch: list[LoggedItem]) -> None:
+    """Write *batch*; a node that compacts a million rows on two cores answers late now and then."""
+    for left in reversed(range(TRIES)):
+        try:
+            await store.write(batch, {LOG: batch[-1].seq})
+        except Unavailable as error:
+            if not left:
+                raise
+            print(f"again: {error}", flush=True)
+        else:
+            return
 
 
 #: Opens one: the store, and what OVATION_STORE_URL says of it.

@@ -11,6 +11,8 @@ bugs/        which bugs, where, and the test that has to catch each, a file for 
 cassandra.py Apache Cassandra for the tests of the CQL store, into a cache outside the checkout
 chromium.sh  Chromium for the browser tests, from Debian, where it is missing
 proxies.sh   nginx and HAProxy for the tests behind them, likewise, unpacked into .venv
+emulator.sh  QEMU and a kernel for benchmarks in an emulated machine, likewise
+emulator-init.sh  what that machine does first
 gstreamer.sh GStreamer for the tests of encoders, likewise
-unpack.sh    how Debian's packages are unpacked, for the two
+unpack.sh    how Debian's packages are unpacked, for the others
 """

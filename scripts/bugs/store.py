@@ -223,4 +223,20 @@ STORE = [
         "return await asked",
         "tests/unit/infra/sqlite/test_database.py::test_reads_that_nobody_waits_for_are_bounded",
     ),
+    Bug(
+        "all-at-once",
+        "all blocks that a sweep touches are counted at once: a node answers none of them in time",
+        "infra/scylla/tallies.py",
+        "            some, left = left[:AT_ONCE], left[AT_ONCE:]",
+        "            some, left = left, []",
+        f"{_BEYOND}::test_a_sweep_counts_some_blocks_at_a_time",
+    ),
+    Bug(
+        "look-before-post",
+        "while the store is slow, one post a second waits to see whether it is back",
+        "gateway/earlier.py",
+        "            self._looking = asyncio.create_task(self._at_once(record, msg_id))\n        return None",
+        "            return await self._at_once(record, msg_id)\n        return None",
+        "tests/unit/gateway/test_earlier.py::test_a_young_key_waits_for_no_store",
+    ),
 ]

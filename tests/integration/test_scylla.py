@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from infra.errors import StoreTooNew, Unavailable
-from infra.scylla import Address, Database, ScyllaComments, migrate, tallies
+from infra.scylla import Address, Database, ScyllaComments, migrate, places, tallies
 from infra.scylla.bridge import IN_FLIGHT
 from infra.scylla.cluster import cluster_of
 from infra.scylla.database import Found
@@ -127,6 +127,31 @@ async def test_a_count_that_missed_something_hides_nothing(backend: ScyllaBacken
     await writing
     assert await pages_of(other) == pages_wanted(range(2, 302))
     assert await other.total(S, 400) == 300
+
+
+async def test_a_sweep_counts_some_blocks_at_a_time(backend: ScyllaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removals all over a long stream touch each of its blocks: a node is never asked for more than it can answer in time."""
+    store = await backend.open()
+    seqs = [number * places.BLOCK for number in range(1, 101)]
+    real = backend.databases[0].read
+    under_way = most = 0
+
+    async def read(statement: str, *values: object, paged: bool = True) -> list[Found]:
+        nonlocal under_way, most
+        counts = "FROM {ks}.items" in statement
+        under_way += counts
+        most = max(most, under_way)
+        try:
+            return await real(statement, *values, paged=paged)
+        finally:
+            under_way -= counts
+
+    monkeypatch.setattr(backend.databases[0], "read", read)
+    await store.write([logged(comment(seq), seq) for seq in seqs], {})
+    assert await store.total(S) == 100
+    await store.write([logged(removed(seq), 60_000 + seq) for seq in seqs], {})
+    assert await store.total(S) == 0
+    assert 1 < most <= tallies.AT_ONCE
 
 
 async def test_a_cluster_that_goes_away_is_told_and_comes_back(backend: ScyllaBackend) -> None:
