@@ -5,7 +5,7 @@ set positional-arguments
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export UV_PROJECT_ENVIRONMENT := justfile_directory() / ".venv"
 
-pages := "tests/e2e/test_page.py tests/e2e/test_page_recording.py"
+alone := "tests/e2e/test_page.py tests/e2e/test_page_recording.py tests/e2e/test_nodes.py"
 
 _default:
     @just --list --unsorted
@@ -28,8 +28,9 @@ ovation *args: setup
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
 test: setup _cassandra_meanwhile chromium proxies _gstreamer check web
-    # The pages alone, since they say how soon a person sees a comment; the rest, which mostly waits, two files at a time.
-    pytest {{ pages }} && pytest -n 2 --dist loadfile --no-loadscope-reorder {{ prepend("--ignore=", pages) }}
+    # Some alone: pages say how soon a person sees a comment, and three databases that die and start take both cores, from the
+    # encoders of other tests, or are themselves too late for each other. The rest mostly waits: two files at a time.
+    pytest {{ alone }} && pytest -n 2 --dist loadfile --no-loadscope-reorder {{ prepend("--ignore=", alone) }}
 
 [group("check")]
 [doc("format, lint, types, import rules; no test")]
