@@ -28,8 +28,7 @@ ovation *args: setup
 [group("check")]
 [doc("everything CI runs: the checks, the page's tests, then all of pytest")]
 test: setup _cassandra_meanwhile chromium proxies _gstreamer check web
-    # Some alone: pages say how soon a person sees a comment, and three databases that die and start take both cores, from the
-    # encoders of other tests, or are themselves too late for each other. The rest mostly waits: two files at a time.
+    # Alone what is timed by people, and three databases, which take both cores; the rest mostly waits: two files at a time.
     pytest {{ alone }} && pytest -n 2 --dist loadfile --no-loadscope-reorder {{ prepend("--ignore=", alone) }}
 
 [group("check")]
