@@ -26,8 +26,8 @@ GONE_S = 5.0
 #: The promises: how soon writes go on when a node hangs, how soon pages come, how much faster than live a backlog goes.
 WRITES_S, PAGES_S, DRAIN = 5.0, 0.5, 5
 RETRY_S = 8.0
-#: Where the machine itself is slower than that: so many times what pages took before. Who waits for a node takes thirty times.
-SLOWER = 10
+#: Where the machine itself is slower than that: so many times what pages took before.
+SLOWER = 4
 #: Driver's lines in a process's log, of all the faults together.
 WORDS = 30
 
