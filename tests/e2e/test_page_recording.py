@@ -55,14 +55,15 @@ async def test_the_chat_follows_the_picture(show: Show) -> None:
 
     A removed comment is one that was removed. A pause stops the chat, a seek fills it anew, the speed is its own as well.
     Moments that are 300 ms off are noticed. Nobody can post; the page's reason and the MP4 are there. A machine that was busy
-    elsewhere, and drew late, gets another look; moments that are off stay off.
+    elsewhere, and drew late or no picture, gets another look; moments that are off stay off.
     """
     gone = list(show.said)[2]
     assert (await show.ada.http.delete(f"/streams/{show.stream_id}/comments/{gone}")).status_code == 204
     async with _chromium() as browser:
         page, seen, aligned = await _watched(browser, show)
         for _ in range(LOOKS - 1):
-            if aligned.at(0.95) < P95_MS:
+            # Where the takes meet the player may have no picture for a moment: nothing says then which one it was.
+            if aligned.at(0.95) < P95_MS and dict(seen)[show.away] >= 0:
                 break
             await page.close()
             page, seen, aligned = await _watched(browser, show)
@@ -70,6 +71,7 @@ async def test_the_chat_follows_the_picture(show: Show) -> None:
         assert [each for each, _ in seen] == list(show.said)
         assert len(aligned.errors) >= len(show.said) * 0.8, seen
         assert aligned.at(0.95) < P95_MS, aligned.errors
+        assert dict(seen)[show.away] >= 0, "no picture could be read where the takes meet"
         assert alignment.apart(dict(seen)[show.away], show.said[show.away]) > 0
         await expect(page.locator(f"[data-comment-id='{gone}']")).to_contain_text("removed")
         await expect(page.get_by_test_id("composer")).to_have_count(0)
