@@ -30,6 +30,7 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     counts.py      what was counted where a page may lie
     walk.py        a stream's rows in order, across its partitions
     forgetting.py  a stream that was deleted
+    seqs.py        rows by their seqs, however many
     lookups.py     comments by what else they are found by, many in one question
     comments.py    the CommentStore
     people.py      the PeopleStore

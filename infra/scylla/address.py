@@ -1,7 +1,7 @@
 """Where the cluster is and how to speak to it: `scylla://host1,host2:9042/keyspace?dc=dc1` and the settings beside it.
 
-In several regions each has a data center of its own, named with its copies: `?dc=eu&replication=eu:3,us:3`. Everybody reads and
-writes by a quorum of the data center that is theirs, and the database carries it to the others.
+In several regions each has a data center of its own, named with its copies: `?dc=eu&replication=eu:3,us:3`. Everybody reads by
+a quorum of the data center that is theirs, and the archive's writes wait for a quorum of each (`cluster.py`).
 """
 
 import re

@@ -13,8 +13,12 @@ from typing import Any
 from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import Statement
 
+from infra.errors import Unavailable
+
 #: Requests under way per process. Two cores saturate at some 30; the rest covers a cluster's latency.
 IN_FLIGHT = 128
+#: Requests that wait for a slot; the next one is refused. A batch of 10,000 items of as many streams asks for 30,000 at once.
+MAX_WAITING = 32_768
 
 
 class Bridge:
@@ -32,6 +36,7 @@ class Bridge:
         self._ended = ended
         self._loop = loop
         self._slots = asyncio.Semaphore(in_flight)
+        self._waiting = 0
         self._done: deque[tuple[asyncio.Future[list[Any]], list[Any], BaseException | None]] = deque()
         self._lock = threading.Lock()
         self._armed = False
@@ -40,8 +45,18 @@ class Bridge:
         """Run one statement; the rows of its first page.
 
         Raises the driver's own errors.
+
+        Raises:
+            Unavailable: `MAX_WAITING` wait already.
         """
-        await self._slots.acquire()
+        if self._waiting >= MAX_WAITING:
+            msg = f"{MAX_WAITING} requests for the store are waiting: it is too slow for what is asked of it"
+            raise Unavailable(msg)
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
         answer: asyncio.Future[list[Any]] = self._loop.create_future()
         try:
             sent = self._session.execute_async(statement, execution_profile=profile)

@@ -34,7 +34,7 @@ RECONNECT_S = 0.5
 SPECULATE_S = 0.1
 SPECULATE_WRITE_S = 0.5
 SPECULATIONS = 2
-READ = "read"
+READ, WRITE = "read", "write"
 #: Shapes of rows that are known: there are as many as statements.
 SHAPES = 512
 UNKNOWN_RETRY_S = 5
@@ -50,11 +50,11 @@ def cluster_of(address: Address) -> Cluster:
     quieten()
     nodes = SuspectsLast(DCAwareRoundRobinPolicy(address.dc))
 
-    def profile(speculate_s: float, **more: object) -> ExecutionProfile:
+    def profile(consistency: int, speculate_s: float, **more: object) -> ExecutionProfile:
         return ExecutionProfile(
             nodes,
             AskAnother(),
-            consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+            consistency_level=consistency,
             serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
             request_timeout=REQUEST_S,
             speculative_execution_policy=ConstantSpeculativeExecutionPolicy(speculate_s, SPECULATIONS),
@@ -67,8 +67,10 @@ def cluster_of(address: Address) -> Cluster:
             port=address.port,
             protocol_version=PROTOCOL,
             execution_profiles={
-                EXEC_PROFILE_DEFAULT: profile(SPECULATE_WRITE_S),
-                READ: profile(SPECULATE_S, row_factory=_rows),
+                # Migrations: their reads may not ask for what writes do.
+                EXEC_PROFILE_DEFAULT: profile(ConsistencyLevel.LOCAL_QUORUM, SPECULATE_WRITE_S),
+                WRITE: profile(_written(address), SPECULATE_WRITE_S),
+                READ: profile(ConsistencyLevel.LOCAL_QUORUM, SPECULATE_S, row_factory=_rows),
             },
             auth_provider=PlainTextAuthProvider(address.user, address.password) if address.user else None,
             ssl_context=address.ssl_context(),
@@ -85,6 +87,15 @@ def cluster_of(address: Address) -> Cluster:
         raise Unavailable(msg, UNKNOWN_RETRY_S) from error
     cluster.register_listener(Notices(str(address)))
     return cluster
+
+
+def _written(address: Address) -> int:
+    """What a write waits for: a quorum of the data center, or of each one.
+
+    What has been archived through is believed in all of them, so that a data center must not learn of it before it has the
+    items: the database carries writes to the others in no order, and after a cut the mark may be there minutes before them.
+    """
+    return int(ConsistencyLevel.EACH_QUORUM if len(address.regions) > 1 else ConsistencyLevel.LOCAL_QUORUM)
 
 
 def suspects_of(cluster: Cluster) -> SuspectsLast:

@@ -18,9 +18,9 @@ from schemas.items import Comment
 _MAX = 2**63 - 1
 PAGE = 1000
 
-# Its own value is its write time: of any two watermarks the higher one stands, whichever is written last.
-_THROUGH = "INSERT INTO {ks}.archived (log, through) VALUES (?, ?) USING TIMESTAMP ?"
-_ARCHIVED = "SELECT through FROM {ks}.archived WHERE log = ?"
+# Its own value makes its write time: of any two watermarks the higher one stands, whichever is written last.
+_THROUGH = "INSERT INTO {ks}.watermarks (log, through) VALUES (?, ?) USING TIMESTAMP ?"
+_ARCHIVED = "SELECT through FROM {ks}.watermarks WHERE log = ?"
 
 _TAIL = "SELECT high_seq FROM {ks}.buckets WHERE stream_id = ? LIMIT 1"
 _FEW = "SELECT seq FROM {ks}.lookups WHERE stream_id = ? AND part = ? AND key = ? AND seq > ? LIMIT ?"
@@ -43,8 +43,9 @@ class ScyllaComments:
             await self._batches.write(items)
         if archived_through:
             statement = await self._database.prepare(_THROUGH)
-            marks = [Row(statement, (log,), (log, through, through)) for log, through in archived_through.items()]
-            await self._database.put(marks)
+            await self._database.put(
+                Row(statement, (log,), (log, through, places.write_time(through))) for log, through in archived_through.items()
+            )
 
     async def archived_through(self, log: str) -> int:
         """The highest seq up to which the store has everything of *log*; 0 when it has nothing."""

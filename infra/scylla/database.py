@@ -1,6 +1,7 @@
 """The connection to the cluster: prepared reads and writes.
 
-`LOCAL_QUORUM` both ways: what a quorum of the data center has taken is read by every quorum of it. A write that timed out
+`LOCAL_QUORUM` both ways, and `EACH_QUORUM` for writes where there are several data centers: what a quorum of the data center
+has taken is read by every quorum of it. A write that timed out
 may have been taken; all of ours may be repeated.
 """
 
@@ -9,13 +10,13 @@ from collections.abc import Iterable
 from typing import Any, Protocol, Self
 
 from cassandra import OperationTimedOut
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Session
+from cassandra.cluster import Cluster, NoHostAvailable, Session
 from cassandra.query import PreparedStatement, Statement
 
 from infra.errors import StoreTooNew, Unavailable
 from infra.scylla.address import Address
 from infra.scylla.bridge import Bridge
-from infra.scylla.cluster import READ, cluster_of, suspects_of
+from infra.scylla.cluster import READ, WRITE, cluster_of, suspects_of
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.groups import Row as Row  # noqa: PLC0414 - whoever writes has it from here
 from infra.scylla.groups import batched
@@ -130,7 +131,7 @@ class Database:
                     statement.put(self._packer(row.statement), row.values)
             # All that is written may be written again: lets the driver ask a second node while the first one hangs.
             statement.is_idempotent = True
-            await self._execute(statement, EXEC_PROFILE_DEFAULT)
+            await self._execute(statement, WRITE)
 
     def _replica(self, row: Row) -> object:
         """The node that holds the partition of *row* first; of one node nothing is asked. Tablets may have moved it since."""

@@ -16,14 +16,13 @@ from infra.scylla import places
 from infra.scylla.database import Database, Found, Row
 from infra.scylla.facts import PURGED, REMOVED, RESTORED, keys_of, standing
 from infra.scylla.people import Spoken
+from infra.scylla.seqs import rows_at
 from infra.stores import LoggedItem
 from schemas import codec
 from schemas.items import Comment, Restored
 
 #: Above every seq there is: nothing that is decided later undoes it.
 NEVER = 2**62
-#: Seqs of one question, all of one partition; and of one page.
-ASKED = 100
 PAGE = 1000
 
 _MARK = "INSERT INTO {ks}.erased (stream_id, seq, until_us) VALUES (?, ?, ?) USING TIMESTAMP ?"
@@ -117,15 +116,7 @@ class Erasures:
         await self._database.put(Row(statement, (stream_id,), (stream_id, seq, until_us, until_us)) for seq in sorted(seqs))
 
     async def _rows(self, stream_id: str, seqs: Iterable[int], until_ms: int) -> list[Found]:
-        buckets: dict[int, list[int]] = {}
-        for seq in sorted(seqs):
-            buckets.setdefault(places.bucket_of(seq), []).append(seq)
-        questions = [
-            self._database.read(_ROWS, stream_id, bucket, theirs[at : at + ASKED])
-            for bucket, theirs in buckets.items()
-            for at in range(0, len(theirs), ASKED)
-        ]
-        rows = [row for some in await asyncio.gather(*questions) for row in some]
+        rows = await rows_at(self._database, _ROWS, stream_id, sorted(seqs))
         return [row for row in rows if row.payload and row.at_ms <= until_ms]
 
     async def _for_ever(self, stream_id: str, comment_id: str, until_us: int) -> None:

@@ -13,6 +13,7 @@ from infra.answers import tell
 from infra.errors import Unavailable
 from infra.scylla import places
 from infra.scylla.database import Database, Found
+from infra.scylla.seqs import rows_at
 from infra.scylla.wanted import COLUMNS
 
 #: Keys of one question.
@@ -67,11 +68,7 @@ class Lookups:
         Raises:
             Unavailable: too few nodes answer.
         """
-        buckets: dict[int, list[int]] = {}
-        for seq in seqs:
-            buckets.setdefault(places.bucket_of(seq), []).append(seq)
-        asked = (self._database.read(_AT, stream_id, bucket, theirs) for bucket, theirs in buckets.items())
-        rows = [row for answer in await asyncio.gather(*asked) for row in answer if row.payload]
+        rows = [row for row in await rows_at(self._database, _AT, stream_id, seqs) if row.payload]
         return sorted(rows, key=lambda row: row.seq)
 
     async def _read(self) -> None:

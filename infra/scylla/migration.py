@@ -1,4 +1,4 @@
-"""Migrations: applied once and in order, by whoever has the lock; everybody else waits for it.
+"""Migrations: applied once and in order, by whoever has the lock; everybody else waits for it, at most `LOCK_S`.
 
 The lock is a lightweight transaction, the only one there is, and of all data centers: two regions may begin at once. Keyspaces
 with tablets of older ScyllaDB take none: such a cluster refuses before any table of ours is changed, and its words are
@@ -23,7 +23,8 @@ from infra.scylla.database import connected, version
 from infra.scylla.failures import is_drivers, unavailable
 from infra.scylla.schema import BOOTSTRAP, MIGRATIONS, Step
 
-#: A migration takes seconds a table; one that was killed gives the lock back after this.
+#: Renewed before each statement, and within a step that takes longer; one of a migration that was killed comes back after this.
+#: Twice what a statement may take.
 LOCK_S = 120
 AGAIN_S = 0.25
 #: Creating tables waits until all nodes agree.
@@ -73,6 +74,7 @@ def _applied(cluster: Cluster, session: Session, address: Address) -> int:
         for number in range(found, len(MIGRATIONS)):
             for step in MIGRATIONS[number]:
                 _take(session, address, step, owner)
+            _renew(session, address, owner)
             values = (number + 1, time.time_ns() // 1000)
             _run(session, f"INSERT INTO {keyspace}.migrations (name, version, applied_at) VALUES ('store', %s, %s)", values)  # noqa: S608 - a checked identifier
         return len(MIGRATIONS) - found
@@ -81,6 +83,7 @@ def _applied(cluster: Cluster, session: Session, address: Address) -> int:
 
 
 def _take(session: Session, address: Address, step: Step, owner: str) -> None:
+    _renew(session, address, owner)
     if isinstance(step, str):
         _run(session, step.replace("{ks}", address.keyspace).replace("{days}", str(address.window_days)))
         return
@@ -88,10 +91,14 @@ def _take(session: Session, address: Address, step: Step, owner: str) -> None:
     for _ in step(session, address):
         if time.monotonic() - renewed > LOCK_S / 4:
             renewed = time.monotonic()
-            renew = f"UPDATE {address.keyspace}.locks USING TTL {LOCK_S} SET owner = %s WHERE name = 'store' IF owner = %s"  # noqa: S608 - a checked identifier
-            if not _alone(session, renew, (owner, owner)):
-                msg = f"{address}: somebody else has begun to migrate it; run `ovation migrate` again"
-                raise Unavailable(msg, 5)
+            _renew(session, address, owner)
+
+
+def _renew(session: Session, address: Address, owner: str) -> None:
+    statement = f"UPDATE {address.keyspace}.locks USING TTL {LOCK_S} SET owner = %s WHERE name = 'store' IF owner = %s"  # noqa: S608 - a checked identifier
+    if not _alone(session, statement, (owner, owner)):
+        msg = f"{address}: somebody else has begun to migrate it; run `ovation migrate` again"
+        raise Unavailable(msg, 5)
 
 
 def _alone(session: Session, statement: str, values: tuple[object, ...]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from infra.scylla import places
 from infra.scylla.database import Database, Found, Row
 from infra.scylla.facts import event_us
+from infra.scylla.seqs import rows_at
 from infra.scylla.wanted import COLUMNS, SLACK, stored
 from infra.stores import LoggedItem, StoredItem
 from schemas import codec
@@ -142,11 +143,7 @@ class ScyllaPeople:
             before = found[-1]
 
     async def _theirs(self, stream_id: str, user_id: str, seqs: list[int]) -> list[Found]:
-        buckets: dict[int, list[int]] = {}
-        for seq in seqs:
-            buckets.setdefault(places.bucket_of(seq), []).append(seq)
-        asked = (self._database.read(_AT, stream_id, bucket, theirs) for bucket, theirs in buckets.items())
-        rows = [row for answer in await asyncio.gather(*asked) for row in answer if row.payload and row.comment_id]
+        rows = [row for row in await rows_at(self._database, _AT, stream_id, seqs) if row.payload and row.comment_id]
         return sorted((row for row in rows if _author(row.payload) == user_id), key=lambda row: -row.seq)
 
 

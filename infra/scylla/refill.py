@@ -36,6 +36,12 @@ USING TIMESTAMP ? AND TTL ?"""
 _RECORDS = "SELECT revision, record FROM {ks}.streams"
 _RECORDED = """INSERT INTO {ks}.streams_by_status (status, month, stream_id, record) VALUES ('recorded', ?, ?, ?)
 USING TIMESTAMP ?"""
+#: Table -> the table that takes its place, its columns, and the one that is its write time.
+_FORMER = {
+    "archived": ("watermarks", "log, through", "through"),
+    "streams": ("records", "stream_id, revision, record", "revision"),
+    "streams_by_status": ("listings", "status, month, stream_id, record", "writetime(record)"),
+}
 _CREATOR = "INSERT INTO {ks}.streams_by_creator (creator, stream_id) VALUES (?, ?)"
 
 
@@ -91,6 +97,26 @@ def audit(session: Session, address: Address) -> Iterator[None]:
         rows.append((row.stream_id, row.seq, row.at_us // 1000, "purged", "", row.user_id, reason, row.at_us))
         yield
     _write(session, insert, _living(address, rows))
+
+
+def timed(session: Session, address: Address) -> Iterator[None]:
+    """What was written at the time its number makes as microseconds, years ahead; a table that is gone was done before."""
+    asked = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s"
+    there = {row.table_name for row in session.execute(asked, (address.keyspace,))}
+    for former in there & _FORMER.keys():
+        table, columns, number = _FORMER[former]
+        marks = ", ".join("?" * (columns.count(",") + 1))
+        insert = _prepared(session, address, f"INSERT INTO {{ks}}.{table} ({columns}) VALUES ({marks}) USING TIMESTAMP ?")  # noqa: S608 - names of ours
+        rows: list[tuple[object, ...]] = []
+        for row in session.execute(f"SELECT {columns}, {number} AS number FROM {address.keyspace}.{former}"):  # noqa: S608 - names of ours
+            *values, written = row
+            rows.append((*values, places.write_time(written)))
+            if len(rows) == PAGE:
+                _write(session, insert, rows)
+                rows.clear()
+                yield
+        _write(session, insert, rows)
+        yield
 
 
 def _living(address: Address, rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:

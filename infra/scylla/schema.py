@@ -7,6 +7,7 @@ cursor alone names it. `buckets` names those that hold anything, so that a quiet
 `decided` is what was decided on a comment, each decision under its own seq: columns that only ever gain
 entries need no order. An entry names its comment too, since a log that lost its last second may give a seq again.
 
+`watermarks`, `records` and `listings` have write times that the seqs and revisions make (`places.write_time`).
 `spoke` lists in which streams a person spoke, `audit` what moderators decided, `erased` what is gone for good (`erasure.py`).
 Compaction: time windows where rows end by their TTL, some 30 of them; levels where rows are written again and again; the
 default where neither is so (decisions and erasures, that are kept for ever; records).
@@ -28,9 +29,10 @@ _WINDOWS = (
 _FITTING = _WINDOWS.replace("'1'", "'{days}'")
 _COUNTED = "comments bigint, shown bigint, high_seq bigint, low_ms bigint, high_ms bigint"
 
-#: What a page, a post or a list asks. A replica that has not answered within `PATIENCE_MS` is not waited for: the coordinator
-#: asks another. Cassandra's own bound is what 99 % of a table's reads took lately, and 2.5 s of a table nobody has read yet: a
-#: node that is killed is believed in for 10 to 20 s, and two reads of three waited for it that long.
+#: What a page, a post or a list asks, by the names that the fourth migration knew. A replica that has not answered within
+#: `PATIENCE_MS` is not waited for: the coordinator asks another. Cassandra's own bound is what 99 % of a table's reads took
+#: lately, and 2.5 s of a table nobody has read yet: a node that is killed is believed in for 10 to 20 s, and two reads of three
+#: waited for it that long.
 ASKED = ("archived", "buckets", "tallies", "items", "lookups", "decisions", "streams")
 PATIENCE_MS = 50
 
@@ -116,4 +118,15 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     ),
     (_wider("tallies", "first_seq"), _wider("tallies", "last_seq")),
     tuple(f"ALTER TABLE {{ks}}.{table} WITH speculative_retry = '{PATIENCE_MS}ms'" for table in ASKED),
+    (
+        f"""CREATE TABLE IF NOT EXISTS {{ks}}.watermarks (log text PRIMARY KEY, through bigint)
+        WITH speculative_retry = '{PATIENCE_MS}ms'""",
+        f"""CREATE TABLE IF NOT EXISTS {{ks}}.records (stream_id text PRIMARY KEY, revision bigint, record blob)
+        WITH speculative_retry = '{PATIENCE_MS}ms'""",
+        """CREATE TABLE IF NOT EXISTS {ks}.listings (
+            status text, month int, stream_id text, record blob, PRIMARY KEY ((status, month), stream_id)
+        ) WITH CLUSTERING ORDER BY (stream_id DESC)""",
+        refill.timed,
+        *(f"DROP TABLE IF EXISTS {{ks}}.{table}" for table in ("archived", "streams", "streams_by_status")),
+    ),
 )

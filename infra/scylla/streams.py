@@ -1,8 +1,8 @@
 """The StreamStore on CQL; see `infra.stores` for the contract.
 
-A record's revision is its write time, so a lower one never replaces a higher one. Each status has a listing, one is of all, and
-one of those that have a recording; a revision enters its own and leaves the others with that same time, so an older revision
-that comes later enters nothing. Listings are cut by the time in the stream's id, and never grow for ever.
+A record's revision makes its write time, so a lower one never replaces a higher one. Each status has a listing, one is of all,
+and one of those that have a recording; a revision enters its own and leaves the others with that same time, so an older
+revision that comes later enters nothing. Listings are cut by the time in the stream's id, and never grow for ever.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from infra.scylla.database import Database, Row
 from schemas import codec
 from schemas.records import Status, StreamRecord
 
-_PUT = "INSERT INTO {ks}.streams (stream_id, revision, record) VALUES (?, ?, ?) USING TIMESTAMP ?"
-_ENTER = "INSERT INTO {ks}.streams_by_status (status, month, stream_id, record) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
-_LEAVE = "DELETE FROM {ks}.streams_by_status USING TIMESTAMP ? WHERE status = ? AND month = ? AND stream_id = ?"
-_REMOVE = "DELETE FROM {ks}.streams USING TIMESTAMP ? WHERE stream_id = ?"
+_PUT = "INSERT INTO {ks}.records (stream_id, revision, record) VALUES (?, ?, ?) USING TIMESTAMP ?"
+_ENTER = "INSERT INTO {ks}.listings (status, month, stream_id, record) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
+_LEAVE = "DELETE FROM {ks}.listings USING TIMESTAMP ? WHERE status = ? AND month = ? AND stream_id = ?"
+_REMOVE = "DELETE FROM {ks}.records USING TIMESTAMP ? WHERE stream_id = ?"
 _CREATE = "INSERT INTO {ks}.streams_by_creator (creator, stream_id) VALUES (?, ?)"
 _CREATED = "SELECT stream_id FROM {ks}.streams_by_creator WHERE creator = ? AND stream_id < ? LIMIT ?"
 # Its own value is its write time: of two totals the greater stands.
@@ -28,9 +28,9 @@ _NO_TOTALS = "DELETE FROM {ks}.reactions WHERE stream_id = ?"
 _UNCREATE = "DELETE FROM {ks}.streams_by_creator WHERE creator = ? AND stream_id = ?"
 _TOTALS = "SELECT name, total FROM {ks}.reactions WHERE stream_id = ?"
 _MONTH = "INSERT INTO {ks}.stream_months (name, month) VALUES (?, ?)"
-_GET = "SELECT record FROM {ks}.streams WHERE stream_id = ?"
+_GET = "SELECT record FROM {ks}.records WHERE stream_id = ?"
 _MONTHS = "SELECT month FROM {ks}.stream_months WHERE name = ? AND month <= ?"
-_PAGE = "SELECT stream_id, record FROM {ks}.streams_by_status WHERE status = ? AND month = ? AND stream_id < ? LIMIT ?"
+_PAGE = "SELECT stream_id, record FROM {ks}.listings WHERE status = ? AND month = ? AND stream_id < ? LIMIT ?"
 #: The listing of all; no status is called so.
 ANY = "*"
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -51,35 +51,35 @@ class ScyllaStreams:
 
     async def put(self, record: StreamRecord, revision: int) -> None:
         """Write one revision; an older one than is stored changes nothing."""
-        stream_id, month = record.stream_id, places.month_of(record.stream_id)
+        stream_id, month, at = record.stream_id, places.month_of(record.stream_id), places.write_time(revision)
         data = codec.encode(record)
         statements = (_PUT, _ENTER, _LEAVE, _MONTH, _CREATE)
         put, enter, leave, named, create = await asyncio.gather(*map(self._database.prepare, statements))
         creator = record.broadcaster.id
-        rows = [Row(named, (), (ANY, month)), Row(put, (stream_id,), (stream_id, revision, data, revision))]
+        rows = [Row(named, (), (ANY, month)), Row(put, (stream_id,), (stream_id, revision, data, at))]
         rows.append(Row(create, (creator,), (creator, stream_id)))
         entered = {ANY, record.status, RECORDED if record.recording is not None else ANY}
         for status in LISTINGS:
             if status in entered:
-                rows.append(Row(enter, (status, month), (status, month, stream_id, data, revision)))
+                rows.append(Row(enter, (status, month), (status, month, stream_id, data, at)))
             else:
-                rows.append(Row(leave, (status, month), (revision, status, month, stream_id)))
+                rows.append(Row(leave, (status, month), (at, status, month, stream_id)))
         await self._database.put(rows)
 
     async def remove(self, stream_id: str, revision: int) -> None:
         """Let go of a record, with *revision* as the time of its end."""
-        month = places.month_of(stream_id)
+        month, at = places.month_of(stream_id), places.write_time(revision)
         record = await self.get(stream_id)
         statements = (_REMOVE, _LEAVE, _NO_TOTALS, _UNCREATE)
         gone, leave, untold, uncreate = await asyncio.gather(*map(self._database.prepare, statements))
         rows = [Row(untold, (stream_id,), (stream_id,))]
-        rows += [Row(leave, (status, month), (revision, status, month, stream_id)) for status in LISTINGS]
+        rows += [Row(leave, (status, month), (at, status, month, stream_id)) for status in LISTINGS]
         if record is not None:
             creator = record.broadcaster.id
             rows.append(Row(uncreate, (creator,), (creator, stream_id)))
         # First what is found by the record, so that whoever begins anew finds it.
         await self._database.put(rows)
-        rows = [Row(gone, (stream_id,), (revision, stream_id))]
+        rows = [Row(gone, (stream_id,), (at, stream_id))]
         await self._database.put(rows)
 
     async def get(self, stream_id: str) -> StreamRecord | None:

@@ -4,6 +4,7 @@ from scripts.bugs.bug import Bug
 
 _CONTRACT = "tests/contract/test_scylla_comment_store.py"
 _BEYOND = "tests/integration/test_scylla.py"
+_LIMITS = "tests/integration/test_scylla_limits.py"
 
 STORE = [
     Bug(
@@ -230,6 +231,30 @@ STORE = [
         "            some, left = left[:AT_ONCE], left[AT_ONCE:]",
         "            some, left = left, []",
         f"{_BEYOND}::test_a_sweep_counts_some_blocks_at_a_time",
+    ),
+    Bug(
+        "years-ahead",
+        "a seq is taken for a time as it is: ScyllaDB refuses the watermark and the records, and nothing is ever archived",
+        "infra/scylla/places.py",
+        "return number if number < FIRST else number - AHEAD",
+        "return number",
+        f"{_LIMITS}::test_nothing_is_written_ahead_of_the_clock",
+    ),
+    Bug(
+        "long-lists",
+        "all of a thread in one partition is asked for at once: ScyllaDB refuses more than a hundred",
+        "infra/scylla/seqs.py",
+        "ASKED = 100",
+        "ASKED = 1000",
+        f"{_LIMITS}::test_no_question_names_more_than_a_hundred",
+    ),
+    Bug(
+        "lapsed-lock",
+        "a migration goes on without its lock: two change the same tables",
+        "infra/scylla/migration.py",
+        "    _renew(session, address, owner)\n    if isinstance(step, str):",
+        "    if isinstance(step, str):",
+        f"{_LIMITS}::test_a_migration_that_lost_its_lock_stops",
     ),
     Bug(
         "look-before-post",

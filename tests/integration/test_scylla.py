@@ -243,7 +243,7 @@ async def test_tables_that_pages_ask_bound_what_a_dead_replica_costs(keyspace: A
         waits = {row.table_name: row.speculative_retry for row in await database.read(question, keyspace.keyspace)}
     finally:
         await database.close()
-    asked = ("archived", "buckets", "tallies", "items", "lookups", "decisions", "streams")
+    asked = ("watermarks", "buckets", "tallies", "items", "lookups", "decisions", "records")
     # One database writes `50ms`, the other `50.00ms`.
     assert {table: float(waits[table].removesuffix("ms")) for table in asked} == dict.fromkeys(asked, 50.0)
 

@@ -21,6 +21,9 @@ from tests.contract.scylla_backend import address_of, drop
 from tests.contract.stream_store import record
 from tests.factories import comment, removed
 
+#: A log of today begins here.
+BEGUN = int(time.time()) << 20
+MONTH = places.month_of(record(1).stream_id)
 ITEMS = [
     *(logged(comment(n, author=("ada", "bob")[n % 2]), n, key=f"k{n}") for n in range(1, 6)),
     logged(removed(2), 6),
@@ -45,14 +48,26 @@ def old(cql_server: CqlServer) -> Iterator[Address]:
             session.execute(statement.replace("{ks}", address.keyspace), timeout=30)
         for item in ITEMS:
             _write(session, address.keyspace, item)
-        columns = "stream_id, revision, record"
-        statement = f"INSERT INTO {address.keyspace}.streams ({columns}) VALUES (%s, 3, %s)"  # noqa: S608 - of ours
-        session.execute(statement, (record(1).stream_id, codec.encode(record(1))))
+        _record(session, address.keyspace)
         session.execute(f"INSERT INTO {address.keyspace}.migrations (name, version) VALUES ('store', 1)")  # noqa: S608 - of ours
         yield address
     finally:
         cluster.shutdown()
         drop(address)
+
+
+def _record(session: Session, keyspace: str) -> None:
+    """A stream of revision `BEGUN + 3`, and what was archived through: written at the time that these are as microseconds."""
+    stream_id, data, at = record(1).stream_id, codec.encode(record(1)), f"USING TIMESTAMP {BEGUN + 3}"
+    # Names of ours.
+    for statement, values in (
+        ("streams (stream_id, revision, record) VALUES (%s, %s, %s)", (stream_id, BEGUN + 3, data)),
+        ("streams_by_status (status, month, stream_id, record) VALUES ('live', %s, %s, %s)", (MONTH, stream_id, data)),
+        ("streams_by_status (status, month, stream_id, record) VALUES ('*', %s, %s, %s)", (MONTH, stream_id, data)),
+        ("archived (log, through) VALUES ('LIVE_1', %s)", (BEGUN + 3,)),
+    ):
+        session.execute(f"INSERT INTO {keyspace}.{statement} {at}", values)
+    session.execute(f"INSERT INTO {keyspace}.stream_months (name, month) VALUES ('*', %s)", (MONTH,))  # noqa: S608 - as above
 
 
 def _write(session: Session, keyspace: str, item: LoggedItem) -> None:
@@ -94,7 +109,7 @@ async def test_a_keyspace_of_the_first_format_is_migrated(old: Address) -> None:
 
     assert [(each.stream_id, each.seq) for each in await people.said("ada", None, 9)] == [(OTHER, 10), (S, 4), (S, 2)]
     assert await moderation.decisions(S, END, 9) == [decision_of(each) for each in ITEMS[8:4:-1]]
-    assert await ScyllaStreams(database).by_creator("ada", before=None, limit=9) == [record(1)]
+    await _moved_on(ScyllaStreams(database), store)
     await store.erase(S, [4], ITEMS[-1].at_ms)
     await store.write(ITEMS, {LOG: 10})
     assert await store.erased(S, 0, END, 9) == [4, 8]
@@ -102,3 +117,16 @@ async def test_a_keyspace_of_the_first_format_is_migrated(old: Address) -> None:
     assert [each.seq for each in await people.said("ada", None, 9)] == [10, 2]
     assert (await store.total(S), await store.total(OTHER)) == (0, 1)
     await database.close()
+
+
+async def _moved_on(streams: ScyllaStreams, store: ScyllaComments) -> None:
+    """What was written years ahead is there, gives way to what is newer, and to nothing older."""
+    assert await streams.by_creator("ada", before=None, limit=9) == [record(1)]
+    assert await streams.page(status="live", before=None, limit=9) == [record(1)]
+    assert await store.archived_through("LIVE_1") == BEGUN + 3
+    for revision, title in ((BEGUN + 4, "newer"), (BEGUN + 2, "older")):
+        await streams.put(record(1, title=title), revision)
+        await store.write([], {"LIVE_1": revision})
+    assert await streams.get(record(1).stream_id) == record(1, title="newer")
+    assert await streams.page(status=None, before=None, limit=9) == [record(1, title="newer")]
+    assert await store.archived_through("LIVE_1") == BEGUN + 4
