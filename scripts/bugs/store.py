@@ -257,6 +257,14 @@ STORE = [
         f"{_LIMITS}::test_a_migration_that_lost_its_lock_stops",
     ),
     Bug(
+        "own-region-alone",
+        "a write waits for its own data center alone: another one believes archived what it does not have yet",
+        "infra/scylla/cluster.py",
+        "ConsistencyLevel.EACH_QUORUM if len(address.regions) > 1",
+        "ConsistencyLevel.LOCAL_QUORUM if len(address.regions) > 1",
+        "tests/integration/test_scylla_regions.py::test_what_is_archived_is_in_every_region",
+    ),
+    Bug(
         "look-before-post",
         "while the store is slow, one post a second waits to see whether it is back",
         "gateway/earlier.py",

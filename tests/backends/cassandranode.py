@@ -109,6 +109,8 @@ class Place:
     ring_delay_ms: int = 0
     #: Whether it has a share of the cores of its own, where sessions are scheduled as groups.
     apart: bool = False
+    #: Its data center.
+    center: str = "dc1"
 
     @classmethod
     def alone(cls) -> "Place":
@@ -177,7 +179,7 @@ class CassandraNode:
         own = YAML.format(host=place.host, port=place.port, storage=place.storage, token=place.token, **values)
         (self.folder / "cassandra.yaml").write_text(own)
         (self.folder / "logback.xml").write_text(LOGBACK)
-        (self.folder / "cassandra-rackdc.properties").write_text("dc=dc1\nrack=r1\n")
+        (self.folder / "cassandra-rackdc.properties").write_text(f"dc={place.center}\nrack=r1\n")
 
     def _command(self, jars: Path, java: str) -> list[str]:
         conf, heap = self.folder, self.place.heap_mib
