@@ -4,6 +4,7 @@ from scripts.bugs.bug import Bug
 
 _CONTRACT = "tests/contract/test_scylla_comment_store.py"
 _BEYOND = "tests/integration/test_scylla.py"
+_ENDS = "tests/integration/test_scylla_ends.py"
 
 STORE = [
     Bug(
@@ -230,6 +231,22 @@ STORE = [
         "            some, left = left[:AT_ONCE], left[AT_ONCE:]",
         "            some, left = left, []",
         f"{_BEYOND}::test_a_sweep_counts_some_blocks_at_a_time",
+    ),
+    Bug(
+        "counted-after-its-end",
+        "a count lives as long as what was written last: totals and offsets have comments that ended before",
+        "infra/scylla/lives.py",
+        "        return cls(first_left_s - SLACK_S if first_left_s > SLACK_S else None, kept_s)",
+        "        return cls(ttl_s, kept_s)",
+        f"{_ENDS}::test_a_stream_of_which_a_removal_is_left",
+    ),
+    Bug(
+        "uncounted-for-none",
+        "a block whose count has ended counts as empty: its comments that are left are in no page",
+        "infra/scylla/counts.py",
+        "        ended = row.comments is None",
+        "        ended = False",
+        f"{_ENDS}::test_what_has_ended_is_in_no_total_and_no_page",
     ),
     Bug(
         "look-before-post",
