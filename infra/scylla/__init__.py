@@ -25,6 +25,8 @@ amount to is judged when they are read. Only totals are derived, by counting ane
     facts.py       what a batch of items says, as rows of the tables
     batch.py       one batch, written so that order, repetition and a crash do not matter
     tallies.py     what was counted of a stream, block by block
+    lives.py       for how long that holds
+    totals.py      how many comments of a stream are shown
     wanted.py      what a page wants of a stream, and where it may be
     outlines.py    where a stream's comments were seen, a guess at where a page lies
     counts.py      what was counted where a page may lie

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from infra.scylla import places, tallies
+from infra.scylla import places
 from infra.scylla.batch import Batches
 from infra.scylla.database import Database, Row
 from infra.scylla.erasure import Erasures
 from infra.scylla.forgetting import forget
 from infra.scylla.lookups import Lookups
+from infra.scylla.totals import Totals
 from infra.scylla.walk import Walks
 from infra.scylla.wanted import SLACK, Wanted, stored
 from infra.stores import LoggedItem, StoredItem
@@ -36,6 +37,7 @@ class ScyllaComments:
         self._erasures = Erasures(database)
         self._walks = Walks(database)
         self._lookups = Lookups(database)
+        self._totals = Totals(database)
 
     async def write(self, items: Sequence[LoggedItem], archived_through: Mapping[str, int]) -> None:
         """Write a batch; once all of it is there, the watermarks."""
@@ -115,14 +117,13 @@ class ScyllaComments:
     async def total(self, stream_id: str, until: int | None = None) -> int:
         """How many comments are stored and not removed; with *until* those up to it."""
         if until is None:
-            rows = await self._database.read(tallies.TOTAL, stream_id, _MAX)
-            return int(rows[0].shown or 0)
-        return await tallies.shown_until(self._database, stream_id, min(until, _MAX - 1))
+            return await self._totals.of_buckets(stream_id, _MAX)
+        return await self._totals.until(stream_id, min(until, _MAX - 1))
 
     async def tail(self, stream_id: str) -> int:
         """The highest stored seq of the stream; 0 when there is none."""
         rows = await self._database.read(_TAIL, stream_id)
-        return int(rows[0].high_seq) if rows else 0
+        return int(rows[0].high_seq or 0) if rows else 0
 
     async def forget(self, stream_id: str, until_ms: int) -> None:
         """Let go of all there is of a stream."""

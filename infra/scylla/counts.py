@@ -100,7 +100,7 @@ class Counts:
         theirs: dict[int, list[tuple[int, Tally]]] = {bucket: [] for bucket in buckets}
         for row in rows:
             tally = self._tally(row, row.high_seq or 0, row.first_seq or 0, row.last_seq or 0)
-            # Of a sweep nothing is left to say.
+            # Of a sweep nothing is left to say; of what may have ended since its rows say what there is.
             if tally.comments or tally.behind:
                 theirs[places.bucket_of(row.block * places.BLOCK)].append((row.block, tally))
         if len(rows) == size:
@@ -119,9 +119,10 @@ class Counts:
 
     def _tally(self, row: Found, high_seq: int = 0, first_seq: int = 0, last_seq: int = 0) -> Tally:
         # Of a block that is being written there may be its ends alone.
-        timed = self._times and row.comments is not None
+        timed = self._times and row.low_ms is not None
         low_ms, high_ms = (row.low_ms, row.high_ms) if timed else (NO_LOW_MS, NO_HIGH_MS)
-        return Tally(row.comments or 0, 0, high_seq, low_ms, high_ms, first_seq, last_seq)
+        ended = row.comments is None
+        return Tally(row.comments or 0, 0, high_seq, low_ms, high_ms, first_seq, last_seq, ended=ended)
 
     async def _count_begun(self) -> None:
         """Count what is wanted of the block that the cursor is in, or else what is not: whichever is less of it."""

@@ -5,7 +5,7 @@ wait for another; one that is wrong costs that question, or rows that nobody nee
 are is asked at the same time, unless the page lies in neighbours, between which there can be none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -24,6 +24,8 @@ NEAR = 16 * places.BLOCK
 NEXT = BLOCKS // 2
 #: Buckets whose blocks are asked for together.
 MOST = 4
+#: Comments of a bucket of which nothing else is known: every fourth seq.
+UNKNOWN = places.BUCKET // 4
 #: A bucket that has fewer than so many pages may not have all of one.
 FEW = 4
 #: By how many comments a guess at where an offset ends may be wrong.
@@ -53,9 +55,13 @@ class Outlines:
         """Of nothing yet."""
         self._seen: dict[str, dict[int, int]] = {}
 
-    def learn(self, stream_id: str, buckets: Iterable[tuple[int, int]]) -> None:
-        """See *buckets* and how many comments each has."""
+    def learn(self, stream_id: str, buckets: Sequence[tuple[int, int]], begins: int | None = None) -> None:
+        """See *buckets* and how many comments each has; *begins*: from that one to the last of them there are no others."""
         seen = self._seen.pop(stream_id, {})
+        if begins is not None and buckets:
+            # Their comments have ended, or were erased.
+            low, high = sorted((begins, buckets[-1][0]))
+            seen = {bucket: comments for bucket, comments in seen.items() if not low <= bucket <= high}
         seen.update((bucket, comments) for bucket, comments in buckets if comments)
         while len(seen) > BUCKETS:
             del seen[next(iter(seen))]
@@ -81,8 +87,7 @@ class Outlines:
             return Reach([], 0)
         beyond = sorted((each for each in seen if (each - first) * step > 0), reverse=wanted.descending)
         others = [(each, seen[each]) for each in beyond] or [(first + step, 0)] * (first + step >= 0)
-        # Of a bucket that was not seen it is taken that every fourth seq is a comment.
-        held = seen.get(first, places.BUCKET // 4)
+        held = seen.get(first, UNKNOWN)
         parts = [(first, held * room // places.BUCKET, room // places.BLOCK + 1), *((*each, WHOLE) for each in others)]
         reach = _deep(parts, limit, offset) if offset else _near(parts, limit, room)
         # Without a cursor it begins in the first bucket that was seen: there may be others before it.

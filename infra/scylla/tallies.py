@@ -7,9 +7,10 @@ or that a block's comments go on beyond it, counts once more, later than what st
 may be gone, would hide what came after it for as long as it was ahead. The batch is acknowledged after that. Two clocks that
 differ by more than two writes of one block overlap may leave a count behind still, until the block's next write.
 
-Where nothing was ever decided in a stream the database counts: two blocks of 512 rows a batch were a tenth of the client's
-time. Whoever decides something meanwhile writes the decision first, then its comment's row, and then counts the block later
-than we began: so what we may not have seen in a row is only what somebody else counts after us.
+A count ends before the first of the comments it counted, by what the database says these have left, and all else that is known
+of a block after the last of its items. Where the one is gone and the other is not, comments may have ended since, and
+whoever asks looks at the rows. Counts that lived as long as what was written last told of comments that no page had: of a
+bucket that two weeks had filled thousands, and after a removal on the last day of a block all of it for a month.
 """
 
 import asyncio
@@ -23,31 +24,33 @@ from msgspec import Struct, structs
 from infra.scylla import places
 from infra.scylla.database import Database, Found, Row
 from infra.scylla.facts import verdict
+from infra.scylla.lives import Life
 
-_ROWS = """SELECT seq, at_ms, comment_id, decided FROM {ks}.items
+_ROWS = """SELECT seq, at_ms, comment_id, decided, ttl(at_ms) AS left_s FROM {ks}.items
 WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
 #: Of a block in which every row is a comment; one of anything else has the id "", the least there is.
 _ALL = """SELECT count(at_ms) AS comments, min(seq) AS first_seq, max(seq) AS high_seq, min(at_ms) AS low_ms,
-max(at_ms) AS high_ms, min(comment_id) AS least FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
+max(at_ms) AS high_ms, min(comment_id) AS least, count(ttl(at_ms)) AS ending, min(ttl(at_ms)) AS first_left_s,
+max(ttl(at_ms)) AS last_left_s FROM {ks}.items WHERE stream_id = ? AND bucket = ? AND seq >= ? AND seq < ?"""
 #: Whatever was decided on a comment is listed here before it is in the comment's row, purges too.
 ANY_DECISION = "SELECT seq FROM {ks}.decisions WHERE stream_id = ? LIMIT 1"
-_COLUMNS = "comments, shown, high_seq, low_ms, high_ms"
-_TALLY = f"""INSERT INTO {{ks}}.tallies (stream_id, bucket, block, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
+#: Two statements, since they do not end at the same time; no INSERT, whose row would be there without any of them.
+_SEEN = """UPDATE {ks}.tallies USING TIMESTAMP ? AND TTL ? SET high_seq = ?, low_ms = ?, high_ms = ?
+WHERE stream_id = ? AND bucket = ? AND block = ?"""
+_COUNTED = """UPDATE {ks}.tallies USING TIMESTAMP ? AND TTL ? SET comments = ?, shown = ?
+WHERE stream_id = ? AND bucket = ? AND block = ?"""
 #: Where in a block its comments begin and end. Of several that count at once each has seen its own: the least and the highest
 #: stand whatever their clocks say, since each is written at a time that is its place in the block. What is erased leaves them
 #: where they are: between them a page looks at the rows.
 _FIRST = "UPDATE {ks}.tallies USING TIMESTAMP ? AND TTL ? SET first_seq = ? WHERE stream_id = ? AND bucket = ? AND block = ?"
 _LAST = _FIRST.replace("first_seq", "last_seq")
-_BUCKET = f"""INSERT INTO {{ks}}.buckets (stream_id, bucket, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
-USING TIMESTAMP ? AND TTL ?"""  # noqa: S608 - our own constant
+_BUCKET_SEEN, _BUCKET_COUNTED = (
+    each.replace(".tallies ", ".buckets ").replace(" AND block = ?", "") for each in (_SEEN, _COUNTED)
+)
 #: A bucket has no more blocks than one page holds rows.
-_BLOCKS = f"""SELECT block, {_COLUMNS}, first_seq, last_seq, writetime(comments) AS counted_us FROM {{ks}}.tallies
-WHERE stream_id = ? AND bucket = ?"""  # noqa: S608 - our own constant
-_BUCKET_COUNTED = "SELECT writetime(comments) AS counted_us FROM {ks}.buckets WHERE stream_id = ? AND bucket = ?"
-#: Of the buckets before one.
-TOTAL = "SELECT sum(shown) AS shown FROM {ks}.buckets WHERE stream_id = ? AND bucket < ?"
-_PART = "SELECT sum(shown) AS shown FROM {ks}.tallies WHERE stream_id = ? AND bucket = ? AND block < ?"
+_BLOCKS = """SELECT block, comments, shown, high_seq, low_ms, high_ms, first_seq, last_seq, writetime(high_seq) AS counted_us,
+ttl(comments) AS believed_s, ttl(high_seq) AS kept_s FROM {ks}.tallies WHERE stream_id = ? AND bucket = ?"""
+_BUCKET_AT = "SELECT writetime(high_seq) AS counted_us FROM {ks}.buckets WHERE stream_id = ? AND bucket = ?"
 
 #: A stream, and the number of a block or bucket of it.
 _Place = tuple[str, int]
@@ -73,23 +76,26 @@ class Tally(Struct, frozen=True):
     #: Of a block, between which seqs its comments are; 0 where that is not known.
     first_seq: int = 0
     last_seq: int = 0
+    #: Whether comments may have ended since they were counted: how many there are is not known then, and told as 0.
+    ended: bool = False
 
     @classmethod
     def of(cls, row: Found) -> Self:
         """Read a block's; of one that is being written there may be its ends alone."""
-        if row.comments is None:
-            return cls(first_seq=row.first_seq or 0, last_seq=row.last_seq or 0)
         ends = row.first_seq or 0, row.last_seq or 0
-        return cls(row.comments, row.shown, row.high_seq, row.low_ms, row.high_ms, *ends)
+        if row.high_seq is None:
+            return cls(first_seq=ends[0], last_seq=ends[1])
+        ended = row.comments is None
+        return cls(row.comments or 0, row.shown or 0, row.high_seq, row.low_ms, row.high_ms, *ends, ended=ended)
 
     @property
     def behind(self) -> bool:
-        """Whether there are comments, of a block, that were not counted. What is erased is counted among its items."""
-        return self.last_seq > self.high_seq
+        """Whether there are others than were counted, or may be. What is erased is counted among a block's items."""
+        return self.ended or self.last_seq > self.high_seq
 
-    def within(self, first_seq: int, last_seq: int) -> "Tally":
-        """The same, of a block whose comments begin and end there."""
-        return structs.replace(self, first_seq=first_seq, last_seq=last_seq)
+    def agrees(self, counted: "Tally") -> bool:
+        """Whether what stands hides nothing that was *counted* now."""
+        return self == (structs.replace(counted, comments=0, shown=0, ended=True) if self.ended else counted)
 
     def plus(self, other: "Tally") -> "Tally":
         """Both together."""
@@ -99,12 +105,8 @@ class Tally(Struct, frozen=True):
             max(self.high_seq, other.high_seq),
             min(self.low_ms, other.low_ms),
             max(self.high_ms, other.high_ms),
+            ended=self.ended or other.ended,
         )
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """As they are written."""
-        return (self.comments, self.shown, self.high_seq, self.low_ms, self.high_ms)
 
 
 def clock_us() -> int:
@@ -130,39 +132,41 @@ class Tallies:
         standing = await self._standing(counted)
         others: dict[_Place, int] = {}
         for place, tally in counted.items():
-            row = standing[_bucket_of(place)].rows.get(place[1])
-            if row is not None and Tally.of(row) != tally:
+            row = standing[_bucket_of(place)].blocks.get(place[1])
+            if row is not None and not Tally.of(row).agrees(tally):
                 others[place] = row.counted_us or 0
         if others:
             await self._count(others)
             standing |= await self._standing(others)
-        await self._database.put(await asyncio.gather(*(self._bucket(*each) for each in sorted(standing.items()))))
+        statements = [await self._database.prepare(each) for each in (_BUCKET_SEEN, _BUCKET_COUNTED)]
+        sums = sorted(standing.items())
+        await self._database.put(row for place, each in sums for row in _rows(statements, place[:1], place, each.total))
 
     async def _count(self, after: Mapping[_Place, int]) -> dict[_Place, Tally]:
         """Count blocks, each with a time after that of a count that stands."""
         streams: dict[str, dict[int, int]] = {}
         for (stream_id, number), counted_us in sorted(after.items()):
             streams.setdefault(stream_id, {})[number] = counted_us
-        statements = [await self._database.prepare(each) for each in (_TALLY, _FIRST, _LAST)]
-        counted = await asyncio.gather(*(self._blocks(stream_id, theirs) for stream_id, theirs in streams.items()))
-        await self._database.put(row for some in counted for each in some for row in self._rows(statements, each))
-        return {each.place: each.tally for some in counted for each in some}
+        statements = [await self._database.prepare(each) for each in (_SEEN, _COUNTED, _FIRST, _LAST)]
+        found: dict[_Place, _Count] = {}
+        for some in await asyncio.gather(*(self._blocks(stream_id, theirs) for stream_id, theirs in streams.items())):
+            found |= some
+        await self._database.put(row for place, each in found.items() for row in _block(statements, place, each))
+        return {place: each.tally for place, each in found.items()}
 
-    async def _blocks(self, stream_id: str, after: Mapping[int, int]) -> list["_Count"]:
-        counted: list[_Count] = []
+    async def _blocks(self, stream_id: str, after: Mapping[int, int]) -> dict[_Place, "_Count"]:
+        found: dict[_Place, _Count] = {}
         left, decided = list(after.items()), False
         while left:
             some, left = left[:AT_ONCE], left[AT_ONCE:]
             began, firsts = self._now_us(), [number * places.BLOCK for number, _ in some]
             spans = [(stream_id, places.bucket_of(first), first, first + places.BLOCK) for first in firsts]
             tallies, decided = await self._tallies(stream_id, spans, decided=decided)
-            counted += [
-                _Count((stream_id, number), tally, max(began, counted_us + 1))
-                for (number, counted_us), tally in zip(some, tallies, strict=True)
-            ]
-        return counted
+            for (number, counted_us), (tally, life) in zip(some, tallies, strict=True):
+                found[stream_id, number] = _Count(tally, life, max(began, counted_us + 1))
+        return found
 
-    async def _tallies(self, stream_id: str, spans: Sequence[_Span], *, decided: bool) -> tuple[list[Tally], bool]:
+    async def _tallies(self, stream_id: str, spans: Sequence[_Span], *, decided: bool) -> tuple[list[tuple[Tally, Life]], bool]:
         """What is in the blocks of *spans*, and whether anything was *decided* in their stream: not asked where it is known."""
         whole: Sequence[Found | None] = [None] * len(spans)
         if not decided:
@@ -172,23 +176,16 @@ class Tallies:
             decided = bool(found[0])
             whole = [None if decided or not row.least else row for (row,) in found[1:]]
 
-        async def one(span: _Span, row: Found | None) -> Tally:
+        ttl_s = self._database.address.ttl_s
+
+        async def one(span: _Span, row: Found | None) -> tuple[Tally, Life]:
             if row is None:
-                return _counted(await self._database.read(_ROWS, *span))
-            counted = Tally(row.comments, row.comments, row.high_seq, row.low_ms, row.high_ms)
-            return counted.within(row.first_seq, row.high_seq)
+                rows = await self._database.read(_ROWS, *span)
+                return counted(rows), Life.of_rows(rows, ttl_s)
+            tally = Tally(row.comments, row.comments, row.high_seq, row.low_ms, row.high_ms, row.first_seq, row.high_seq)
+            return tally, Life.of(row.comments, row.ending, row.first_left_s, row.last_left_s, ttl_s)
 
         return await asyncio.gather(*map(one, spans, whole)), decided
-
-    def _rows(self, statements: Sequence[PreparedStatement], counted: "_Count") -> Iterator[Row]:
-        (statement, first, last), ttl_s, tally = statements, self._database.address.ttl_s, counted.tally
-        bucket = _bucket_of(counted.place)
-        place = (*bucket, counted.place[1])
-        yield Row(statement, bucket, (*place, *tally.values, counted.at_us, ttl_s))
-        if tally.comments:
-            low, high = tally.first_seq, tally.last_seq
-            yield Row(first, bucket, (places.BLOCK - low % places.BLOCK, ttl_s, low, *place))
-            yield Row(last, bucket, (1 + high % places.BLOCK, ttl_s, high, *place))
 
     async def _standing(self, blocks: Iterable[_Place]) -> dict[_Place, "_Standing"]:
         """What is counted of the buckets of *blocks*, as it stands."""
@@ -200,20 +197,17 @@ class Tallies:
             at_us, rows = self._now_us(), await self._database.read(_BLOCKS, *place)
             if any((row.counted_us or 0) > at_us for row in rows):
                 # By a clock that is ahead of ours. The bucket's time comes first: what it was counted from is seen after that.
-                for row in await self._database.read(_BUCKET_COUNTED, *place):
+                for row in await self._database.read(_BUCKET_AT, *place):
                     at_us = max(at_us, (row.counted_us or 0) + 1)
                 rows = await self._database.read(_BLOCKS, *place)
             total = Tally()
             for row in rows:
                 total = total.plus(Tally.of(row))
-            return _Standing(at_us, total, {row.block: row for row in rows if row.block in wanted[place]})
+            summed = _Count(total, Life.of_blocks(rows, self._database.address.ttl_s, ended=total.ended), at_us)
+            return _Standing(summed, {row.block: row for row in rows if row.block in wanted[place]})
 
         named = sorted(wanted)
         return dict(zip(named, await asyncio.gather(*map(one, named)), strict=True))
-
-    async def _bucket(self, place: _Place, standing: "_Standing") -> Row:
-        values = (*place, *standing.total.values, standing.at_us, self._database.address.ttl_s)
-        return Row(await self._database.prepare(_BUCKET), place[:1], values)
 
     def _now_us(self) -> int:
         # Never twice the same: at equal times CQL lets the larger value stand.
@@ -222,19 +216,18 @@ class Tallies:
 
 
 class _Count(NamedTuple):
-    """A block as it was counted, and the time (us) with which that is written."""
+    """A block or bucket as it was counted, for how long that holds, and the time (us) with which it is written."""
 
-    place: _Place
     tally: Tally
+    life: Life
     at_us: int
 
 
 class _Standing(NamedTuple):
-    """A bucket as it stood: the time (us) with which its sum is written, the sum, and the blocks that were asked for."""
+    """A bucket as it stood: its sum, and the blocks that were asked for."""
 
-    at_us: int
-    total: Tally
-    rows: dict[int, Found]
+    total: _Count
+    blocks: dict[int, Found]
 
 
 def _bucket_of(place: _Place) -> _Place:
@@ -242,22 +235,31 @@ def _bucket_of(place: _Place) -> _Place:
     return place[0], places.bucket_of(place[1] * places.BLOCK)
 
 
-async def shown_until(database: Database, stream_id: str, seq: int) -> int:
-    """The comments up to *seq* that are shown: those of whole buckets, of whole blocks, and of a block's rows.
-
-    Raises:
-        Unavailable: too few nodes answer.
-    """
-    bucket, block = places.bucket_of(seq), places.block_of(seq)
-    buckets, blocks, rows = await asyncio.gather(
-        database.read(TOTAL, stream_id, bucket),
-        database.read(_PART, stream_id, bucket, block),
-        database.read(_ROWS, stream_id, bucket, block * places.BLOCK, seq + 1),
-    )
-    return int(buckets[0].shown or 0) + int(blocks[0].shown or 0) + _counted(rows).shown
+def _block(statements: Sequence[PreparedStatement], place: _Place, count: _Count) -> Iterator[Row]:
+    """What is written of a block."""
+    seen, said, first, last = statements
+    bucket, tally, kept_s = _bucket_of(place), count.tally, count.life.kept_s
+    whole = (*bucket, place[1])
+    yield from _rows((seen, said), bucket, whole, count)
+    if tally.comments:
+        low, high = tally.first_seq, tally.last_seq
+        yield Row(first, bucket, (places.BLOCK - low % places.BLOCK, kept_s, low, *whole))
+        yield Row(last, bucket, (1 + high % places.BLOCK, kept_s, high, *whole))
 
 
-def _counted(rows: Iterable[Found]) -> Tally:
+def _rows(
+    statements: Sequence[PreparedStatement], partition: tuple[object, ...], place: tuple[object, ...], count: _Count
+) -> Iterator[Row]:
+    """What is written of a block or bucket: what was seen, then how many."""
+    (seen, said), (tally, life, at_us) = statements, count
+    yield Row(seen, partition, (at_us, life.kept_s, tally.high_seq, tally.low_ms, tally.high_ms, *place))
+    # A null in the place of what stood until now.
+    many = (None, None) if life.believed_s is None else (tally.comments, tally.shown)
+    yield Row(said, partition, (at_us, life.believed_s or 0, *many, *place))
+
+
+def counted(rows: Iterable[Found]) -> Tally:
+    """What there is among a block's rows, which come with the highest first."""
     # Plain numbers: a block is up to 512 rows, and two of them are counted with every batch.
     comments = shown = high_seq = 0
     low_ms, high_ms = NO_LOW_MS, NO_HIGH_MS
@@ -272,6 +274,5 @@ def _counted(rows: Iterable[Found]) -> Tally:
             comments += 1
             shown += not decided or verdict(comment_id, decided) is None
             low_ms, high_ms = min(low_ms, at_ms), max(high_ms, at_ms)
-            # Rows come with the highest first.
             first, last = seq, last or seq
     return Tally(comments, shown, high_seq, low_ms, high_ms, first, last)

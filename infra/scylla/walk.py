@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from infra.scylla import places
 from infra.scylla.counts import Counts
 from infra.scylla.database import Database, Found
-from infra.scylla.outlines import Outlines, Reach
+from infra.scylla.outlines import UNKNOWN, Outlines, Reach
 from infra.scylla.tallies import Tally
 from infra.scylla.wanted import COLUMNS, KNOWN_SLACK, SLACK, Span, Wanted, stored
 from infra.stores import StoredItem
@@ -60,7 +60,8 @@ class Walks:
         await walk.through(walk.spans())
         if reach.whole and counts.listed:
             self._outlines.forget(wanted.stream_id)
-        self._outlines.learn(wanted.stream_id, ((bucket, tally.comments) for bucket, tally in counts.listed))
+        listed = [(bucket, UNKNOWN if tally.ended else tally.comments) for bucket, tally in counts.listed]
+        self._outlines.learn(wanted.stream_id, listed, places.bucket_of(wanted.begins))
         return walk.found
 
 
@@ -110,12 +111,13 @@ class _Walk:
             after, before = max(self._wanted.after, first - 1), min(self._wanted.before, last + 1)
             if self._passes(first, last, tally):
                 continue
-            if bucket in counts.blocks or self._wanted.timed or not self._settled:
+            # Of one whose comments have begun to end its blocks say which of them have.
+            if bucket in counts.blocks or self._wanted.timed or not self._settled or (tally.ended and self._wanted.comments):
                 async for span in self._finer(bucket, after, before):
                     yield span
             else:
                 # Of a part of it about that part.
-                about = tally.comments * (before - after - 1) // places.BUCKET
+                about = (UNKNOWN if tally.ended else tally.comments) * (before - after - 1) // places.BUCKET
                 yield Span(after=after, before=before, about=about)
 
     async def _finer(self, bucket: int, after: int, before: int) -> AsyncIterator[Span]:

@@ -5,6 +5,7 @@ from scripts.bugs.bug import Bug
 _CONTRACT = "tests/contract/test_scylla_comment_store.py"
 _BEYOND = "tests/integration/test_scylla.py"
 _LIMITS = "tests/integration/test_scylla_limits.py"
+_ENDS = "tests/integration/test_scylla_ends.py"
 
 STORE = [
     Bug(
@@ -263,6 +264,22 @@ STORE = [
         "ConsistencyLevel.EACH_QUORUM if len(address.regions) > 1",
         "ConsistencyLevel.LOCAL_QUORUM if len(address.regions) > 1",
         "tests/integration/test_scylla_regions.py::test_what_is_archived_is_in_every_region",
+    ),
+    Bug(
+        "counted-after-its-end",
+        "a count lives as long as what was written last: totals and offsets have comments that ended before",
+        "infra/scylla/lives.py",
+        "        return cls(first_left_s - SLACK_S if first_left_s > SLACK_S else None, kept_s)",
+        "        return cls(ttl_s, kept_s)",
+        f"{_ENDS}::test_a_stream_of_which_a_removal_is_left",
+    ),
+    Bug(
+        "uncounted-for-none",
+        "a block whose count has ended counts as empty: its comments that are left are in no page",
+        "infra/scylla/counts.py",
+        "        ended = row.comments is None",
+        "        ended = False",
+        f"{_ENDS}::test_what_has_ended_is_in_no_total_and_no_page",
     ),
     Bug(
         "look-before-post",

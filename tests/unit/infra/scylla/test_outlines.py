@@ -73,3 +73,15 @@ def test_what_is_remembered_is_bounded() -> None:
     for n in range(STREAMS):
         outlines.learn(str(n), FULL)
     assert outlines.reach(up(-1), 50, 0).buckets == []
+
+
+def test_a_bucket_that_is_listed_no_more_is_asked_for_no_more() -> None:
+    """What was seen where others are listed now has ended; what lies beyond the last of them may be there still."""
+    for wanted, begins, listed, left in (
+        (up(-1), 0, [(2, 9)], [2, 3]),
+        (down(NO_CURSOR), 2**30, [(90, 9)], [90, 3]),
+    ):
+        outlines = Outlines()
+        outlines.learn("s", [(0, 9), (1, 9), (2, 9), (3, 9), (90, 9), (91, 9)])
+        outlines.learn("s", listed, begins)
+        assert outlines.reach(wanted, 50, 5).buckets[:2] == left
