@@ -166,6 +166,14 @@ FANOUT = [
         "tests/unit/gateway/fanout/test_windower.py",
     ),
     Bug(
+        "ageless-backlog",
+        "a flush's duration is told as delivery: what waits for its turn is never late, and nothing is sampled",
+        "gateway/fanout/audience.py",
+        "self._sending_since = windower.waiting_since",
+        "self._sending_since = now",
+        "tests/integration/test_sampled.py",
+    ),
+    Bug(
         "sampled-creator",
         "the creator is sampled away like anyone else",
         "gateway/fanout/sampling.py",
