@@ -112,7 +112,7 @@ async def test_more_than_can_be_written_is_late_and_then_sampled(nats_server: Na
         late = [report.delivery_ms for report in reports if report.delivery_ms > 200]
         assert late[-1] > late[0]
         assert max(report.inflow for report in reports) <= said
-        assert sum(report.inflow for report in reports) > said / 3
+        assert sum(report.inflow for report in reports) > said / 10
         assert [viewer.faults + viewer.gaps for viewer in viewers] == [[]] * len(viewers)
         for viewer in viewers:
             told = [event.data["sampled"] for event in viewer.events if event.name == "comments" and "sampled" in event.data]
