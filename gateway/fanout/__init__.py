@@ -11,6 +11,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     windower.py    turns a feed that may lose into an unbroken run of windows (pure)
     follower.py    follows one stream: feed, repairs from the log, pulse
     sampling.py    who is shown what of a stream that says more than anyone can read (pure)
+    cuts.py        what each cohort is shown of a window, while it is filled (pure)
     degradation.py the row of the policy that is in force for a stream
     ring.py        the newest windows of a stream, bounded (pure)
     shelf.py       what was read of the log for viewers further behind (pure)

@@ -10,7 +10,6 @@ from gateway.fanout.presence import Presence
 from gateway.fanout.pulse import Pulse
 from gateway.fanout.rhythm import Rhythm
 from gateway.fanout.ring import Ring
-from gateway.fanout.sampling import cut
 from gateway.fanout.sender import Sender
 from gateway.fanout.shelf import Shelf
 from gateway.fanout.viewer import Viewer
@@ -25,13 +24,13 @@ from infra.jetstream.feed import Feed
 from infra.jetstream.reader import Reader
 from infra.jetstream.tally import Parts
 from infra.settings import Settings
-from infra.telemetry import metrics
+from infra.telemetry import logs, metrics
 from schemas.records import StreamRecord
+
+log = logs.get(__name__)
 
 #: More than this share of its viewers becoming live within a second is a storm.
 STORM_SHARE = 0.05
-#: A sampled second may be unevenly filled: a window shows at most this many times its even part.
-BURST = 2.0
 
 
 class Audience:
@@ -54,7 +53,7 @@ class Audience:
         self.record = record
         self.history = history
         self.clock = clock
-        self.follower = Follower(clock, feed, reader, history, self._schedule)
+        self.follower = Follower(clock, feed, reader, history, self._on_news)
         self.ring = Ring(settings.ring_bytes, settings.ring_s)
         self._shelf = Shelf()
         self.pulse = Pulse(clock)
@@ -77,8 +76,9 @@ class Audience:
         self._flushed_from = 0
         self._timer: asyncio.TimerHandle | None = None
         self._count_timer: asyncio.TimerHandle | None = None
-        self._news_since: float | None = None
-        self._slowest_s, self._came = 0.0, 0
+        #: When the oldest item of the window on its way had come, and the longest that one took since `measure` was called.
+        self._sending_since: float | None = None
+        self._slowest_s = 0.0
         #: Viewers that became live since the last flush was done, and when that was.
         self._arrived = 0
         self._arriving_since = clock.monotonic()
@@ -216,9 +216,10 @@ class Audience:
 
     def measure(self) -> list[bytes]:
         """Once a second: what to tell the other gateways on the pulse."""
-        told = self.degradation.tick(self.pulse.viewers, self._slowest_s * 1000, float(self._came))
-        self._slowest_s, self._came = 0.0, 0
-        return told
+        # A flush may take longer than a second: what it has taken so far is the least that it will have.
+        sending_s = self.clock.monotonic() - self._sending_since if self._sending_since is not None else 0.0
+        slowest_s, self._slowest_s = max(self._slowest_s, sending_s), 0.0
+        return self.degradation.tick(self.pulse.viewers, slowest_s * 1000, self.windower.inflow())
 
     def tick(self, now: float) -> None:
         """Once a second: heartbeat, age of the ring and of epochs."""
@@ -234,9 +235,11 @@ class Audience:
         if not self.degradation.take(payload) and self.pulse.take(payload):
             self._schedule()
 
+    def _on_news(self) -> None:
+        self.windower.note(self.clock.monotonic())
+        self._schedule()
+
     def _schedule(self) -> None:
-        if self._news_since is None:
-            self._news_since = self.clock.monotonic()
         if self._timer is not None or self._sender.busy:
             return
         # Leading edge: a quiet stream's item leaves at once, with whatever arrived in the same read of the socket.
@@ -262,7 +265,8 @@ class Audience:
         self._rhythm.last = now = self.clock.monotonic()
         self._flushed_from = self.position
         window = self._window(now)
-        self._lanes.sample(self.degradation.in_force.samples)
+        # What is left out of a backlog is told by cohorts as well, whatever the row in force.
+        self._lanes.sample(self.degradation.in_force.samples or (window is not None and bool(window.cuts)))
         self._sender.send(self._lanes.bytes_for(window, self.pulse.news(), now), self._sent)
 
     def _window(self, now: float) -> Window | None:
@@ -273,13 +277,14 @@ class Audience:
             self._shelf.rewrite(windower.reason_of)
         if not windower.dirty:
             return None
-        policy = self.degradation.in_force
-        window = windower.flush(now, policy.items)
-        self._came += len(window.items)
+        self._sending_since = windower.waiting_since
+        policy, waiting, shedding = self.degradation.in_force, windower.waiting, windower.shedding
+        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s)
         self._left_over = windower.dirty
-        if policy.samples:
-            most = max(1, int(policy.per_s * self._rhythm.interval * BURST)) if policy.per_s else policy.items
-            window = cut(window, policy.share, most)
+        if windower.shedding:
+            metrics.SHED.inc()
+            if not shedding:
+                log.warning("more waits than is kept: comments are left out", stream_id=self.stream_id, waiting_bytes=waiting)
         self.ring.append(window)
         metrics.WINDOWS.inc()
         self._flushed.set()
@@ -289,13 +294,13 @@ class Audience:
     def _sent(self) -> None:
         now = self.clock.monotonic()
         storm = self._arrived > len(self.viewers) * STORM_SHARE * (now - self._arriving_since)
-        policy = self.degradation.in_force
-        self._rhythm.flushed(now, policy.interval_ms / 1000, storm=storm, left_over=self._left_over, sampled=policy.samples)
+        interval_ms = self.degradation.in_force.interval_ms
+        self._rhythm.flushed(now, interval_ms / 1000, storm=storm, left_over=self._left_over)
         self._left_over = False
         self._arrived, self._arriving_since = 0, now
-        if self._news_since is not None:
-            self._slowest_s = max(self._slowest_s, now - self._news_since)
-            self._news_since = None
+        if self._sending_since is not None:
+            self._slowest_s = max(self._slowest_s, now - self._sending_since)
+            self._sending_since = None
         self._beaten()
 
     def _beaten(self) -> None:

@@ -26,7 +26,11 @@ MOST_GATEWAYS = 4096
 
 
 class Report(Struct, frozen=True, tag="report", tag_field="kind"):
-    """What one gateway measured in the last second: the slowest delivery and the comments that came in."""
+    """What one gateway measured in the last second.
+
+    `delivery_ms`: how long after it came an item had reached its last viewer, the slowest. `inflow`: what the comments of the
+    log's busiest second weigh, so that a share of `per_s / inflow` shows `per_s` of them at most.
+    """
 
     by: str
     delivery_ms: float
@@ -34,7 +38,7 @@ class Report(Struct, frozen=True, tag="report", tag_field="kind"):
 
 
 class InForce(Struct, frozen=True, tag="policy", tag_field="kind"):
-    """The row in force. `share` of the comments are shown, and at most `per_s` a second (0: no limit)."""
+    """The row in force. `share` of the comments are shown, and at most `per_s` of a second's (0: no limit)."""
 
     by: str
     row: int
@@ -45,8 +49,8 @@ class InForce(Struct, frozen=True, tag="policy", tag_field="kind"):
 
     @property
     def samples(self) -> bool:
-        """Whether anything is left out."""
-        return self.share < 1.0
+        """Whether anything is left out, or would be as soon as a second has more than its limit."""
+        return self.share < 1.0 or self.per_s > 0
 
 
 _Message = Report | InForce

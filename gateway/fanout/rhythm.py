@@ -22,7 +22,7 @@ COUNT_MAX_S = 0.4
 class Rhythm:
     """Knows what flushes take; all times are seconds of one monotonic clock."""
 
-    __slots__ = ("_behind", "_counts_apart", "_due", "_interval", "_longest", "_room", "_saved", "last")
+    __slots__ = ("_behind", "_counts_apart", "_due", "_interval", "_longest", "_room", "last")
 
     def __init__(self, shortest: float, longest: float) -> None:
         """Windows are *shortest* apart while flushes are cheap, and never more than *longest*."""
@@ -32,7 +32,6 @@ class Rhythm:
         self._behind = False
         #: Seconds from the beginning of the last flush in which the loop is somebody else's.
         self._room = 0.0
-        self._saved = SAVED
         #: When the next window would leave if nothing were saved.
         self._due = float("-inf")
         #: When the last flush began.
@@ -47,7 +46,7 @@ class Rhythm:
         """Seconds until a window may leave."""
         if self._behind:
             return 0.0
-        return max(0.0, self.last + self._room - now, self._due - self._saved * self._interval - now)
+        return max(0.0, self.last + self._room - now, self._due - SAVED * self._interval - now)
 
     def count_wait(self, now: float) -> float:
         """Seconds until a viewer count may leave alone."""
@@ -57,18 +56,17 @@ class Rhythm:
         """Let the next window leave at once."""
         self.last = self._due = float("-inf")
 
-    def flushed(self, now: float, shortest: float, *, storm: bool, left_over: bool, sampled: bool) -> None:
+    def flushed(self, now: float, shortest: float, *, storm: bool, left_over: bool) -> None:
         """Note that the flush that began at `last` is done.
 
         *shortest* is the interval in force. *storm*: many viewers are being brought forward. *left_over*: more was waiting
-        than one window takes, the stream is behind and the next one follows at once. *sampled*: each window shows a share of
-        a second's items, so that nothing can be saved.
+        than one window takes, the stream is behind and the next one follows at once.
         """
         took = now - self.last
         stretched = took * (STORM_STRETCH if storm else STRETCH)
-        self._behind, self._saved = left_over, 0 if sampled else SAVED
+        self._behind = left_over
         self._room = min(stretched, self._longest)
         self._interval = max(shortest, self._room)
         # A flush out of turn, or an interval that was longer a moment ago, keeps the next window no longer than an interval.
-        self._due = min(max(self._due, self.last) + self._interval, self.last + (self._saved + 1) * self._interval)
+        self._due = min(max(self._due, self.last) + self._interval, self.last + (SAVED + 1) * self._interval)
         self._counts_apart = min(took * COUNT_STRETCH, COUNT_MAX_S)

@@ -31,8 +31,9 @@ class Window:
     _packed: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
-        # Three times the items' bytes: their own, and a frame's for each of the two protocols.
-        self.size = WINDOW_BYTES + sum(3 * len(item.data) + ITEM_BYTES for item in self.items)
+        # Three times the items' bytes: their own, and a frame's for each of the two protocols, which cuts have instead.
+        copies = 1 if self.cuts else 3
+        self.size = WINDOW_BYTES + sum(copies * len(item.data) + ITEM_BYTES for item in self.items)
         self.size += sum(WINDOW_BYTES + sum(2 * len(item.data) for item in cut.items) for cut in self.cuts)
 
     def cut(self, cohort: int) -> "Window":

@@ -4,7 +4,11 @@
 above our last seq means that something was lost on the feed, and nothing is taken until it was read from the log.
 """
 
-from gateway.fanout.sampling import weight_of
+from collections import deque
+from itertools import islice
+
+from gateway.fanout.cuts import Cuts
+from gateway.fanout.sampling import Draws, always_shown, weight_of
 from gateway.fanout.window import Window
 from gateway.removals import Removals
 from gateway.shown import Shown, show
@@ -12,12 +16,21 @@ from infra.jetstream.feed import FeedMessage
 from infra.jetstream.reader import LogMessage
 from infra.policy import Weights
 from schemas.codec import decode_item
-from schemas.items import Item
+from schemas.items import Comment, Item
 
-#: Items of one window, and about their bytes: what a viewer's socket takes in one write. Larger ones would make everybody slow
-#: at once, exactly when a gateway is behind.
+#: Items that a window shows, and about their bytes: what a viewer's socket takes in one write. Larger ones would make everybody
+#: slow at once, exactly when a gateway is behind.
 MOST = 1000
 MOST_BYTES = 32 * 1024
+#: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms.
+MOST_DRAWN = 1500
+#: Bytes of items that wait, and what comes during a flush. Above it comments are left out until nothing waits any more: at
+#: 10,000 viewers it is half a minute of what 2,500 comments/s bring more than can be written.
+MOST_WAITING = 16 * 1024 * 1024
+#: How full a window is meant to be while comments are left out: chance alone would fill every other one before its end.
+FILL = 0.75
+#: Arrivals are told apart to this many seconds.
+APART_S = 0.01
 
 
 class Windower:
@@ -31,7 +44,18 @@ class Windower:
         self.position = base
         self.last = base
         self.wanted = base
-        self._pending: list[Shown] = []
+        self._pending: deque[Shown] = deque()
+        self._draws = Draws()
+        #: The seq of the last decision: what was taken before it is looked at again when it is flushed.
+        self._decided = 0
+        #: When what waits came: up to which seq, and since when at the earliest.
+        self._arrived: deque[tuple[int, float]] = deque()
+        #: The log's second that came last, the weight of its comments, and the most of any second since `inflow` was called.
+        self._second, self._weight, self._busiest = 0, 0.0, 0.0
+        #: Bytes of the items that wait.
+        self.waiting = 0
+        #: Whether more waited than is kept, and comments are left out until nothing does.
+        self.shedding = False
         #: Set when a decision came that concerns windows already flushed.
         self.rewrite_due = False
 
@@ -49,6 +73,26 @@ class Windower:
     def dirty(self) -> bool:
         """Whether a flush would move the position."""
         return self.last > self.position
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest that the next flush takes had come, as far as `note` was told."""
+        return self._arrived[0][1] if self._arrived else None
+
+    def note(self, now: float) -> None:
+        """Note that what was taken since the last call has come by *now*."""
+        if self._arrived and now - self._arrived[-1][1] < APART_S:
+            self._arrived[-1] = self.last, self._arrived[-1][1]
+        elif self.last > (self._arrived[-1][0] if self._arrived else self.position):
+            self._arrived.append((self.last, now))
+
+    def inflow(self) -> float:
+        """What comments weigh that the busiest second of the log has, of those that came since the last call.
+
+        Those that are always shown weigh nothing. By the log's seconds, so that a repair after an outage is no burst.
+        """
+        busiest, self._busiest = self._busiest, 0.0
+        return busiest
 
     def take(self, message: FeedMessage) -> bool:
         """Take a message off the feed; False when the log must be read first (`behind`)."""
@@ -73,21 +117,30 @@ class Windower:
         self.last = max(self.last, until)
         self.wanted = max(self.wanted, self.last)
 
-    def flush(self, now: float, most: int = MOST) -> Window:
-        """Make the window of what was taken since the last one, at most *most* items and about `MOST_BYTES` of it."""
-        most = _fitting(self._pending, most)
-        taken, self._pending = self._pending[:most], self._pending[most:]
-        to = taken[-1].seq if self._pending else self.last
-        made = Window(self.position, to, tuple(taken), now)
-        self.position = to
-        return made
+    def flush(self, now: float, most: int = MOST, *, share: float = 1.0, per_s: int = 0) -> Window:
+        """Make the window of what was taken since the last one: it shows at most *most* items and about `MOST_BYTES` of them.
 
-    def hide(self) -> None:
-        """Apply the decisions to what is pending."""
-        for index, item in enumerate(self._pending):
-            reason = self.reason_of(item)
-            if reason and item.removed is None:
-                self._pending[index] = item.hidden(reason)
+        Of the comments it shows about *share*, and at most *per_s* of each second of the log (0: no such limit); of a
+        backlog above `MOST_WAITING` as many as fit.
+        """
+        self.shedding = bool(self._pending) and (self.shedding or self.waiting > MOST_WAITING)
+        if self.shedding:
+            share = min(share, self._fitting_share())
+        cuts = Cuts(most, MOST_BYTES)
+        if share < 1.0 or per_s:
+            self._draw(cuts, share, per_s)
+        else:
+            while self._pending and cuts.has_room(self._pending[0]):
+                cuts.add(self._next(), (0,))
+        to = cuts.items[-1].seq if self._pending else self.last
+        if share < 1.0 or (per_s and not cuts.whole):
+            made = cuts.window(self.position, to, now)
+        else:
+            made = Window(self.position, to, tuple(cuts.items), now)
+        self.position = to
+        while self._arrived and self._arrived[0][0] <= to:
+            self._arrived.popleft()
+        return made
 
     def reason_of(self, item: Shown) -> str | None:
         """Why an item is hidden, by the decisions known now."""
@@ -95,29 +148,49 @@ class Windower:
             return None
         return self.removals.reason(item.comment_id, item.author_id or "", item.seq)
 
+    def _draw(self, cuts: Cuts, share: float, per_s: int) -> None:
+        for _ in range(min(len(self._pending), MOST_DRAWN)):
+            room = cuts.has_room(self._pending[0])
+            if not room and (not self.shedding or always_shown(self._pending[0])):
+                return
+            item = self._next()
+            cuts.add(item, self._draws.draw(item, share, per_s) if room else ())
+
+    def _fitting_share(self) -> float:
+        """The share with which what a window takes at most fills it."""
+        weight = sum(len(item.data) * item.weight for item in islice(self._pending, MOST_DRAWN))
+        return FILL * MOST_BYTES / weight if weight > FILL * MOST_BYTES else 1.0
+
+    def _next(self) -> Shown:
+        """The oldest item that waits, by the decisions known now."""
+        item = self._pending.popleft()
+        self.waiting -= len(item.data)
+        if item.seq < self._decided and item.removed is None and (reason := self.reason_of(item)):
+            return item.hidden(reason)
+        return item
+
     def _accept(self, seq: int, at_ms: int, payload: bytes) -> None:
         shown = show(self._stream_id, payload, seq, at_ms, self.removals)
         self.last = seq
         self.wanted = max(self.wanted, seq)
         if shown is None:
             return
-        weight = weight_of(shown.comment, self._weights) if shown.comment is not None else 0.0
+        weight = 0.0
+        if shown.comment_id is not None:
+            # One that was removed already weighs what it would have: elsewhere it was drawn before the removal came.
+            comment = shown.comment or decode_item(payload)
+            weight = weight_of(comment, self._weights) if isinstance(comment, Comment) else 0.0
+            if at_ms // 1000 != self._second:
+                self._second, self._weight = at_ms // 1000, 0.0
+            self._weight += weight
+            self._busiest = max(self._busiest, self._weight)
         self._pending.append(shown.kept(weight))
+        self.waiting += len(shown.data)
         if shown.kind in ("removed", "restored", "purged") and shown.removed is None:
             self._learn(payload, seq)
 
     def _learn(self, payload: bytes, seq: int) -> None:
         item: Item = decode_item(payload)
         self.removals.learn(item, seq)
-        self.hide()
+        self._decided = seq
         self.rewrite_due = True
-
-
-def _fitting(items: list[Shown], most: int) -> int:
-    """How many of the first *most* items go into a window by their bytes; at least one."""
-    size = 0
-    for index, item in enumerate(items[:most]):
-        size += len(item.data)
-        if size > MOST_BYTES:
-            return max(1, index)
-    return most

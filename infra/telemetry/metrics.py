@@ -28,6 +28,7 @@ VIEWERS = _gauge("ovation_viewers", "Connections that receive events")
 SOCKETS = _gauge("ovation_sockets", "WebSocket connections open, whether they watch a stream or not")
 COMMANDS = _counter("ovation_socket_commands", "Commands that came over WebSockets, by type", "type")
 WINDOWS = _counter("ovation_windows", "Windows flushed")
+SHED = _counter("ovation_windows_shed", "Windows that left comments out because more waited than a gateway keeps of a stream")
 GRANTS_ASKED = _counter("ovation_grants_asked", "Follows and invitations that a gateway had to ask the broker for")
 EXPELLED = _counter("ovation_viewers_expelled", "Connections ended because the viewer may not watch any more")
 REFUSED = _counter(

@@ -93,6 +93,15 @@ def test_few_viewers_are_never_sampled_by_themselves() -> None:
     assert not one.in_force.samples
 
 
+def test_a_limit_is_in_force_before_it_is_reached() -> None:
+    """A stream that is slow now is watched by cohorts all the same: its next second may have two thousand comments."""
+    clock, [one] = _gateways("a")
+    _second(clock, [one], viewers=500, inflow=15)
+
+    assert (one.in_force.share, one.in_force.per_s) == (1.0, 20)
+    assert one.in_force.samples
+
+
 def test_other_pulses_are_not_taken() -> None:
     """What is no message of this part is left to the others."""
     _, [one] = _gateways("a")

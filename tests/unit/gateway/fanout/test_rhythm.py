@@ -7,11 +7,9 @@ from hypothesis import strategies as st
 from gateway.fanout.rhythm import COUNT_MAX_S, SAVED, STORM_STRETCH, STRETCH, Rhythm
 
 
-def _flushed(
-    rhythm: Rhythm, began: float, took: float, *, storm: bool = False, left_over: bool = False, sampled: bool = False
-) -> None:
+def _flushed(rhythm: Rhythm, began: float, took: float, *, storm: bool = False, left_over: bool = False) -> None:
     rhythm.last = began
-    rhythm.flushed(began + took, 0.05, storm=storm, left_over=left_over, sampled=sampled)
+    rhythm.flushed(began + took, 0.05, storm=storm, left_over=left_over)
 
 
 def test_a_quiet_stream_waits_for_nothing() -> None:
@@ -27,13 +25,6 @@ def test_a_quiet_stream_waits_for_nothing() -> None:
     _flushed(rhythm, 100.05, 0.001)
     assert 100.06 + rhythm.wait(100.06) == pytest.approx(100.1)
     assert rhythm.wait(100.051 + SAVED * 0.05) == 0
-
-
-def test_a_sampled_stream_saves_nothing() -> None:
-    """Its windows are an interval apart however quiet it was: each shows a share of what a second may show."""
-    rhythm = Rhythm(0.05, 0.25)
-    _flushed(rhythm, 100.0, 0.001, sampled=True)
-    assert 100.01 + rhythm.wait(100.01) == pytest.approx(100.05)
 
 
 def test_a_saved_window_leaves_the_loop_its_room() -> None:
