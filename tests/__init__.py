@@ -25,6 +25,7 @@ doors.py         the door: reads a request's head and hands its connection on
 edges.py         the edge of a gateway before a small application
 replaying.py     replays with a clock that is moved by hand
 lagging.py       a reader that lagging replicas answer
+slowfeed.py      a feed that is late, or loses
 boundary.py      a stream whose log and store change hands between any two reads
 processes.py     processes of ours, and a client of the API
 cluster.py       gateways and an archive around one broker

@@ -18,6 +18,9 @@ log = logs.get(__name__)
 
 #: At 5,000 comments a second a fifth of a second, and an answer asks after a few milliseconds.
 MOST_TIMES = 1000
+#: What could not be read is tried again after so long, and each time after twice as long up to the latter: a check tells a tail
+#: once, and the next message may never come.
+AGAIN_S, AGAIN_AT_MOST_S = 0.25, 2.0
 
 
 class Follower:
@@ -127,14 +130,19 @@ class Follower:
             self._repair = asyncio.create_task(self._read_missing())
 
     async def _read_missing(self) -> None:
-        windower = self.windower
-        while windower.behind:
-            until = windower.wanted
+        pause = AGAIN_S
+        while self.windower.behind:
             try:
-                messages = await self._reader.range(self.log, self.subject, windower.last, until)
+                await self._read_on()
             except Unavailable as error:
-                # The next tail check starts this again.
-                log.warning("feed not repaired yet", subject=self.subject, cause=str(error))
-                return
-            windower.fill(messages, until)
+                if pause == AGAIN_S:
+                    log.warning("feed not repaired yet", subject=self.subject, cause=str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, AGAIN_AT_MOST_S)
+            else:
+                pause = AGAIN_S
         self._on_news()
+
+    async def _read_on(self) -> None:
+        until = self.windower.wanted
+        self.windower.fill(await self._reader.range(self.log, self.subject, self.windower.last, until), until)

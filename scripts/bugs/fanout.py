@@ -189,4 +189,20 @@ FANOUT = [
         "self._due = min(self.last",
         "tests/unit/gateway/fanout/test_rhythm.py",
     ),
+    Bug(
+        "repaired-once",
+        "what could not be read when the feed had lost it is not tried again: no check tells the same tail twice",
+        "gateway/fanout/follower.py",
+        "                await asyncio.sleep(pause)\n",
+        "                return\n",
+        "tests/integration/test_repairs.py",
+    ),
+    Bug(
+        "greeted-when-repaired",
+        "who comes while the log cannot be read waits in silence until it can",
+        "gateway/fanout/greeting.py",
+        "asyncio.timeout(TAIL_S)",
+        "asyncio.timeout(None)",
+        "tests/integration/test_repairs.py",
+    ),
 ]

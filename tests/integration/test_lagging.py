@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.fanout.follower import Follower
 from infra.errors import Unavailable
-from infra.jetstream.feed import FeedMessage
 from infra.jetstream.reader import LAG_RETRIES
 from schemas import codec, subjects
 from tests.backends.nats import NatsServer
@@ -16,6 +14,7 @@ from tests.broker import broker, fresh_stream
 from tests.factories import comment
 from tests.hubs import gateway
 from tests.lagging import LaggingReader
+from tests.slowfeed import SlowFeed
 
 pytestmark = pytest.mark.nats
 
@@ -57,30 +56,20 @@ async def test_a_position_of_another_stream_hides_nothing(
     nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Feed and replicas a moment behind the log whose tail a viewer brings: what lies before that comes to everybody."""
-    take, late, held = Follower._take, [False], []  # noqa: SLF001 - what the feed calls
-
-    def slow(follower: Follower, message: FeedMessage) -> None:
-        if late[0]:
-            held.append((follower, message))
-        else:
-            take(follower, message)
-
-    monkeypatch.setattr(Follower, "_take", slow)
+    feed = SlowFeed(monkeypatch)
     async with gateway(nats_server.url, tmp_path, reads=LaggingReader) as g:
         reader = g.broker.reader
         assert isinstance(reader, LaggingReader)
         early = await g.viewer(backfill=0).open()
         seqs = [await g.say(comment(1))]
         await early.until(lambda v: v.seqs == seqs)
-        late[0], reader.taken, reader.late = True, seqs[0], 3
+        feed.holds, reader.taken, reader.late = True, seqs[0], 3
         seqs += [await g.say(comment(n)) for n in (2, 3)]
         other = subjects.live(0, fresh_stream())
         elsewhere = (await g.broker.publisher.publish(other, codec.encode(comment(4)), uuid.uuid4().hex)).seq
         viewer = await g.viewer(last_id=elsewhere).open()
         await early.until(lambda v: v.last_id == elsewhere)
-        late[0] = False
-        for follower, message in held:
-            take(follower, message)
+        feed.let_go()
         seqs.append(await g.say(comment(5)))
         await asyncio.gather(*(each.until(lambda v: v.seqs[-1:] == seqs[-1:]) for each in (early, viewer)))
         resumed = await g.viewer(last_id=seqs[0]).open()
