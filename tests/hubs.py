@@ -37,7 +37,7 @@ class Gateway:
 
     async def say(self, item: Item) -> int:
         """Publish an item to the stream's live log."""
-        subject = subjects.live(0, self.record.stream_id)
+        subject = subjects.live(self.record.shard, self.record.stream_id)
         return (await self.broker.publisher.publish(subject, codec.encode(item), uuid.uuid4().hex)).seq
 
     def viewer(self, person: int | None = None, **how: object) -> Viewer:

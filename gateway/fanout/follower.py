@@ -28,6 +28,7 @@ class Follower:
 
     __slots__ = (
         "_clock",
+        "_closed",
         "_early",
         "_feed",
         "_history",
@@ -54,6 +55,7 @@ class Follower:
         self._times: dict[int, int] = {}
         self._windower: Windower | None = None
         self._repair: asyncio.Task[None] | None = None
+        self._closed = False
         #: The stream's live log and its subject there.
         self.log = self.subject = ""
         self.last_event = clock.monotonic()
@@ -87,6 +89,8 @@ class Follower:
 
     async def close(self) -> None:
         """Stop following."""
+        # A check may still name a tail: a repair that nobody ends would be tried for as long as the log cannot be read.
+        self._closed = True
         if self._repair:
             self._repair.cancel()
         for subscription in self._subscriptions:
@@ -126,7 +130,7 @@ class Follower:
             self._start_repair()
 
     def _start_repair(self) -> None:
-        if self._repair is None or self._repair.done():
+        if not self._closed and (self._repair is None or self._repair.done()):
             self._repair = asyncio.create_task(self._read_missing())
 
     async def _read_missing(self) -> None:

@@ -205,4 +205,12 @@ FANOUT = [
         "asyncio.timeout(None)",
         "tests/integration/test_repairs.py",
     ),
+    Bug(
+        "unchecked-ring",
+        "after a pause of the process rings are served before their logs were asked what it missed",
+        "gateway/fanout/tailcheck.py",
+        "return name not in self._logs or self._logs[name].sure_of == self._doubts",
+        "return True",
+        "tests/integration/test_tailcheck.py",
+    ),
 ]
