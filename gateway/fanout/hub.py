@@ -12,6 +12,7 @@ from gateway.fanout.audience import Audience
 from gateway.fanout.audiences import Audiences
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
+from gateway.fanout.slices import slices
 from gateway.fanout.tailcheck import TailCheck
 from gateway.fanout.viewer import Viewer
 from gateway.history import History
@@ -283,11 +284,13 @@ class Hub:
         if self._counting is None or self._counting.done():
             # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
             self._counting = self._spawn(self._arrivals.count())
-        for audience in list(self.audiences.open.values()):
-            audience.tick(now)
-            await self._measure(audience)
-            self._expire(audience)
-        self.audiences.bound(self._settings.ring_total_bytes)
+        for some in slices(self.audiences.open.values()):
+            for audience in some:
+                audience.tick(now)
+                await self._measure(audience)
+                self._expire(audience)
+            await asyncio.sleep(0)
+        await self.audiences.bound(self._settings.ring_total_bytes)
         await self.audiences.close_idle(now)
 
     async def _measure(self, audience: Audience) -> None:

@@ -213,4 +213,12 @@ FANOUT = [
         "return True",
         "tests/integration/test_tailcheck.py",
     ),
+    Bug(
+        "all-in-one-turn",
+        "ten thousand quiet streams are looked at in one turn of the loop, every second",
+        "gateway/fanout/slices.py",
+        "itertools.islice(now, most)",
+        "now",
+        "tests/integration/test_ticks.py",
+    ),
 ]
