@@ -35,7 +35,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     tailcheck.py   when, each log by itself, and which logs are to be asked before their rings are served
     arrivals.py    how many viewers came to each stream, counted durably
     audiences.py   the audiences of the process: opened, counted again, bounded, closed
-    slices.py      very many audiences, looked at some at a time (pure)
+    slices.py      very many things, looked at some at a time (pure)
     hub.py         all viewers of the process: room, tail checks, heartbeats, expiry, drain
     expulsion.py   ends the connections of those who may not watch any more
     admission.py   an events request checked and turned into a viewer, or into a problem

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from gateway.fanout.slices import slices
 from gateway.fanout.windower import Windower
 from gateway.history import History
 from infra.clock import Clock
@@ -21,6 +22,11 @@ MOST_TIMES = 1000
 #: What could not be read is tried again after so long, and each time after twice as long up to the latter: a check tells a tail
 #: once, and the next message may never come.
 AGAIN_S, AGAIN_AT_MOST_S = 0.25, 2.0
+#: Messages of one read, and of one turn of the loop that takes them: the 60,000 of a long cut hold it for most of a second, 250
+#: for 3 ms.
+PIECE, TURN = 1000, 250
+#: Nothing more is read while more than this waits to be flushed, looked at so often: the log keeps the rest.
+MOST_PENDING, LOOK_S = 2 * PIECE, 0.02
 
 
 class Follower:
@@ -148,5 +154,14 @@ class Follower:
         self._on_news()
 
     async def _read_on(self) -> None:
-        until = self.windower.wanted
-        self.windower.fill(await self._reader.range(self.log, self.subject, self.windower.last, until), until)
+        """Take one piece of what is missing; what the feed brings meanwhile is wanted as well, and read in its turn."""
+        windower, until = self.windower, self.windower.wanted
+        messages = await self._reader.range(self.log, self.subject, windower.last, until, PIECE)
+        for some in slices(messages, TURN):
+            windower.fill(some, some[-1].seq)
+            self._on_news()
+            await asyncio.sleep(0)
+        if len(messages) < PIECE:
+            windower.fill([], until)
+        while windower.pending > MOST_PENDING:  # noqa: ASYNC110 - the flushes are the audience's, and follow at once while behind
+            await asyncio.sleep(LOOK_S)

@@ -1,4 +1,4 @@
-"""Very many audiences looked at in slices, between which the loop runs (pure)."""
+"""Very many things looked at in slices, between which the loop runs (pure)."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Of one slice. A quiet audience costs some 6 us of a tick, and one with a heartbeat to write 20: 5 ms of the loop at most. All
-#: 10,000 of a gateway in one turn held it for 60 to 100 ms, every second.
+#: Audiences of one slice. A quiet one costs some 6 us of a tick, one with a heartbeat to write 20: 5 ms of the loop at most.
+#: All 10,000 of a gateway in one turn held it for 60 to 100 ms, every second.
 SLICE = 250
 
 

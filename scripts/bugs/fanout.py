@@ -221,4 +221,12 @@ FANOUT = [
         "now",
         "tests/integration/test_ticks.py",
     ),
+    Bug(
+        "cut-in-one-piece",
+        "all that a long cut left out is read and held at once",
+        "gateway/fanout/follower.py",
+        "self.subject, windower.last, until, PIECE)",
+        "self.subject, windower.last, until)",
+        "tests/integration/test_repairs.py",
+    ),
 ]

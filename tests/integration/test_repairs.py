@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from gateway.fanout.follower import MOST_PENDING, PIECE, TURN
+from gateway.fanout.windower import Windower
 from gateway.history import History
 from gateway.removals import Removals
 from gateway.shown import Shown
 from infra.errors import Unavailable
+from infra.jetstream.connection import Connection
 from infra.jetstream.reader import LogMessage, Reader
 from schemas.records import StreamRecord
 from tests.backends.nats import NatsServer
 from tests.factories import comment
 from tests.hubs import gateway
 from tests.slowfeed import SlowFeed
+from tests.turns import Turns
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
@@ -40,6 +44,20 @@ class PartlyDeaf(Reader):
             msg = "the log does not answer"
             raise Unavailable(msg)
         return await super().range(log, subject, after, until, limit)
+
+
+class Measured(Reader):
+    """Keeps how many messages each read of a range gave."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.pieces: list[int] = []
+
+    async def range(self, log: str, subject: str, after: int, until: int, limit: int = 1_000_000) -> list[LogMessage]:
+        """As the reader's own."""
+        found = await super().range(log, subject, after, until, limit)
+        self.pieces.append(len(found))
+        return found
 
 
 async def test_a_repair_that_fails_is_tried_again(
@@ -111,3 +129,34 @@ async def test_who_waits_for_the_first_delivery_is_not_left_in_silence(
         await asyncio.gather(*opening)
         for viewer in viewers:
             assert (viewer.seqs, viewer.faults) == ([said], [])
+
+
+async def test_a_long_cut_is_read_in_pieces(nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the feed goes on: everything in order, little of it held, and the loop never long with it."""
+    feed, turns, held = SlowFeed(monkeypatch), Turns(), [0]
+    fill = Windower.fill
+
+    def noted(windower: Windower, messages: list[LogMessage], until: int) -> None:
+        turns.note("fill", len(messages))
+        fill(windower, messages, until)
+        held.append(windower.pending)
+
+    monkeypatch.setattr(Windower, "fill", noted)
+    # Windows of a few items: flushing takes longer than reading.
+    monkeypatch.setattr("gateway.fanout.windower.MOST_BYTES", 2000)
+    async with gateway(nats_server.url, tmp_path, reads=Measured) as g:
+        reader = g.broker.reader
+        assert isinstance(reader, Measured)
+        viewer = await g.viewer(backfill=0).open()
+        feed.holds = True
+        lost = await asyncio.gather(*(g.say(comment(n)) for n in range(1, 6 * PIECE)))
+        feed.holds = False
+        going_on = [await g.say(comment(n)) for n in range(6 * PIECE, 6 * PIECE + 300)]
+        await viewer.until(lambda v: v.seqs[-1:] == going_on[-1:])
+
+        assert viewer.seqs == sorted([*lost, *going_on])
+        assert viewer.faults == []
+        assert len(reader.pieces) > 5
+        assert max(reader.pieces) <= PIECE
+        assert max(turns.done.values()) <= TURN
+        assert max(held) <= MOST_PENDING + PIECE

@@ -1,7 +1,6 @@
 """The tick over all audiences of a gateway, however many they are."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,35 +12,12 @@ from gateway.fanout.slices import SLICE
 from tests.backends.nats import NatsServer
 from tests.broker import fresh_stream
 from tests.hubs import gateway
+from tests.turns import Turns
 from tests.waits import eventually
 
 pytestmark = pytest.mark.nats
 
 MANY = 3 * SLICE
-
-
-class Turns:
-    """Counts what is done in each turn of the loop."""
-
-    def __init__(self) -> None:
-        self.done: Counter[tuple[str, int]] = Counter()
-        self._turn = 0
-        self._told = False
-
-    def note(self, what: str) -> None:
-        """One more of *what* in this turn."""
-        if not self._told:
-            self._told = True
-            asyncio.get_running_loop().call_soon(self._next)
-        self.done[what, self._turn] += 1
-
-    def total(self, what: str) -> int:
-        """How many were done in all."""
-        return sum(count for (each, _), count in self.done.items() if each == what)
-
-    def _next(self) -> None:
-        self._told = False
-        self._turn += 1
 
 
 async def test_no_turn_of_the_loop_looks_at_all_audiences(
