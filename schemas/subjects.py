@@ -144,12 +144,6 @@ def parse_live(subject: str) -> tuple[int, str]:
     raise ValueError(msg)
 
 
-def covers(pattern: str, subject: str) -> bool:
-    """Whether *subject* is one of those that *pattern* means, in which `*` stands for any one token."""
-    wanted, tokens = pattern.split("."), subject.split(".")
-    return len(wanted) == len(tokens) and all(each in ("*", token) for each, token in zip(wanted, tokens, strict=True))
-
-
 def comment_msg_id(stream_id: str, user_id: str, key: str) -> str:
     """The `Nats-Msg-Id` of a comment: scoped to the stream, since many streams share one log's duplicate window."""
     return hashlib.sha256(f"{stream_id}\0{user_id}\0{key}".encode()).hexdigest()

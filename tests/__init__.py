@@ -24,6 +24,9 @@ sockets.py       the same with WebSockets
 doors.py         the door: reads a request's head and hands its connection on
 edges.py         the edge of a gateway before a small application
 replaying.py     replays with a clock that is moved by hand
+lagging.py       a reader that lagging replicas answer
+slowfeed.py      a feed that is late, or loses
+turns.py         what is done in one turn of the loop, counted
 boundary.py      a stream whose log and store change hands between any two reads
 processes.py     processes of ours, and a client of the API
 cluster.py       gateways and an archive around one broker

@@ -58,9 +58,9 @@ class Broker:
 
 @asynccontextmanager
 async def broker(
-    url: str, settings: Settings | None = None, *, wait_s: float = 10.0, apply: bool = True
+    url: str, settings: Settings | None = None, *, wait_s: float = 10.0, apply: bool = True, reads: type[Reader] = Reader
 ) -> AsyncIterator[Broker]:
-    """Connect to *url* and apply the topology, unless a cluster with settings of its own did."""
+    """Connect to *url* and apply the topology, unless a cluster with settings of its own did; *reads* is its kind of reader."""
     clock = SystemClock()
     settings = settings or load({})
     connection = await Connection(url, "test", clock).open()
@@ -68,7 +68,7 @@ async def broker(
         await wait_ready(connection)
         if apply:
             await Topology(connection).apply(wanted(settings, clock))
-        publisher, reader = Publisher(connection, wait_s), Reader(connection)
+        publisher, reader = Publisher(connection, wait_s), reads(connection)
         yield Broker(connection, publisher, reader, Feed(connection), clock, settings)
     finally:
         await connection.close()

@@ -15,6 +15,7 @@ from gateway.fanout.sampling import cohort_of
 from gateway.fanout.viewer import Viewer as Served
 from gateway.history import History
 from infra.environment import load
+from infra.jetstream.reader import Reader
 from infra.settings import Settings
 from infra.sqlite import Database, SqliteComments
 from schemas import codec, subjects
@@ -36,7 +37,7 @@ class Gateway:
 
     async def say(self, item: Item) -> int:
         """Publish an item to the stream's live log."""
-        subject = subjects.live(0, self.record.stream_id)
+        subject = subjects.live(self.record.shard, self.record.stream_id)
         return (await self.broker.publisher.publish(subject, codec.encode(item), uuid.uuid4().hex)).seq
 
     def viewer(self, person: int | None = None, **how: object) -> Viewer:
@@ -82,7 +83,11 @@ class Door(asyncio.Protocol):
 
 @asynccontextmanager
 async def gateway(
-    url: str, folder: Path, record: StreamRecord | None = None, settings: Settings | None = None
+    url: str,
+    folder: Path,
+    record: StreamRecord | None = None,
+    settings: Settings | None = None,
+    reads: type[Reader] = Reader,
 ) -> AsyncIterator[Gateway]:
     """One hub on a free port."""
     settings = settings or load({})
@@ -90,7 +95,7 @@ async def gateway(
         stream_id=fresh_stream(), broadcaster=Broadcaster(id="ada", name="Ada"), title="t", key_sha256="", created_at=1
     )
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
-    async with broker(url) as b:
+    async with broker(url, reads=reads) as b:
         database = await Database.open(folder / "store.sqlite")
         history = History(SqliteComments(database), b.reader, b.clock)
         hub = Hub(settings, b.clock, b.connection, b.reader, history, b.counters, f"g{uuid.uuid4().hex[:8]}")

@@ -32,9 +32,11 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     peer.py        what one other gateway has told of its viewers (pure)
     presence.py    viewer counts over gateways: what is told and what is known (pure)
     announcer.py   when presence is told and counts are shown
-    tailcheck.py   asks the logs for the tails of watched streams
+    logcheck.py    asks one log for the tails of its watched streams
+    tailcheck.py   when, each log by itself, and which logs are to be asked before their rings are served
     arrivals.py    how many viewers came to each stream, counted durably
     audiences.py   the audiences of the process: opened, counted again, bounded, closed
+    slices.py      very many things, looked at some at a time (pure)
     hub.py         all viewers of the process: room, tail checks, heartbeats, expiry, drain
     expulsion.py   ends the connections of those who may not watch any more
     admission.py   an events request checked and turned into a viewer, or into a problem

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.fanout.audience import Audience
+from gateway.fanout.slices import slices
 from infra.jetstream.counters import Counters
 from schemas.records import StreamRecord
 
@@ -68,21 +69,30 @@ class Audiences:
 
         await asyncio.gather(*(recount(audience) for audience in self.open.values()))
 
-    def bound(self, total_bytes: int) -> None:
+    async def bound(self, total_bytes: int) -> None:
         """Let the rings give what all of them and their shelves hold above *total_bytes*."""
-        over = sum(audience.held for audience in self.open.values()) - total_bytes
+        over = -total_bytes
+        for some in slices(self.open.values()):
+            over += sum(audience.held for audience in some)
+            await asyncio.sleep(0)
+        if over <= 0:
+            return
         # The largest give first: they are refilled the fastest.
-        for audience in sorted(self.open.values(), key=lambda a: -a.ring.bytes):
-            if over <= 0:
-                break
-            over -= audience.ring.shed(over)
+        for some in slices(sorted(self.open.values(), key=lambda audience: -audience.ring.bytes)):
+            for audience in some:
+                if over <= 0:
+                    return
+                over -= audience.ring.shed(over)
+            await asyncio.sleep(0)
 
     async def close_idle(self, now: float) -> None:
         """Close those that nobody has watched for `IDLE_S`."""
-        for stream_id, audience in list(self.open.items()):
-            if not audience.viewers and now - audience.idle_since > IDLE_S:
-                del self.open[stream_id]
-                await audience.close()
+        for some in slices(self.open.items()):
+            for stream_id, audience in some:
+                if not audience.viewers and now - audience.idle_since > IDLE_S:
+                    del self.open[stream_id]
+                    await audience.close()
+            await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Close all; the viewers must be gone or ended."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from gateway.fanout.slices import slices
 from gateway.fanout.windower import Windower
 from gateway.history import History
 from infra.clock import Clock
@@ -18,6 +19,14 @@ log = logs.get(__name__)
 
 #: At 5,000 comments a second a fifth of a second, and an answer asks after a few milliseconds.
 MOST_TIMES = 1000
+#: What could not be read is tried again after so long, and each time after twice as long up to the latter: a check tells a tail
+#: once, and the next message may never come.
+AGAIN_S, AGAIN_AT_MOST_S = 0.25, 2.0
+#: Messages of one read, and of one turn of the loop that takes them: the 60,000 of a long cut hold it for most of a second, 250
+#: for 3 ms.
+PIECE, TURN = 1000, 250
+#: Nothing more is read while more than this waits to be flushed, looked at so often: the log keeps the rest.
+MOST_PENDING, LOOK_S = 2 * PIECE, 0.02
 
 
 class Follower:
@@ -25,6 +34,7 @@ class Follower:
 
     __slots__ = (
         "_clock",
+        "_closed",
         "_early",
         "_feed",
         "_history",
@@ -51,6 +61,7 @@ class Follower:
         self._times: dict[int, int] = {}
         self._windower: Windower | None = None
         self._repair: asyncio.Task[None] | None = None
+        self._closed = False
         #: The stream's live log and its subject there.
         self.log = self.subject = ""
         self.last_event = clock.monotonic()
@@ -84,6 +95,8 @@ class Follower:
 
     async def close(self) -> None:
         """Stop following."""
+        # A check may still name a tail: a repair that nobody ends would be tried for as long as the log cannot be read.
+        self._closed = True
         if self._repair:
             self._repair.cancel()
         for subscription in self._subscriptions:
@@ -123,18 +136,32 @@ class Follower:
             self._start_repair()
 
     def _start_repair(self) -> None:
-        if self._repair is None or self._repair.done():
+        if not self._closed and (self._repair is None or self._repair.done()):
             self._repair = asyncio.create_task(self._read_missing())
 
     async def _read_missing(self) -> None:
-        windower = self.windower
-        while windower.behind:
-            until = windower.wanted
+        pause = AGAIN_S
+        while self.windower.behind:
             try:
-                messages = await self._reader.range(self.log, self.subject, windower.last, until)
+                await self._read_on()
             except Unavailable as error:
-                # The next tail check starts this again.
-                log.warning("feed not repaired yet", subject=self.subject, cause=str(error))
-                return
-            windower.fill(messages, until)
+                if pause == AGAIN_S:
+                    log.warning("feed not repaired yet", subject=self.subject, cause=str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, AGAIN_AT_MOST_S)
+            else:
+                pause = AGAIN_S
         self._on_news()
+
+    async def _read_on(self) -> None:
+        """Take one piece of what is missing; what the feed brings meanwhile is wanted as well, and read in its turn."""
+        windower, until = self.windower, self.windower.wanted
+        messages = await self._reader.range(self.log, self.subject, windower.last, until, PIECE)
+        for some in slices(messages, TURN):
+            windower.fill(some, some[-1].seq)
+            self._on_news()
+            await asyncio.sleep(0)
+        if len(messages) < PIECE:
+            windower.fill([], until)
+        while windower.pending > MOST_PENDING:  # noqa: ASYNC110 - the flushes are the audience's, and follow at once while behind
+            await asyncio.sleep(LOOK_S)

@@ -12,6 +12,7 @@ from gateway.fanout.audience import Audience
 from gateway.fanout.audiences import Audiences
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
+from gateway.fanout.slices import slices
 from gateway.fanout.tailcheck import TailCheck
 from gateway.fanout.viewer import Viewer
 from gateway.history import History
@@ -31,7 +32,7 @@ from schemas.records import StreamRecord
 log = logs.get(__name__)
 
 TICK_S = 1.0
-#: A longer silence of the ticker means that the process was stopped: everything is checked before a ring is served.
+#: A longer silence of the ticker means that the process was stopped: a log is checked before a ring of its is served.
 PAUSED_S = 3.0
 #: Viewers that were sent away get this long to take what is buffered for them.
 LEAVE_S = 2.0
@@ -75,7 +76,7 @@ class Hub:
         self.audiences = Audiences(self._make, counters)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = clock.monotonic()
-        self._tails = TailCheck(reader, clock)
+        self._tails = TailCheck(reader, clock, self._spawn, self.audiences.open.values)
         self._arrivals = Arrivals(gateway, counters)
         self._counting: asyncio.Task[None] | None = None
         self._viewers = 0
@@ -117,11 +118,11 @@ class Hub:
 
         Raises:
             Busy: full, or draining.
-            Unavailable: broker or store is away and the stream is not watched here yet.
+            Unavailable: broker or store is away, and the stream not watched here yet or not checked since this process paused.
         """
         self._room(viewer)
-        if self._clock.monotonic() - self._ticked > PAUSED_S:
-            await self.check_all()
+        self._doubt_after_pause()
+        await self._tails.settle(subjects.live_log(record.shard))
         audience = await self.audiences.of(record)
         if viewer.closed:
             raise Busy("gone")
@@ -137,8 +138,9 @@ class Hub:
             Busy: full, or draining.
         """
         self._room(viewer)
+        self._doubt_after_pause()
         audience = self.audiences.open.get(record.stream_id)
-        if audience is None or self._clock.monotonic() - self._ticked > PAUSED_S:
+        if audience is None or not self._tails.sure(subjects.live_log(record.shard)):
             return None
         self._join(viewer, audience)
         return audience
@@ -215,13 +217,8 @@ class Hub:
             audience.record = record
 
     async def check_all(self) -> None:
-        """Ask for the tail of every watched stream and read what the feed did not bring.
-
-        Raises:
-            Unavailable: the broker is away.
-        """
-        await self._tails.all(list(self.audiences.open.values()))
-        self._ticked = self._clock.monotonic()
+        """Begin to ask for the tail of every watched stream, and to read what the feed did not bring."""
+        self._tails.all()
 
     async def drain(self, seconds: float) -> None:
         """End all connections, spread over *seconds*, each with a jittered `retry:` and between two frames.
@@ -274,18 +271,26 @@ class Hub:
                 # One stream's fault must not end heartbeats, expiry and tail checks of all others for good.
                 log.exception("a tick failed")
 
+    def _doubt_after_pause(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._ticked > PAUSED_S:
+            self._ticked = now
+            self._tails.doubt()
+
     async def _beat(self, now: float) -> None:
-        paused, self._ticked = now - self._ticked > PAUSED_S, now
-        with contextlib.suppress(Unavailable):
-            await (self.check_all() if paused else self._tails.due(list(self.audiences.open.values())))
+        self._doubt_after_pause()
+        self._ticked = now
+        self._tails.due()
         if self._counting is None or self._counting.done():
             # Beside the ticks: a durable count waits for an absent broker, heartbeats and new viewers must not.
             self._counting = self._spawn(self._arrivals.count())
-        for audience in list(self.audiences.open.values()):
-            audience.tick(now)
-            await self._measure(audience)
-            self._expire(audience)
-        self.audiences.bound(self._settings.ring_total_bytes)
+        for some in slices(self.audiences.open.values()):
+            for audience in some:
+                audience.tick(now)
+                await self._measure(audience)
+                self._expire(audience)
+            await asyncio.sleep(0)
+        await self.audiences.bound(self._settings.ring_total_bytes)
         await self.audiences.close_idle(now)
 
     async def _measure(self, audience: Audience) -> None:

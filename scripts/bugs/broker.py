@@ -84,4 +84,12 @@ BROKER = [
         '"multi_last": part, "seq": after + 2',
         "tests/integration/test_jetstream_rules.py",
     ),
+    Bug(
+        "anothers-end",
+        "a read up to another stream's message ends where the answering replica ends",
+        "infra/jetstream/reader.py",
+        "if missed is None or missed > until:",
+        "if missed is None or missed != until:",
+        "tests/integration/test_lagging.py",
+    ),
 ]

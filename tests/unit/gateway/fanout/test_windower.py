@@ -158,7 +158,7 @@ def test_an_unreadable_message_stops_nobody() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_windows_are_the_log_whatever_the_feed_does(data: st.DataObject) -> None:
-    """Model: a log with holes; a feed that drops, repeats and delays; tail checks at any time; reads that answer late.
+    """Model: a log with holes; a feed that drops, repeats and delays; tail checks at any time; reads that are late, or a part.
 
     The items of all windows are exactly the log, in order, and every window's prev is the `to` before it.
     """
@@ -176,7 +176,10 @@ def test_windows_are_the_log_whatever_the_feed_does(data: st.DataObject) -> None
             windower.expect(stored[-1].seq)
         if windower.behind and data.draw(st.booleans()):
             until = windower.wanted
-            windower.fill([m for m in stored if windower.last < m.seq <= until], until)
+            read = [m for m in stored if windower.last < m.seq <= until]
+            # Whole, or a piece of it.
+            piece = read[: data.draw(st.integers(1, 30))]
+            windower.fill(piece, until if piece == read else piece[-1].seq)
         if windower.dirty and data.draw(st.booleans()):
             windows.append(windower.flush(0.0))
     windower.expect(seqs[-1])
