@@ -43,4 +43,20 @@ ARCHIVE = [
         "if True:",
         "tests/integration/test_verify_live.py",
     ),
+    Bug(
+        "unfilled-store",
+        "a store that comes back with less than it had is written on: the mark passes what it lost",
+        "workers/archive/live.py",
+        "if mark < self._seen or self._lacking:",
+        "if False:",
+        "tests/integration/test_archive_losses.py",
+    ),
+    Bug(
+        "filled-to-the-floor",
+        "an old copy is filled up to the ack floor alone: what was acknowledged above it is never stored",
+        "workers/archive/live.py",
+        "consumer.delivered if beyond else committed",
+        "committed",
+        "tests/integration/test_archive_losses.py",
+    ),
 ]
