@@ -59,4 +59,12 @@ ARCHIVE = [
         "committed",
         "tests/integration/test_archive_losses.py",
     ),
+    Bug(
+        "slow-in-silence",
+        "nobody looks at how long the store takes while it takes everything: an archive falls behind without a word",
+        "workers/archive/lag.py",
+        "self._learned(lag)",
+        "pass",
+        "tests/integration/test_archive_outages.py::test_a_slow_store_is_said",
+    ),
 ]

@@ -9,6 +9,7 @@ from infra.jetstream.reader import LogMessage, LogState, Reader
 from infra.stores import CommentStore, LoggedItem
 from infra.telemetry import logs, metrics
 from schemas import subjects
+from workers.archive.pace import Pace
 from workers.archive.refill import logged_item, refill
 from workers.archive.watermark import Watermark
 from workers.handler import Done, Outcome, Reject
@@ -27,11 +28,12 @@ LOST = "the log forgot these before they were archived: docs/operating.md, When 
 class LiveArchive:
     """The handler of one live log's `archive` consumer."""
 
-    def __init__(self, pull: Pull, store: CommentStore, reader: Reader, clock: Clock, shard: int) -> None:
+    def __init__(self, pull: Pull, store: CommentStore, reader: Reader, clock: Clock, shard: int, pace: Pace) -> None:
         self._pull = pull
         self._store = store
         self._reader = reader
         self._clock = clock
+        self._pace = pace
         self._shard = shard
         self._log = subjects.live_log(shard)
         self._watermark = Watermark(0)
@@ -132,12 +134,16 @@ class LiveArchive:
     async def _write(self, items: Sequence[LoggedItem], through: int) -> None:
         if self._clock.monotonic() - self._sure > SURE_S:
             await self._compare()
+        self._pace.begin()
         try:
             with metrics.ARCHIVE_COMMIT.time():
                 await self._store.write(items, {self._log: through})
-        except Unavailable:
-            self._sure = float("-inf")
+        except BaseException as error:
+            self._pace.fail()
+            if isinstance(error, Unavailable):
+                self._sure = float("-inf")
             raise
+        self._pace.end(len(items))
         metrics.ARCHIVED.inc(len(items))
         self._written = max(self._written, through)
         self._seen, self._sure = max(self._seen, through), self._clock.monotonic()
