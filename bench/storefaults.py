@@ -36,7 +36,12 @@ SAMPLE_S = 2.0
 WARM_S, DRAIN_S = 20.0, 400.0
 #: What the sites have in common: nobody is limited.
 OPEN = {"limit_user_stream": "100000/1", "limit_user": "100000/1"}
-SHOWN = ("ovation_worker_waiting", "ovation_worker_retries_total", "ovation_archive_lag", "ovation_archive_lag_seconds")
+SHOWN = (
+    "ovation_worker_waiting", "ovation_archive_slow", "ovation_worker_retries_total", "ovation_archive_lag",
+    "ovation_archive_lag_seconds",
+)  # fmt: skip
+#: The lines that begin to tell of a store that fails, or is slow.
+TOLD = ("waiting", "archive falls behind")
 
 
 class Run(Struct):
@@ -52,8 +57,10 @@ class Run(Struct):
     probe: Probe
     lines: dict[str, dict[str, int]]
     first_words: str
+    naming: int
     metrics: dict[str, float]
-    waiting: int
+    #: Percent of the fault's time in which each of `SHOWN[:2]` was 1.
+    shares: dict[str, int]
     drained_s: float
     verified: str
 
@@ -92,13 +99,14 @@ def _through(fault: Fault, name: str, options: Options, place: Site, archive: Pr
     client.tell("mark")
     most = dict(before)
     last: dict[str, float] = {}
-    waiting = samples = 0
+    seen: Counter[str] = Counter()
+    samples = 0
     try:
         while time.monotonic() - began < options.seconds:
             time.sleep(SAMPLE_S)
             most = {each: max(most[each], _rss(process)) for each, process in processes.items()}
             last = _metrics(archive)
-            waiting += any(value for key, value in last.items() if key.startswith("ovation_worker_waiting"))
+            seen.update(name for name in SHOWN[:2] if _of(last, name))
             samples += 1
         during, probe = client.report(), asker.fresh()
     finally:
@@ -109,10 +117,13 @@ def _through(fault: Fault, name: str, options: Options, place: Site, archive: Pr
     drained = _drained(archive, ended)
     after = client.settle()
     logged = {each: process.log.read_bytes()[read[each] :].decode() for each, process in processes.items()}
+    told = _told(logged["archive"])
+    store = str(place.settings["store_url"]).partition("://")[2]
     return Run(
         fault=name, calm=calm, during=during, after=after, before_mib=before, most_mib=most, calm_probe=calm_probe,
-        probe=probe, lines={each: _lines(text) for each, text in logged.items()}, first_words=_first(logged["archive"]),
-        metrics=last, waiting=round(100 * waiting / max(1, samples)), drained_s=drained, verified=_verified(place),
+        probe=probe, lines={each: _lines(text) for each, text in logged.items()}, first_words=told[0] if told else "",
+        naming=sum(store in line for line in told), metrics=last, drained_s=drained, verified=_verified(place),
+        shares={name: round(100 * seen[name] / max(1, samples)) for name in SHOWN[:2]},
     )  # fmt: skip
 
 
@@ -155,8 +166,8 @@ def _lines(text: str) -> dict[str, int]:
     return dict(found)
 
 
-def _first(text: str) -> str:
-    return next((line for line in text.splitlines() if '"waiting"' in line), "")
+def _told(text: str) -> list[str]:
+    return [line for line in text.splitlines() if any(f'"event":"{event}"' in line for event in TOLD)]
 
 
 def run(options: Options) -> list[Run]:
@@ -187,6 +198,8 @@ def tell(result: results.Result, runs: list[Run]) -> None:
             result.want(f"{each.fault}: growth of the {name}, MiB", growth, at_most=64)
         if (calm := beside[each.fault]) is not each:
             result.want(f"{each.fault}: delivery p99 against the site without a fault", _ratio(each, calm), at_most=1.5)
+        if FAULTS[each.fault].calm != each.fault:
+            result.want(f"{each.fault}: lines of the archive that name the store", each.naming, at_least=1)
         result.want(
             f"{each.fault}: viewers with everything, once and in order", each.after.complete, at_least=each.after.viewers
         )
@@ -227,6 +240,7 @@ def _tell_sites(result: results.Result, runs: list[Run], beside: dict[str, Run])
             [
                 "fault",
                 "waiting % of the time",
+                "behind or slow %",
                 "tries that failed",
                 "unarchived at the end",
                 "its age s",
@@ -236,8 +250,8 @@ def _tell_sites(result: results.Result, runs: list[Run], beside: dict[str, Run])
             [
                 [
                     each.fault,
-                    str(each.waiting),
-                    *(f"{_of(each.metrics, name):,.0f}" for name in SHOWN[1:]),
+                    *(str(share) for share in each.shares.values()),
+                    *(f"{_of(each.metrics, name):,.0f}" for name in SHOWN[2:]),
                     f"{each.drained_s:.1f}",
                     each.verified.partition(":")[0],
                 ]
@@ -251,8 +265,12 @@ def _tell_people(result: results.Result, runs: list[Run]) -> None:
     result.tables.append(
         Table(
             "What one person sees, p50 / worst s (failed)",
-            ["fault", *PROBES],
-            [[each.fault, *(_seen(each.probe, name) for name in PROBES)] for each in runs],
+            ["fault", "when", *PROBES],
+            [
+                [each.fault, when, *(_seen(probe, name) for name in PROBES)]
+                for each in runs
+                for when, probe in (("before", each.calm_probe), ("during", each.probe))
+            ],
         )
     )
     result.tables.append(

@@ -19,4 +19,5 @@ Refuses to do any process's work itself: it starts the same `ovation gateway` an
     token.py        tokens minted by hand
     topology.py     the files of nats/, compared and applied
     verify.py       a live log, compared with the store
+    verdicts.py     what a live log decides on the comments of a stream
 """

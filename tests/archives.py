@@ -64,6 +64,7 @@ class Archive:
                 stopping=self.stopping,
                 trouble=self._told,
                 behind=self._alarmed,
+                store=str(database.path),
             )
         )
 

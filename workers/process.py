@@ -21,7 +21,7 @@ from infra.jetstream.streams import BUCKET, StreamRecords
 from infra.lifecycle import Lifecycle
 from infra.objects.home import open_home
 from infra.settings import Settings
-from infra.storage import Storage, check, open_storage
+from infra.storage import Storage, check, named, open_storage
 from workers.archive.run import run as run_archive
 from workers.media.command import check_ffmpeg
 from workers.media.ingest import run as run_media
@@ -88,6 +88,7 @@ async def _archive(settings: Settings, lifecycle: Lifecycle, connection: Connect
             stopping=lifecycle.stopping,
             trouble=trouble,
             behind=lambda cause: _condition(lifecycle, "archive_lag", cause),
+            store=named(settings),
         )
     finally:
         await storage.close()

@@ -77,6 +77,11 @@ ARCHIVE_BEHIND = _gauge(
     "log",
     "of",
 )
+ARCHIVE_SLOW = _gauge(
+    "ovation_archive_slow",
+    "1 while what waits for the archive is older than 30 s, or a batch takes the store longer than 1 s; 0 otherwise",
+    "log",
+)
 LOG_SHARE = _gauge(
     "ovation_log_bytes_share", "Bytes of a live log, archived or not, as a share of its bound; at 1 posts are refused", "log"
 )

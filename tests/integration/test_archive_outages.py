@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from infra.environment import load
 from infra.sqlite import Database, SqliteComments
+from infra.telemetry import metrics
 from ovation.verify import differences
 from schemas import subjects
 from tests.archives import archive, say
@@ -24,7 +26,7 @@ from tests.disks import small_disk
 from tests.factories import comment
 from tests.processes import Process, killed_after
 from tests.waits import eventually
-from workers.archive import lag
+from workers.archive import lag, pace
 
 pytestmark = pytest.mark.nats
 
@@ -241,3 +243,33 @@ async def test_the_alarm_comes_while_there_is_room(
         running.comments.gate.set()
         await running.caught_up()
         await eventually(lambda: running.alarm == "")
+
+
+async def test_a_slow_store_is_said(own_nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store takes its time and fails nothing: one line names it and its time, one tells that it is over; a metric."""
+    monkeypatch.setattr(lag, "MEASURE_S", 0.1)
+    monkeypatch.setattr(pace, "SLOW_S", 0.3)
+    monkeypatch.setattr(pace, "LASTS_S", 0.5)
+    events = ("archive falls behind", "archive is still behind", "archive has caught up")
+    with capture_logs() as lines:
+        async with broker(own_nats_server.url) as b, archive(b, tmp_path / "db") as running:
+            stream_id = fresh_stream()
+
+            def told() -> list[str]:
+                return [line["event"] for line in lines if line["event"] in events]
+
+            await post(b, stream_id, range(10))
+            await running.caught_up()
+            assert told() == []
+            running.comments.gate.clear()
+            await post(b, stream_id, range(10, 60))
+            await eventually(lambda: told() == ["archive falls behind"])
+            assert 'ovation_archive_slow{log="LIVE_0"} 1.0' in metrics.exposition().decode()
+            running.comments.gate.set()
+            await running.caught_up()
+            await eventually(lambda: told() == ["archive falls behind", "archive has caught up"])
+            assert 'ovation_archive_slow{log="LIVE_0"} 0.0' in metrics.exposition().decode()
+    [line] = [line for line in lines if line["event"] == "archive falls behind"]
+    assert line["store"] == str(tmp_path / "db")
+    assert line["seconds_per_batch"] >= 0.5
+    assert line["messages"] >= 50

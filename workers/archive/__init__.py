@@ -9,5 +9,6 @@ Refuses to acknowledge before the commit, to drop anything while the disk is ful
     records.py     stream records, and the item a writer that died could not publish
     erasure.py     what a deleted stream leaves
     lag.py         how much is not archived yet, and the alarm before the log loses it
+    pace.py        how fast the store takes it, and what is said when that is too slow
     run.py         all of them together, as one part of a process
 """

@@ -81,14 +81,23 @@ def alarm(log_name: str, lag: Lag, *, age: float = AGE_ALARM, size: float = BYTE
 class LagWatch:
     """Measures one live log until told to stop."""
 
-    def __init__(self, pull: Pull, reader: Reader, clock: Clock, shard: int, tell: Callable[[str], None]) -> None:
-        """*tell* is told the alarm in people's words, and "" when it is over."""
+    def __init__(
+        self,
+        pull: Pull,
+        reader: Reader,
+        clock: Clock,
+        shard: int,
+        tell: Callable[[str], None],
+        learned: Callable[[Lag], None] = lambda _lag: None,
+    ) -> None:
+        """*tell* is told the alarm in people's words, and "" when it is over; *learned* each measurement."""
         self._pull = pull
         self._reader = reader
         self._clock = clock
         self._shard = shard
         self._log = subjects.live_log(shard)
         self._tell = tell
+        self._learned = learned
         self._alarms: dict[str, str] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -120,3 +129,4 @@ class LagWatch:
                 self._alarms[of] = lasting[of]
             metrics.ARCHIVE_BEHIND.labels(self._log, of).set(int(of in self._alarms))
         self._tell("; ".join(self._alarms.values()))
+        self._learned(lag)

@@ -19,6 +19,7 @@ from schemas import subjects
 from workers.archive.erasure import Erasure
 from workers.archive.lag import LagWatch
 from workers.archive.live import LiveArchive
+from workers.archive.pace import Pace
 from workers.archive.records import RecordArchive
 from workers.waiting import STARTING
 from workers.worker import Worker
@@ -36,15 +37,19 @@ async def run(
     stopping: asyncio.Event,
     trouble: Callable[[str], None],
     behind: Callable[[str], None] = lambda _cause: None,
+    store: str = "",
 ) -> None:
     """Archive until *stopping*; *trouble* is told what is waited for, and "" when everything goes on.
 
     *behind* is told of a log that loses messages soon unless it is archived faster, and "" when there is none any more.
+
+    *store* is what lines about a slow one call it.
     """
     reader = Reader(connection)
     publisher = Publisher(connection, settings.publish_wait_s)
     records = record_archive(settings, connection, comments, streams, reader, publisher, clock)
     dead = DeadLetters(publisher)
+    paces = [Pace(subjects.live_log(shard), store, clock) for shard in range(settings.shards)]
     troubles: dict[str, str] = {}
 
     def worker(log_name: str, make: Callable[[Pull], LiveArchive | RecordArchive]) -> Worker:
@@ -66,18 +71,20 @@ async def run(
         )
 
     def live(shard: int) -> Worker:
-        return worker(subjects.live_log(shard), lambda pull: LiveArchive(pull, comments, reader, clock, shard))
+        return worker(subjects.live_log(shard), lambda pull: LiveArchive(pull, comments, reader, clock, shard, paces[shard]))
 
     workers: list[Worker | LagWatch] = [live(shard) for shard in range(settings.shards)]
-    workers += watches(connection, reader, clock, settings.shards, behind)
+    workers += watches(connection, reader, clock, paces, behind)
     workers.append(worker(f"KV_{BUCKET}", lambda _pull: records))
     async with asyncio.TaskGroup() as group:
         for each in workers:
             group.create_task(each.run(stopping))
 
 
-def watches(connection: Connection, reader: Reader, clock: Clock, shards: int, behind: Callable[[str], None]) -> list[LagWatch]:
-    """One watch for each live log; *behind* is told the first alarm of all of them, and "" when there is none."""
+def watches(
+    connection: Connection, reader: Reader, clock: Clock, paces: list[Pace], behind: Callable[[str], None]
+) -> list[LagWatch]:
+    """One watch for each live log, in the order of *paces*; *behind* is told the first alarm of all, and "" for none."""
     alarms: dict[str, str] = {}
 
     def watch(shard: int) -> LagWatch:
@@ -87,9 +94,9 @@ def watches(connection: Connection, reader: Reader, clock: Clock, shards: int, b
             alarms[log_name] = alarm
             behind(next((each for each in alarms.values() if each), ""))
 
-        return LagWatch(Pull(connection, log_name, DURABLE), reader, clock, shard, tell)
+        return LagWatch(Pull(connection, log_name, DURABLE), reader, clock, shard, tell, paces[shard].learn)
 
-    return [watch(shard) for shard in range(shards)]
+    return [watch(shard) for shard in range(len(paces))]
 
 
 def record_archive(
