@@ -31,6 +31,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     text.py         what a comment's text may be
     ingest.py       what a stream's encoder sends, from the media log
     history.py      store and log as one history
+    ranges.py       a part of it in its own order, for who catches up and for replays
+    decided.py      what the log says was decided before an audience began to follow
     commentpage.py  a page of comments, out of both
     merged.py       rows of the store and messages of the log as one sequence
     totals.py       how many comments a stream has

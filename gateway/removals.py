@@ -8,13 +8,18 @@ from schemas.items import Item, Purged, Removed, Restored
 class Removals:
     """Decisions that the store's rows may not tell yet. Of two on one comment the one with the higher seq holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: int = 0) -> None:
+        """*since*: all that was decided above this seq is to be learned here; what was before, rows tell."""
+        self.since = since
         self._decisions: dict[str, tuple[int, str | None]] = {}
         self._purges: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         """Whether anything was decided."""
         return bool(self._decisions or self._purges)
+
+    def __len__(self) -> int:
+        return len(self._decisions) + len(self._purges)
 
     def learn(self, item: Item, seq: int) -> None:
         """Take note of an item; all but removals, restorations and purges are ignored."""

@@ -37,6 +37,11 @@ REFUSED = _counter(
 )
 SKIPPED = _counter("ovation_viewers_skipped", "Times a slow viewer was skipped and brought back from the ring")
 RESUMED = _counter("ovation_catchup_reads", "Reads that brought viewers forward, by source: ring or history", "source")
+RANGES = _counter(
+    "ovation_range_reads",
+    "Ranges read for viewers who catch up and for replays, by source: log alone, or store (the log has not got it whole)",
+    "source",
+)
 GAPS = _counter("ovation_gaps", "Gaps told to viewers, by reason", "reason")
 FEED_REPAIRS = _counter("ovation_feed_repairs", "Times the feed had lost something and the log was read")
 REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by method and status class", "method", "status")

@@ -54,7 +54,7 @@ FANOUT = [
     Bug(
         "silent-expiry",
         "what the log no longer has is skipped without a gap",
-        "gateway/history.py",
+        "gateway/ranges.py",
         'removals)), Missing(lost_from, lost_to, "expired")',
         "removals)), None",
         "tests/e2e/test_viewers.py",
