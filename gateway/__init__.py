@@ -20,6 +20,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     recordings.py   where a finished recording is
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
+    spending.py     what a comment spends of its author's limits, counted from when it is stored
     standing.py     how far a person is trusted: which limit is theirs
     taken.py        when the log took a comment
     direct.py       posted comments without ASGI, with the same answers

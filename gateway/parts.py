@@ -99,7 +99,7 @@ class Parts:
             earlier=Earlier(history.by_msg_id_seq, publisher.find, clock),
             publisher=publisher,
             reader=reader,
-            limits=Limits(publisher, reader, clock),
+            limits=Limits(connection, publisher, reader, clock),
             counters=counters,
             taps=self._taps,
             relay=self._relay,
