@@ -107,6 +107,7 @@ class Parts:
             home=home,
             films=Films(home),
             taken_at=Taken(Moments(connection), self._hub.taken_at).at_ms,
+            samples=self._hub.samples,
             viewer_count=self._hub.count,
             reaction_totals=self._hub.reaction_totals,
         )

@@ -135,7 +135,8 @@ async def _publish(
     taken_ms = await deps.taken_at(record, ack.seq)
     if late:
         await spending.stored(deps.clock.now_ms() if taken_ms is None else taken_ms)
-    return 201, posted(record.stream_id, comment, ack.seq, stamp.ms if taken_ms is None else taken_ms)
+    at_ms, sampled = stamp.ms if taken_ms is None else taken_ms, deps.samples(record.stream_id, comment)
+    return 201, posted(record.stream_id, comment, ack.seq, at_ms, sampled=sampled)
 
 
 async def _repeated(
@@ -157,7 +158,8 @@ async def _repeated(
         raise Problem("VALIDATION", "This Idempotency-Key was used with another parent.", field="Idempotency-Key")
     # The try that posted it may have ended before it knew that it had, or how late that was.
     await spending.stored(at_ms)
-    return posted(record.stream_id, comment, seq, at_ms, removed=removed)
+    sampled = deps.samples(record.stream_id, comment)
+    return posted(record.stream_id, comment, seq, at_ms, removed=removed, sampled=sampled)
 
 
 async def _parent(deps: Deps, record: StreamRecord, parent_comment_id: str) -> str:
@@ -191,8 +193,10 @@ async def _visible(deps: Deps, record: StreamRecord, comment_id: str) -> Comment
     return shown.comment
 
 
-def posted(stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: bool = False) -> PostedComment:
-    """A comment as the API gives it."""
+def posted(
+    stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: bool = False, sampled: bool = False
+) -> PostedComment:
+    """A comment as the API gives it; *sampled* to its author."""
     return PostedComment(
         comment_id=comment.comment_id,
         seq=seq,
@@ -204,7 +208,7 @@ def posted(stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: b
         created_at=comment.created_at,
         at=rfc3339(at_ms),
         status="removed" if removed else "visible",
-        sampled=False,
+        sampled=sampled,
     )
 
 

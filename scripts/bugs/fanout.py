@@ -60,6 +60,14 @@ FANOUT = [
         "tests/e2e/test_viewers.py",
     ),
     Bug(
+        "unsampled-answer",
+        "an author is told that everybody sees the comment while the stream is sampled",
+        "gateway/fanout/hub.py",
+        "if audience is None or not audience.degradation.in_force.samples:",
+        "if audience is not None:",
+        "tests/integration/test_posting.py::test_an_author_is_told_that_the_stream_is_sampled",
+    ),
+    Bug(
         "left-over",
         "a window that could not hold everything claims the whole range: what was left over is behind every resume",
         "gateway/fanout/windower.py",
