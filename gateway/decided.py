@@ -25,7 +25,7 @@ class Decided:
     async def reach(self, record: StreamRecord, after: int, removals: Removals, most: int) -> bool:
         """Have *removals* know what was decided on everything after *after* that the log has now.
 
-        False, and nothing is read, where that takes more than *most* messages of the stream, or `MOST` decisions are held.
+        False where that takes more than *most* messages of the stream, or there are more than `MOST` decisions.
 
         Raises:
             Unavailable: the broker is away, or a replica stays behind.
@@ -41,11 +41,12 @@ class Decided:
             return False
         # The stream's own last message, as the leader knows it: a replica that lags is asked again until it has that.
         newest = await self._reader.newest(log, subject)
-        position = after
+        position, older = after, Removals(after)
         while position < since:
             messages = await self._reader.range(log, subject, position, newest, CHUNK)
-            learn(removals, messages)
+            learn(older, messages)
+            if len(older) > MOST:
+                return False
             position = messages[-1].seq if len(messages) == CHUNK else since
-        # Two may have read at once, from different places.
-        removals.since = min(removals.since, after)
+        removals.absorb(older)
         return True

@@ -1,6 +1,6 @@
 """What must not be shown again: the decisions on one stream's comments, whatever order they are learned in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from schemas.items import Item, Purged, Removed, Restored
 
@@ -30,6 +30,20 @@ class Removals:
                 self._decide(comment.comment_id, seq, None)
             case Purged(user_id=user_id):
                 self._purges[user_id] = max(seq, self._purges.get(user_id, 0))
+
+    def absorb(self, older: "Removals") -> None:
+        """Take over what *older* knows, all at once: half of it might hide what the other half restores."""
+        decisions, purges = older.all
+        for comment_id, (seq, reason) in decisions.items():
+            self._decide(comment_id, seq, reason)
+        for user_id, seq in purges.items():
+            self._purges[user_id] = max(seq, self._purges.get(user_id, 0))
+        self.since = min(self.since, older.since)
+
+    @property
+    def all(self) -> tuple[Mapping[str, tuple[int, str | None]], Mapping[str, int]]:
+        """The last decision on each comment, and the last purge of each person, each with its seq."""
+        return self._decisions, self._purges
 
     def reason(self, comment_id: str, author_id: str, seq: int) -> str | None:
         """Why the comment posted at *seq* is not shown; `None` when it is."""

@@ -34,7 +34,7 @@ class Window(Struct, frozen=True):
 class Spending:
     """Of one post, by one try."""
 
-    __slots__ = ("_began", "_deps", "_msg_id", "_record", "_who")
+    __slots__ = ("_began", "_deps", "_msg_id", "_record", "_tokens", "_who")
 
     def __init__(self, deps: Deps, who: Principal, record: StreamRecord, msg_id: str) -> None:
         self._deps = deps
@@ -42,6 +42,8 @@ class Spending:
         self._record = record
         self._msg_id = msg_id
         self._began = deps.clock.monotonic()
+        #: By limit, the seq of the token that was taken.
+        self._tokens: dict[str, int] = {}
 
     async def spend(self, said: str, done: Callable[[], Awaitable[bool]]) -> None:
         """Take the tokens one after the other: a refusal spends nothing of the wider limits. *done*: as `Limits.take` has it.
@@ -59,9 +61,10 @@ class Spending:
         self._began = deps.clock.monotonic()
         for window in self._windows():
             if window.held:
-                await limits.hold(window.name, window.limit.seconds, window.keys, msg_id, done)
+                token = await limits.hold(window.name, window.limit.seconds, window.keys, msg_id, done)
             else:
-                await limits.take(window.name, window.limit, window.keys, msg_id, done)
+                token = await limits.take(window.name, window.limit, window.keys, msg_id, done)
+            self._tokens[window.name] = token
         if just_said:
             # Last, so that a post which another limit refuses may be tried again; looked at first, so that a duplicate is free.
             try:
@@ -83,9 +86,10 @@ class Spending:
         for window in self._windows():
             if passed_s >= window.limit.seconds:
                 continue
+            seconds, seq = window.limit.seconds, self._tokens.get(window.name, 0)
             try:
                 counted = await self._deps.limits.renew(
-                    window.name, window.limit.seconds, window.keys, self._msg_id, at_ms, held=window.held
+                    window.name, seconds, window.keys, self._msg_id, at_ms, seq=seq, held=window.held
                 )
             except Unavailable as error:
                 counted = False

@@ -73,8 +73,8 @@ class Limits:
 
     async def take(
         self, name: str, limit: Limit, keys: tuple[str, ...], msg_id: str, done: Callable[[], Awaitable[bool]] = _never
-    ) -> None:
-        """Take one token of the limit *name* for the party *keys*, once for what is done under *msg_id*.
+    ) -> int:
+        """Take one token of the limit *name* for the party *keys*, once for what is done under *msg_id*; its seq.
 
         *done* tells whether it has been done already; then the token it has counts. A token that an earlier try left behind
         without doing anything does not: it would leave the window while what is done now is still in it. Another one takes
@@ -89,13 +89,14 @@ class Limits:
             ack = await self._publisher.publish(subject, b"", msg_id)
             if ack.duplicate:
                 # Somebody tries again: the same publish a second time, where it is looked at.
-                await self._token(name, subject, msg_id, {}, done)
+                return await self._token(name, subject, msg_id, {}, done)
         except SubjectFull:
             raise await self._reached(name, subject, limit.seconds, MARGIN_S) from None
+        return ack.seq
 
     async def hold(
         self, name: str, seconds: int, keys: tuple[str, ...], msg_id: str, done: Callable[[], Awaitable[bool]] = _never
-    ) -> None:
+    ) -> int:
         """Take the only token of *keys* for *seconds*: slow mode, whose length each stream sets itself. Else as `take`.
 
         Raises:
@@ -104,13 +105,13 @@ class Limits:
         """
         subject = subjects.limit(name, *keys)
         try:
-            await self._token(name, subject, msg_id, {"Nats-TTL": f"{seconds}s"}, done)
+            return await self._token(name, subject, msg_id, {"Nats-TTL": f"{seconds}s"}, done)
         except SubjectFull:
             raise await self._reached(name, subject, seconds, 0) from None
 
     async def _token(
         self, name: str, subject: str, msg_id: str, headers: dict[str, str], done: Callable[[], Awaitable[bool]]
-    ) -> None:
+    ) -> int:
         token, left = msg_id, 0
         for _ in range(TRIES):
             try:
@@ -125,24 +126,28 @@ class Limits:
             if not ack.duplicate or await self._fresh(name, ack.seq) or await done():
                 if left and left != ack.seq:
                     await self._give_up(name, left)
-                return
+                return ack.seq
             # Every gateway that comes by here at the same time takes the same one.
             token, left = f"{msg_id}:{ack.seq}", ack.seq
         msg = f"the limit {name} was asked for the same {TRIES} times without anything coming of it"
         raise Unavailable(msg, retry_after=1)
 
     async def renew(
-        self, name: str, seconds: int, keys: tuple[str, ...], msg_id: str, at_ms: int, *, held: bool = False
+        self, name: str, seconds: int, keys: tuple[str, ...], msg_id: str, at_ms: int, *, seq: int = 0, held: bool = False
     ) -> bool:
         """Have what was stored at *at_ms* under *msg_id* counted from then on, where its token was taken too long before.
 
-        The new token comes before the old one goes; where the window is full, in its place. *held*: as `hold` took it. False
+        The new token comes before the old one goes; where the window is full, in its place. *seq* is the token's, where it is
+        known: then nothing else is looked at as long as it was taken in time. *held*: as `hold` took it. False
         when somebody took that place first, or the old one had left its window and there is no room: one more is in it then.
 
         Raises:
             Unavailable: the limiter cannot answer.
         """
         subject = subjects.limit(name, *keys)
+        taken = await self._reader.at(subjects.limit_log(name), seq) if seq else None
+        if taken is not None and taken.at_ms + LIMIT_MARGIN_MS >= at_ms:
+            return True
         own = [token for token in await self._of(name, subject) if _id_of(token) == msg_id]
         if own and own[-1].at_ms + LIMIT_MARGIN_MS >= at_ms:
             return True

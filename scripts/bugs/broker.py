@@ -32,8 +32,8 @@ BROKER = [
         "late-unrenewed",
         "what is stored seconds after its token is counted from when that was taken: a window has more than the limit",
         "infra/jetstream/limits.py",
-        "if own and own[-1].at_ms + LIMIT_MARGIN_MS >= at_ms:",
-        "if own:",
+        '        headers = {"Nats-TTL": f"{seconds}s"} if held else {}\n        token = ',
+        "        if own:\n            return True\n        headers: dict[str, str] = {}\n        token = ",
         "tests/integration/test_late_posts.py::test_a_broker_that_stops_between_token_and_comment",
     ),
     Bug(

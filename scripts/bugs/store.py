@@ -219,7 +219,7 @@ STORE = [
         "decided-before",
         "what was decided before a gateway followed a stream is not looked for in the log: removed comments are shown again",
         "gateway/decided.py",
-        "            learn(removals, messages)\n",
+        "            learn(older, messages)\n",
         "",
         "tests/integration/test_ranges.py::test_what_the_log_has_asks_no_store",
     ),
