@@ -20,6 +20,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     recordings.py   where a finished recording is
     comments.py     read and remove comments
     posting.py      a comment's way in: checks, limits, the log
+    spending.py     what a comment spends of its author's limits, counted from when it is stored
     standing.py     how far a person is trusted: which limit is theirs
     taken.py        when the log took a comment
     direct.py       posted comments without ASGI, with the same answers
@@ -31,6 +32,8 @@ Refuses to write to the store (the archive does) and to know which store it is (
     text.py         what a comment's text may be
     ingest.py       what a stream's encoder sends, from the media log
     history.py      store and log as one history
+    ranges.py       a part of it in its own order, for who catches up and for replays
+    decided.py      what the log says was decided before an audience began to follow
     commentpage.py  a page of comments, out of both
     merged.py       rows of the store and messages of the log as one sequence
     totals.py       how many comments a stream has

@@ -34,6 +34,7 @@ from infra.jetstream.streams import StreamRecords
 from infra.objects.contract import ObjectStore
 from infra.settings import Settings
 from infra.telemetry import logs
+from schemas.items import Comment
 from schemas.records import StreamRecord
 
 log = logs.get(__name__)
@@ -66,6 +67,8 @@ class Deps:
     films: Films
     #: When the log took a message of a stream, in ms since the epoch; `None` when nobody can say at the moment.
     taken_at: Callable[[StreamRecord, int], Awaitable[int | None]]
+    #: Whether some viewers of a stream may not be shown a comment, since it is sampled.
+    samples: Callable[[str, Comment], bool]
     #: Viewers of a stream over all gateways.
     viewer_count: Callable[[str], int]
     #: Durable totals by reaction type.

@@ -8,15 +8,13 @@ import contextlib
 import itertools
 from functools import partial
 
-from msgspec import Struct
-
 from gateway.commentpage import CommentPage
-from gateway.kept import Kept
 from gateway.latekeys import LateKeys
 from gateway.logends import LogEnds
-from gateway.merged import END, between, find, merged, of_log, of_store, outline
+from gateway.merged import END, between, find, merged, of_store, outline
 from gateway.originals import Originals
 from gateway.patience import Patience
+from gateway.ranges import Missing, Ranges
 from gateway.removals import Removals
 from gateway.shown import Shown
 from gateway.totals import Totals
@@ -35,21 +33,6 @@ LOOKED_AT = 6000
 #: cluster has 3 s for a question.
 STORE_S = 5.0
 TOTAL_S = 2.0
-#: How often a range is read again since its beginning went out of the log meanwhile.
-TRIES = 5
-#: For how long rows above the store's mark are waited for, where the log has forgotten what is between. After a restart the
-#: mark stands still for seconds while the archive stores on: that is not lost. What an archive left behind that is gone is.
-STANDS_S = 30.0
-#: Logs whose mark is watched: as many as there may be.
-LOGS = 256
-
-
-class Missing(Struct, frozen=True):
-    """Positions nobody can deliver any more, both ends inclusive."""
-
-    from_: int
-    to: int
-    reason: str
 
 
 class History:
@@ -57,6 +40,7 @@ class History:
 
     The log is read first and the store last: what leaves the log in between has come to the store before, and what is in both
     counts once. So it does not matter where the log begins, how far the archive has come, or whether either moves meanwhile.
+    Who catches up is given what the log has, and of the store only what the log has no longer.
     """
 
     def __init__(self, store: CommentStore, reader: Reader, clock: Clock, store_s: float = STORE_S) -> None:
@@ -70,9 +54,8 @@ class History:
         self._unarchived = Unarchived(store, reader, self._ends, clock)
         self._totals = Totals(store, self._unarchived, clock)
         self._originals = Originals(store, reader, self._unarchived, self._patience, store_s)
-        #: Where the mark stood when something above it was missed, and since when.
-        self._stands: Kept[tuple[int, float]] = Kept(LOGS)
         self._late_keys = LateKeys(reader, clock, self._unarchived)
+        self._ranges = Ranges(store, reader, clock, self._ends, self._unarchived, self._ask)
 
     async def comments(
         self,
@@ -195,7 +178,7 @@ class History:
             Unavailable: the store does not answer.
         """
         recent = await self._unarchived.read(record)
-        removals = Removals()
+        removals = Removals(recent.through)
         learn(removals, recent.messages)
         return removals
 
@@ -218,61 +201,12 @@ class History:
     async def range(
         self, record: StreamRecord, after: int, until: int, limit: int, removals: Removals
     ) -> tuple[list[Shown], Missing | None]:
-        """Items with `after < seq <= until`, ascending, at most *limit*, and what of that range is lost.
-
-        *removals* is what is decided and not archived yet, as of now: decisions lie after the comments they concern.
-        *until* is a seq known to have existed: a replica that lags behind it is asked again. When fewer than *limit* come
-        back, there is nothing else up to *until*. The lost part, if any, lies between what the store has without a hole and
-        what the log has still; items of the store come before it, those of the log follow it.
-
-        What the log has beyond what the store was known to have asks for nothing of a store that is silent.
+        """Items with `after < seq <= until`, and what of that range is lost: `gateway.ranges`.
 
         Raises:
-            Unavailable: the store does not answer, or the broker is away and the store does not reach *until*; or what is lost
-                is not known yet, since the archive has come further than it is known to have everything.
+            Unavailable: neither log nor store can tell.
         """
-        log, subject = subjects.live_log(record.shard), subjects.live(record.shard, record.stream_id)
-        through = await self._unarchived.through(log)
-        for _ in range(TRIES):
-            found: list[Shown] = []
-            if after < through:
-                rows = await self._ask(self._store.range(record.stream_id, after, min(until, through), limit))
-                found += of_store(rows, removals)
-                if len(rows) >= limit or until <= through:
-                    return found, None
-            start = max(after, through)
-            messages = await self._reader.range(log, subject, start, until, limit - len(found))
-            # As it is after it was read: what it had then it had before.
-            state = await self._ends.now(log)
-            lost_from = max(start, state.incarnation - 1) + 1
-            lost_to = min(state.first - 1, until)
-            if lost_from > lost_to:
-                return found + list(of_log(record.stream_id, messages, removals)), None
-            cut = messages and messages[0].seq < state.first
-            # Only the store itself can tell that it has not got it either.
-            before, through = through, await self._ask(self._store.archived_through(log))
-            if not cut and through == before:
-                await self._stored_on(record, start, lost_to, through)
-                return found + list(of_log(record.stream_id, messages, removals)), Missing(lost_from, lost_to, "expired")
-            # The log gave something up meanwhile: what the archive took of it before is in the store now.
-        msg = f"{log} loses its beginning faster than it is read"
-        raise Unavailable(msg)
-
-    async def _stored_on(self, record: StreamRecord, after: int, until: int, through: int) -> None:
-        """See that the store has nothing of what the log has lost above the mark, or that the mark stands still for long.
-
-        Raises:
-            Unavailable: it has some, and whether it has all of it will be known when the mark moves.
-        """
-        if not await self._ask(self._store.range(record.stream_id, after, until, 1)):
-            return
-        log, now = subjects.live_log(record.shard), self._clock.monotonic()
-        stood, since = self._stands.get(log) or (through, now)
-        since = since if stood == through else now
-        self._stands.put(log, (through, since), 1)
-        if now - since < STANDS_S:
-            msg = f"the archive has stored more of {log} than it is known to have whole: what is lost is known when it is"
-            raise Unavailable(msg)
+        return await self._ranges.read(record, after, until, limit, removals)
 
     async def newest(self, record: StreamRecord, until: int, limit: int, removals: Removals) -> tuple[list[Shown], int]:
         """The newest *limit* visible items up to *until*, ascending, and the seq of the item before them (0: none).

@@ -99,7 +99,7 @@ class Parts:
             earlier=Earlier(history.by_msg_id_seq, publisher.find, clock),
             publisher=publisher,
             reader=reader,
-            limits=Limits(publisher, reader, clock),
+            limits=Limits(connection, publisher, reader, clock),
             counters=counters,
             taps=self._taps,
             relay=self._relay,
@@ -107,6 +107,7 @@ class Parts:
             home=home,
             films=Films(home),
             taken_at=Taken(Moments(connection), self._hub.taken_at).at_ms,
+            samples=self._hub.samples,
             viewer_count=self._hub.count,
             reaction_totals=self._hub.reaction_totals,
         )

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import access, body, requests, text
+from gateway import body, requests, text
 from gateway.app import Deps
 from gateway.auth import Principal, badges
 from gateway.problems import Problem, from_error
-from gateway.standing import LIMITS, standing
+from gateway.spending import Spending
 from infra.errors import LimitReached
 from infra.jetstream.limits import outwait
 from infra.telemetry import metrics
@@ -73,21 +73,26 @@ async def _create(
     said = text.normalised(wanted.text, field="text", longest=text.MAX_COMMENT)
     # Without a key every post is its own; unlike any other is enough, since the id is scoped to the person who posts.
     msg_id = subjects.comment_msg_id(record.stream_id, who.id, key or f"\0{random.getrandbits(128):x}")
+    spending = Spending(deps, who, record, msg_id)
     if key is not None and (stored := await deps.earlier.seq(record, msg_id, key)) is not None:
-        return 200, await _repeated(deps, record, stored, said, wanted.parent_comment_id)
+        return 200, await _repeated(deps, record, stored, said, wanted.parent_comment_id, spending)
     try:
         _check_open(record)
         if record.settings.followers_only:
             await deps.access.require_follower(who, record)
         _check_words(record, said)
         parent = await _parent(deps, record, wanted.parent_comment_id) if wanted.parent_comment_id is not None else None
-        await outwait(lambda: _spend(deps, who, record, said, msg_id))
+        await outwait(lambda: spending.spend(said, lambda: _posted(deps, record, msg_id)))
     except (LimitReached, Problem):
         # The log may know the key already: then it was allowed when it was said, whatever has changed since.
         if key is None or (seq := await deps.publisher.find(_subject(record), msg_id)) is None:
             raise
-        return 200, await _repeated(deps, record, seq, said, wanted.parent_comment_id)
-    return await _publish(deps, who, record, said, parent, msg_id)
+        return 200, await _repeated(deps, record, seq, said, wanted.parent_comment_id, spending)
+    return await _publish(deps, who, record, said, parent, msg_id, spending)
+
+
+async def _posted(deps: Deps, record: StreamRecord, msg_id: str) -> bool:
+    return await deps.publisher.find(_subject(record), msg_id) is not None
 
 
 def _check_open(record: StreamRecord) -> None:
@@ -113,7 +118,7 @@ def _check_words(record: StreamRecord, said: str) -> None:
 
 
 async def _publish(
-    deps: Deps, who: Principal, record: StreamRecord, said: str, parent: str | None, msg_id: str
+    deps: Deps, who: Principal, record: StreamRecord, said: str, parent: str | None, msg_id: str, spending: Spending
 ) -> tuple[int, PostedComment]:
     stamp = await deps.lease.stamp()
     comment = Comment(
@@ -125,46 +130,18 @@ async def _publish(
     )
     ack = await deps.publisher.publish(_subject(record), codec.encode(comment), msg_id)
     if ack.duplicate:
-        return 200, await _repeated(deps, record, ack.seq, said, parent)
+        return 200, await _repeated(deps, record, ack.seq, said, parent, spending)
+    late = spending.late
     taken_ms = await deps.taken_at(record, ack.seq)
-    return 201, posted(record.stream_id, comment, ack.seq, stamp.ms if taken_ms is None else taken_ms)
+    if late:
+        await spending.stored(deps.clock.now_ms() if taken_ms is None else taken_ms)
+    at_ms, sampled = stamp.ms if taken_ms is None else taken_ms, deps.samples(record.stream_id, comment)
+    return 201, posted(record.stream_id, comment, ack.seq, at_ms, sampled=sampled)
 
 
-async def _spend(deps: Deps, who: Principal, record: StreamRecord, said: str, msg_id: str) -> None:
-    """Take the tokens one after the other, the narrowest first: a refusal spends nothing of the wider limits.
-
-    Raises:
-        LimitReached: says which, and for how long.
-        Problem: DUPLICATE, when the same was just said.
-        Unavailable: a limiter cannot answer; nobody passes then.
-    """
-    settings, slow, limits = deps.settings, record.settings.slow_mode_s, deps.limits
-    moderates = access.may_moderate(who, record)
-    just_said = (record.stream_id, who.id, said) if settings.duplicate_s and not moderates else None
-    if just_said and await limits.held_by("duplicate", just_said) not in (None, msg_id):
-        raise _duplicate(settings.duplicate_s)
-
-    async def done() -> bool:
-        return await deps.publisher.find(_subject(record), msg_id) is not None
-
-    if slow and not moderates:
-        await limits.hold("slow", slow, (record.stream_id, who.id), msg_id, done)
-    tier = standing(who, deps.clock.now_ms(), settings.new_account_h)
-    await limits.take(LIMITS[tier], settings.limit_of(tier), (record.stream_id, who.id), msg_id, done)
-    await limits.take("user", settings.limit_user, (who.id,), msg_id, done)
-    if just_said:
-        # Last, so that a post which another limit refuses may be tried again; looked at first, so that a duplicate is free.
-        try:
-            await limits.hold("duplicate", settings.duplicate_s, just_said, msg_id, done)
-        except LimitReached:
-            raise _duplicate(settings.duplicate_s) from None
-
-
-def _duplicate(seconds: int) -> Problem:
-    return Problem("DUPLICATE", f"You said the same here less than {seconds} s ago.", field="text")
-
-
-async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str, parent: str | None) -> PostedComment:
+async def _repeated(
+    deps: Deps, record: StreamRecord, seq: int, said: str, parent: str | None, spending: Spending
+) -> PostedComment:
     """The answer to a retry: the comment as it was posted.
 
     Raises:
@@ -179,7 +156,10 @@ async def _repeated(deps: Deps, record: StreamRecord, seq: int, said: str, paren
     if (comment.parent_comment_id is None) != (parent is None):
         # Which comment of a thread was replied to is not kept: all of them are replies to its root.
         raise Problem("VALIDATION", "This Idempotency-Key was used with another parent.", field="Idempotency-Key")
-    return posted(record.stream_id, comment, seq, at_ms, removed=removed)
+    # The try that posted it may have ended before it knew that it had, or how late that was.
+    await spending.stored(at_ms)
+    sampled = deps.samples(record.stream_id, comment)
+    return posted(record.stream_id, comment, seq, at_ms, removed=removed, sampled=sampled)
 
 
 async def _parent(deps: Deps, record: StreamRecord, parent_comment_id: str) -> str:
@@ -213,8 +193,10 @@ async def _visible(deps: Deps, record: StreamRecord, comment_id: str) -> Comment
     return shown.comment
 
 
-def posted(stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: bool = False) -> PostedComment:
-    """A comment as the API gives it."""
+def posted(
+    stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: bool = False, sampled: bool = False
+) -> PostedComment:
+    """A comment as the API gives it; *sampled* to its author."""
     return PostedComment(
         comment_id=comment.comment_id,
         seq=seq,
@@ -226,7 +208,7 @@ def posted(stream_id: str, comment: Comment, seq: int, at_ms: int, *, removed: b
         created_at=comment.created_at,
         at=rfc3339(at_ms),
         status="removed" if removed else "visible",
-        sampled=False,
+        sampled=sampled,
     )
 
 

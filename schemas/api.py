@@ -211,7 +211,11 @@ class NewComment(Struct, kw_only=True):
 
 
 class PostedComment(Struct, kw_only=True, tag="comment"):
-    """A comment as its author gets it back; `seq` is null while it is held."""
+    """A comment as its author gets it back; `seq` is null while it is held.
+
+    `sampled`: the stream says more than is shown at the moment, so some viewers may not be shown this one. False where the
+    gateway that answers has no viewer of the stream, and in what is read back.
+    """
 
     comment_id: str
     seq: int | None

@@ -35,7 +35,10 @@ class PostComment(Struct, kw_only=True, tag="post_comment"):
 
 
 class React(Struct, kw_only=True, tag="react"):
-    """A tap. Nothing answers it but the next `reactions_batch`, or an `error`."""
+    """A tap on the stream. Nothing answers it but the next `reactions_batch`, or an `error`.
+
+    One on a single comment (`comment_id`) is not counted yet: VALIDATION.
+    """
 
     stream_id: str
     reaction_type: ReactionType

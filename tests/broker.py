@@ -35,7 +35,7 @@ class Broker:
     @property
     def limits(self) -> Limits:
         """The limiter."""
-        return Limits(self.publisher, self.reader, self.clock)
+        return Limits(self.connection, self.publisher, self.reader, self.clock)
 
     @property
     def counters(self) -> Counters:

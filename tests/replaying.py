@@ -1,6 +1,7 @@
 """Replays on a real broker and a real store, with a clock that is moved by hand and items at times of the test's choosing."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,7 +68,10 @@ class Stage:
         return (await self.broker.publisher.publish(subject, codec.encode(item), uuid.uuid4().hex)).seq
 
     async def play(self, *said: tuple[float, Item]) -> list[int]:
-        """Items of the past: on the log, and in the store with the seconds after the stream's beginning; their seqs."""
+        """Items of the past: in the store with the seconds after the stream's beginning, and no longer on the log; their seqs.
+
+        A log tells its own time, and it was not there an hour ago.
+        """
         rows = []
         for seconds, item in said:
             at_ms = self.begins_ms + round(seconds * 1000)
@@ -82,7 +86,9 @@ class Stage:
                     item=item,
                 )
             )
-        await self.store.write(rows, {subjects.live_log(0): rows[-1].seq})
+        log, last = subjects.live_log(0), rows[-1].seq
+        await self.store.write(rows, {log: last})
+        await self.broker.connection.request(f"$JS.API.STREAM.PURGE.{log}", json.dumps({"seq": last + 1}).encode())
         return [row.seq for row in rows]
 
     def change(self, **fields: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.fanout.audience import Audience
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window
-from gateway.history import Missing
+from gateway.ranges import Missing
 from gateway.shown import Shown
 from infra.errors import Unavailable
 from infra.telemetry import logs, metrics

@@ -12,6 +12,7 @@ from gateway.fanout.audience import Audience
 from gateway.fanout.audiences import Audiences
 from gateway.fanout.catchup import Catchup
 from gateway.fanout.presence import Presence
+from gateway.fanout.sampling import weight_of
 from gateway.fanout.slices import slices
 from gateway.fanout.tailcheck import TailCheck
 from gateway.fanout.viewer import Viewer
@@ -26,7 +27,7 @@ from infra.jetstream.tally import Tally
 from infra.settings import Settings
 from infra.telemetry import logs, metrics
 from schemas import subjects
-from schemas.items import REACTIONS
+from schemas.items import REACTIONS, Comment
 from schemas.records import StreamRecord
 
 log = logs.get(__name__)
@@ -195,6 +196,13 @@ class Hub:
         """When the log took an item (ms) that came by on the feed a moment ago; `None` where nobody watches or it has not."""
         audience = self.audiences.open.get(stream_id)
         return audience.follower.taken_at(seq) if audience else None
+
+    def samples(self, stream_id: str, comment: Comment) -> bool:
+        """Whether some viewers may not be shown *comment*, as far as is heard here: not at all of what nobody watches here."""
+        audience = self.audiences.open.get(stream_id)
+        if audience is None or not audience.degradation.in_force.samples:
+            return False
+        return weight_of(comment, self._settings.sample_weights) > 0
 
     async def reaction_totals(self, record: StreamRecord) -> dict[str, int]:
         """Durable totals by reaction type, zeros left out.

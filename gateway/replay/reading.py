@@ -6,7 +6,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from gateway.fanout.audience import Audience
-from gateway.history import Missing
+from gateway.ranges import Missing
 from gateway.replay.library import Library
 from gateway.replay.page import Page
 from gateway.replay.viewer import ReplayViewer

@@ -147,6 +147,15 @@ class Reader:
         batch = await self._get(log, {"seq": after + 1, "next_by_subj": subject})
         return batch[0] if batch else None
 
+    async def ahead(self, log: str, subject: str, after: int) -> int:
+        """How many messages of *subject* have a seq above *after*, as the replica that answers sees it.
+
+        Raises:
+            Unavailable: the log did not answer.
+        """
+        answer = await self._answer(log, {"seq": after + 1, "next_by_subj": subject, "batch": 1})
+        return len(answer.messages) + answer.pending
+
     async def last(self, log: str, subject: str) -> LogMessage | None:
         """The newest message of *subject*."""
         batch = await self._get(log, {"last_by_subj": subject})

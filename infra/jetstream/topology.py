@@ -24,7 +24,8 @@ _DURATION = re.compile(r"([0-9]+)(ms|s|m|h)")
 _DURATIONS = {"max_age", "duplicate_window", "ack_wait", "inactive_threshold", "subject_delete_marker_ttl"}
 _CREATION_ONLY = {"first_seq"}
 #: A token leaves its limit's window this much after its time, so that a post that took a moment longer to be stored than
-#: the one it replaces cannot make a window of that length contain one more.
+#: the one it replaces cannot make a window of that length contain one more. Of a post that took longer than this the token is
+#: renewed (`Limits.renew`).
 LIMIT_MARGIN_MS = 250
 
 

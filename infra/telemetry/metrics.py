@@ -38,10 +38,20 @@ REFUSED = _counter(
 )
 SKIPPED = _counter("ovation_viewers_skipped", "Times a slow viewer was skipped and brought back from the ring")
 RESUMED = _counter("ovation_catchup_reads", "Reads that brought viewers forward, by source: ring or history", "source")
+RANGES = _counter(
+    "ovation_range_reads",
+    "Ranges read for viewers who catch up and for replays, by source: log alone, or store (the log has not got it whole)",
+    "source",
+)
 GAPS = _counter("ovation_gaps", "Gaps told to viewers, by reason", "reason")
 FEED_REPAIRS = _counter("ovation_feed_repairs", "Times the feed had lost something and the log was read")
 REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by method and status class", "method", "status")
 POSTS = _counter("ovation_posts", "Comments posted, by outcome: created, repeated, or a problem's code", "outcome")
+UNCOUNTED = _counter(
+    "ovation_limits_uncounted",
+    "Comments stored seconds after their token of a limit was taken, for which it could not be renewed: a window has one more",
+    "limit",
+)
 REACTIONS = _counter("ovation_reactions", "Reactions, by outcome: counted or failed", "outcome")
 REACTION_BATCHES = _counter("ovation_reaction_batches", "Additions to reaction counters; each carries the taps of an interval")
 HLS_CACHED = _counter("ovation_hls_cached", "HLS requests answered from memory")

@@ -29,6 +29,22 @@ BROKER = [
         "tests/integration/test_limits.py",
     ),
     Bug(
+        "late-unrenewed",
+        "what is stored seconds after its token is counted from when that was taken: a window has more than the limit",
+        "infra/jetstream/limits.py",
+        '        headers = {"Nats-TTL": f"{seconds}s"} if held else {}\n        token = ',
+        "        if own:\n            return True\n        headers: dict[str, str] = {}\n        token = ",
+        "tests/integration/test_late_posts.py::test_a_broker_that_stops_between_token_and_comment",
+    ),
+    Bug(
+        "own-token-in-the-way",
+        "a retry is refused for the token that its own first try left behind",
+        "infra/jetstream/limits.py",
+        "                if not left:\n                    raise\n",
+        "                raise\n",
+        "tests/integration/test_retries.py::test_a_token_that_was_left_behind_is_not_used_again",
+    ),
+    Bug(
         "half-a-message",
         "what a connection left half-said is read on in the next one",
         "infra/jetstream/wire.py",

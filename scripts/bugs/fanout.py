@@ -54,10 +54,18 @@ FANOUT = [
     Bug(
         "silent-expiry",
         "what the log no longer has is skipped without a gap",
-        "gateway/history.py",
+        "gateway/ranges.py",
         'removals)), Missing(lost_from, lost_to, "expired")',
         "removals)), None",
         "tests/e2e/test_viewers.py",
+    ),
+    Bug(
+        "unsampled-answer",
+        "an author is told that everybody sees the comment while the stream is sampled",
+        "gateway/fanout/hub.py",
+        "if audience is None or not audience.degradation.in_force.samples:",
+        "if audience is not None:",
+        "tests/integration/test_posting.py::test_an_author_is_told_that_the_stream_is_sampled",
     ),
     Bug(
         "left-over",

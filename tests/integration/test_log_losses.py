@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.history import STANDS_S, History, Missing
+from gateway.history import History
+from gateway.ranges import STANDS_S, Missing
 from infra.clock import HandClock
 from infra.errors import Unavailable
 from schemas.items import Removed

@@ -28,7 +28,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store without a core is waited for: how far it was known to be is not enough where the log forgets at once."""
     monkeypatch.setattr("gateway.unarchived.ANSWERS_S", 30.0)
     # Nobody moves the mark while a hand of ours is waited for.
-    monkeypatch.setattr("gateway.history.STANDS_S", 0.0)
+    monkeypatch.setattr("gateway.ranges.STANDS_S", 0.0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

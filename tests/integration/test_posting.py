@@ -13,6 +13,7 @@ import pytest
 from tests.backends.nats import NatsServer
 from tests.cluster import Cluster, cluster
 from tests.processes import Client
+from tests.viewer import Viewer
 from tests.waits import eventually
 from tests.wires import wire
 
@@ -244,6 +245,36 @@ async def test_a_post_under_way_outlives_the_shutdown(own_nats_server: NatsServe
             assert 201 == (await connection.answer()).status
             assert await connection.ended()
             assert 0 == await asyncio.to_thread(c.gateways[0].wait)
+
+
+async def test_an_author_is_told_that_the_stream_is_sampled(nats_server: NatsServer, tmp_path: Path) -> None:
+    """While it is, and of a comment that is not shown to everybody anyhow; by either way, and to a retry."""
+    async with (
+        cluster(nats_server, tmp_path, archive=False, policy="0:50:1000:0.5:0") as c,
+        await Client(c.url(0)).guest() as creator,
+        await Client(c.url(0)).guest() as ada,
+    ):
+        watched, unwatched = [(await creator.start())["stream_id"] for _ in range(2)]
+        await Viewer(c.events(0, watched)).open()
+
+        async def told(who: Client, stream_id: str, query: str = "") -> list[object]:
+            posts = [
+                await who.http.post(
+                    f"/streams/{stream_id}/comments{query}", json={"text": "hello"}, headers={"Idempotency-Key": f"key{query}"}
+                )
+                for _ in range(2)
+            ]
+            assert {answer.status_code for answer in posts} <= {200, 201}
+            return [answer.json()["sampled"] for answer in posts]
+
+        # The gateway decides once a second.
+        async def sampled() -> bool:
+            return bool((await ada.post(watched, "anything")).json()["sampled"])
+
+        await eventually(sampled)
+        assert [True, True, True, True] == [*await told(ada, watched), *await told(ada, watched, "?x")]
+        assert [False, False] == await told(creator, watched)
+        assert [False, False] == await told(ada, unwatched)
 
 
 async def _refuses(port: int) -> bool:

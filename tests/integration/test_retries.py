@@ -42,22 +42,33 @@ async def _left_behind(b: Broker, keys: tuple[str, ...], msg_id: str) -> None:
     await eventually(lambda: time.monotonic() - since > 0.4)
 
 
+async def _tokens_of(b: Broker, keys: tuple[str, ...]) -> list[LogMessage]:
+    return await b.reader.follow_from("LIMITS_user_stream", subjects.limit("user_stream", *keys), 0)
+
+
 async def _tokens(b: Broker, keys: tuple[str, ...]) -> int:
-    return len(await b.reader.follow_from("LIMITS_user_stream", subjects.limit("user_stream", *keys), 0))
+    return len(await _tokens_of(b, keys))
 
 
 async def test_a_token_that_was_left_behind_is_not_used_again(nats_server: NatsServer) -> None:
-    """It would leave the window while the comment posted on it is still in there: more than the limit could follow."""
+    """It would leave the window while the comment posted on it is still in there; a new one takes its place, full or not."""
     async with broker(nats_server.url) as b:
         keys, first = (uuid.uuid4().hex, "ada"), uuid.uuid4().hex
         await _left_behind(b, keys, first)
+        [old] = await _tokens_of(b, keys)
         await b.limits.take("user_stream", FIVE, keys, first)
-        assert await _tokens(b, keys) == 2
-        for _ in range(3):
+        [new] = await _tokens_of(b, keys)
+        assert new.at_ms - old.at_ms >= 400
+        for _ in range(4):
             await b.limits.take("user_stream", FIVE, keys, uuid.uuid4().hex)
-
         with pytest.raises(LimitReached):
             await b.limits.take("user_stream", FIVE, keys, uuid.uuid4().hex)
+
+        since = time.monotonic()
+        await eventually(lambda: time.monotonic() - since > 0.4)
+        await b.limits.take("user_stream", FIVE, keys, first)
+        tokens = await _tokens_of(b, keys)
+        assert [len(tokens), new.seq in [token.seq for token in tokens]] == [5, False]
 
 
 async def test_the_token_of_what_is_done_counts_for_its_retry(nats_server: NatsServer) -> None:

@@ -47,3 +47,19 @@ def test_a_restoration_after_a_purge_holds() -> None:
 
     assert removals.reason("1", "ada", 3) is None
     assert removals.reason("2", "ada", 3) == "purged"
+
+
+def test_what_was_decided_before_is_taken_over_at_once() -> None:
+    """Of both the later decision holds, on a comment and on a person, and all since the earlier of the two is known."""
+    newer, older = Removals(10), Removals(2)
+    after: list[tuple[int, Item]] = [(12, Restored(comment=comment(1))), (13, removed(2)), (14, Purged(user_id="eve"))]
+    for seq, item in after:
+        newer.learn(item, seq)
+    before: list[tuple[int, Item]] = [(3, removed(1)), (4, Purged(user_id="eve")), (5, removed(3)), (6, Purged(user_id="bob"))]
+    for seq, item in before:
+        older.learn(item, seq)
+    newer.absorb(older)
+
+    assert newer.since == 2
+    assert [newer.reason(str(n), "ada", 1) for n in (1, 2, 3)] == [None, "moderator", "moderator"]
+    assert [newer.reason("9", who, seq) for who, seq in (("eve", 13), ("bob", 5), ("bob", 7))] == ["purged", "purged", None]
