@@ -6,12 +6,13 @@ before still answer.
 
 import contextlib
 import itertools
+from collections.abc import Iterable
 from functools import partial
 
 from gateway.commentpage import CommentPage
 from gateway.latekeys import LateKeys
 from gateway.logends import LogEnds
-from gateway.merged import END, between, find, merged, of_store, outline
+from gateway.merged import END, between, find, merged, of_log, of_store, outline
 from gateway.originals import Originals
 from gateway.patience import Patience
 from gateway.ranges import Missing, Ranges
@@ -221,19 +222,31 @@ class History:
             recent = await self._unarchived.read(record)
         except FarBehind:
             return [], until
+        messages = between(recent.messages, -1, until + 1)[::-1]
+        # Who comes while the store is slow waits for nothing: then enough is not archived yet.
+        told = _newest(of_log(record.stream_id, messages, removals), limit)
+        if told is not None and recent.complete and recent.begins <= told[1]:
+            return told
         # Twice as many: room for a few placeholders. A raid that was purged leaves thousands in a row.
-        chosen: list[Shown] = []
-        before, want, visible = until + 1, 2 * limit + 1, 0
+        want = 2 * limit + 1
         while True:
-            rows = await self._ask(self._store.newest(record.stream_id, before, want))
-            messages = between(recent.messages, -1, before)[::-1]
+            rows = await self._ask(self._store.newest(record.stream_id, until + 1, want))
             both = merged(rows, messages, removals, stream_id=record.stream_id, descending=True)
             found = list(itertools.islice(both, want))
-            for shown in found:
-                if visible == limit or len(chosen) == LOOKED_AT:
-                    return chosen[::-1], shown.seq
-                chosen.append(shown)
-                visible += shown.kind != "removed"
+            if told := _newest(found, limit):
+                return told
             if len(found) < want:
-                return chosen[::-1], 0
-            before, want = found[-1].seq, min(4 * want, LOOKED_AT - len(chosen) + 1)
+                return found[::-1], 0
+            want = min(4 * want, LOOKED_AT + 1)
+
+
+def _newest(descending: Iterable[Shown], limit: int) -> tuple[list[Shown], int] | None:
+    """The newest *limit* visible ones, ascending, and the seq of the next; `None` where there is no next one."""
+    chosen: list[Shown] = []
+    visible = 0
+    for shown in descending:
+        if visible == limit or len(chosen) == LOOKED_AT:
+            return chosen[::-1], shown.seq
+        chosen.append(shown)
+        visible += shown.kind != "removed"
+    return None
