@@ -48,7 +48,7 @@ REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by met
 POSTS = _counter("ovation_posts", "Comments posted, by outcome: created, repeated, or a problem's code", "outcome")
 UNCOUNTED = _counter(
     "ovation_limits_uncounted",
-    "Comments stored long after their token was taken, which could not be renewed: a window may have one more; by kind of limit",
+    "Comments stored long after their token, which could not be renewed: a window may have one more; by kind of limit",
     "kind",
 )
 REACTIONS = _counter("ovation_reactions", "Reactions, by outcome: counted or failed", "outcome")
