@@ -49,8 +49,8 @@ REQUESTS = _histogram("ovation_request_seconds", "HTTP requests answered, by met
 POSTS = _counter("ovation_posts", "Comments posted, by outcome: created, repeated, or a problem's code", "outcome")
 UNCOUNTED = _counter(
     "ovation_limits_uncounted",
-    "Comments stored seconds after their token of a limit was taken, for which it could not be renewed: a window has one more",
-    "limit",
+    "Comments stored long after their token, which could not be renewed: a window may have one more; by kind of limit",
+    "kind",
 )
 REACTIONS = _counter("ovation_reactions", "Reactions, by outcome: counted or failed", "outcome")
 REACTION_BATCHES = _counter("ovation_reaction_batches", "Additions to reaction counters; each carries the taps of an interval")
