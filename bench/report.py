@@ -36,7 +36,7 @@ ORDER = (
     "recording",
     "conformance",
     "nodes",
-    "nodes-100",
+    "nodes-50",
     "nodes-hung-killed",
 )
 
