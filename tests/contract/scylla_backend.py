@@ -1,11 +1,12 @@
 """A keyspace of a test run's CQL server: one per worker, emptied before each test."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -107,3 +108,12 @@ class ScyllaBackend:
         """Close all handles."""
         for database in self.databases:
             await database.close()
+
+
+@contextlib.asynccontextmanager
+async def emptied(keyspace: Address, folder: Path) -> AsyncIterator[ScyllaBackend]:
+    """A keyspace without rows; its handles are closed afterwards."""
+    await asyncio.to_thread(empty, keyspace)
+    backend = ScyllaBackend(keyspace, folder)
+    yield backend
+    await backend.close()

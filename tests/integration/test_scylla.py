@@ -18,7 +18,7 @@ from infra.scylla.schema import MIGRATIONS
 from infra.stores import CommentStore
 from tests.backends.cassandra import CqlServer
 from tests.contract.histories import END, LOG, OTHER, S, answers, everything, logged, random_item, replayed
-from tests.contract.scylla_backend import ScyllaBackend, address_of, drop, empty
+from tests.contract.scylla_backend import ScyllaBackend, address_of, drop, emptied
 from tests.factories import NOON_MS, comment, removed
 from tests.faults import FaultProxy
 from tests.waits import eventually
@@ -29,10 +29,8 @@ HOUR_US = 3_600_000_000
 @pytest.fixture
 async def backend(keyspace: Address, tmp_path: Path) -> AsyncIterator[ScyllaBackend]:
     """A keyspace without rows."""
-    await asyncio.to_thread(empty, keyspace)
-    backend = ScyllaBackend(keyspace, tmp_path)
-    yield backend
-    await backend.close()
+    async with emptied(keyspace, tmp_path) as backend:
+        yield backend
 
 
 @pytest.mark.parametrize("after", [0, 12, 25])

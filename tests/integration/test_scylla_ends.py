@@ -1,6 +1,5 @@
 """What a cluster tells of a stream whose comments have begun to end: the rows that are there, in totals, offsets and pages."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from infra.scylla.database import Found
 from infra.scylla.places import BLOCK, BUCKET
 from infra.stores import LoggedItem
 from tests.contract.histories import END, S, logged
-from tests.contract.scylla_backend import ScyllaBackend, empty
+from tests.contract.scylla_backend import ScyllaBackend, emptied
 from tests.factories import NOON_MS, comment, removed
 from tests.waits import PATIENCE_S, eventually
 
@@ -28,10 +27,8 @@ SLACK_S = 1
 async def backend(keyspace: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScyllaBackend]:
     """A keyspace without rows, whose counts are believed until shortly before a comment of theirs ends."""
     monkeypatch.setattr(lives, "SLACK_S", SLACK_S)
-    await asyncio.to_thread(empty, keyspace)
-    backend = ScyllaBackend(keyspace, tmp_path)
-    yield backend
-    await backend.close()
+    async with emptied(keyspace, tmp_path) as backend:
+        yield backend
 
 
 async def living(backend: ScyllaBackend, ttl_s: int) -> ScyllaComments:

@@ -21,7 +21,7 @@ from schemas.items import Item
 from tests.backends.cassandra import CqlServer
 from tests.contract import rows
 from tests.contract.histories import LOG, OTHER, S, logged, restored
-from tests.contract.scylla_backend import ScyllaBackend, address_of, drop, empty
+from tests.contract.scylla_backend import ScyllaBackend, address_of, drop, emptied
 from tests.contract.stream_store import record
 from tests.factories import comment, removed
 
@@ -33,10 +33,8 @@ NAMED = 100
 @pytest.fixture
 async def backend(keyspace: Address, tmp_path: Path) -> AsyncIterator[ScyllaBackend]:
     """A keyspace without rows."""
-    await asyncio.to_thread(empty, keyspace)
-    backend = ScyllaBackend(keyspace, tmp_path)
-    yield backend
-    await backend.close()
+    async with emptied(keyspace, tmp_path) as backend:
+        yield backend
 
 
 async def test_nothing_is_written_ahead_of_the_clock(backend: ScyllaBackend) -> None:
