@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ def die_with(parent: int) -> None:
 
 
 class Child:
-    """A started program and the states it tells on its ready pipe."""
+    """A started program and the states it tells on its ready socket."""
 
     def __init__(
         self, name: str, log: Path, on_state: Callable[[str, str], None], *, echo: bool = False, retold: Retold | None = None
@@ -58,11 +59,12 @@ class Child:
         Raises:
             OSError: it cannot be started.
         """
-        arguments, pass_fds, ours = list(program), list(fds), -1
+        arguments, pass_fds = list(program), list(fds)
+        # Not a pipe, whose descriptor uvloop closes twice: the number may be another thread's by then (MagicStack/uvloop#763).
+        ours, theirs = socket.socketpair()
         if tells:
-            ours, theirs = os.pipe()
-            arguments += ["--ready-fd", str(theirs)]
-            pass_fds.append(theirs)
+            arguments += ["--ready-fd", str(theirs.fileno())]
+            pass_fds.append(theirs.fileno())
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *arguments,
@@ -73,13 +75,14 @@ class Child:
                 pass_fds=pass_fds,
                 preexec_fn=functools.partial(die_with, os.getpid()),
             )
+        except BaseException:
+            ours.close()
+            raise
         finally:
-            if tells:
-                os.close(theirs)
+            theirs.close()
+        self._readers = [asyncio.create_task(self._hear(ours))]
         if self._process.stdout is not None:
-            self._readers = [asyncio.create_task(self._keep_log(self._process.stdout))]
-        if tells:
-            self._readers.append(asyncio.create_task(self._hear(ours)))
+            self._readers.append(asyncio.create_task(self._keep_log(self._process.stdout)))
 
     async def wait(self) -> int:
         """Wait for its end; the exit code, negative for a signal."""
@@ -98,17 +101,15 @@ class Child:
             if self._process is not None and self._process.returncode is None:
                 self._process.send_signal(number)
 
-    async def _hear(self, fd: int) -> None:
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
+    async def _hear(self, ours: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=ours)
         try:
             while line := await reader.readline():
                 with contextlib.suppress(ValueError, KeyError):
                     told = json.loads(line)
                     self._on_state(str(told["state"]), str(told["ops_url"]))
         finally:
-            transport.close()
+            writer.close()
 
     async def _keep_log(self, output: asyncio.StreamReader) -> None:
         self._turn_over()

@@ -121,3 +121,16 @@ def test_nobody_takes_anything_from_a_shared_log() -> None:
     ]
 
     assert [] == takers
+
+
+def test_no_event_loop_is_handed_a_pipe() -> None:
+    """A socket it is: a pipe is closed twice by uvloop, in between it may be another thread's file (MagicStack/uvloop#763)."""
+    pipes = {"connect_read_pipe", "connect_write_pipe"}
+    calls = [
+        f"{path}:{node.lineno}"
+        for path in python(*PACKAGES)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in pipes
+    ]
+
+    assert [] == calls

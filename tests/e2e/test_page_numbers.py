@@ -1,4 +1,4 @@
-"""The numbers the page shows: viewers as the newest word has it, and how much of a busy chat."""
+"""What the page shows beside the chat: viewers and state as the newest word has them, and how much of a busy chat."""
 
 from pathlib import Path
 
@@ -31,6 +31,20 @@ async def test_what_events_told_is_newer_than_a_slow_answer(tmp_path: Path) -> N
         await page.goto(f"{up.url}/watch/{stream_id}")
         await expect(page.locator("h1")).to_have_text("A slow answer")
         await expect(page.get_by_test_id("viewer-count")).to_contain_text("1 watching")
+
+
+async def test_what_happened_before_the_page_was_connected_counts(tmp_path: Path) -> None:
+    """The stream's record may be read before an event that the log has when the page connects: the page is told of it once."""
+    async with running(tmp_path) as up, chromium() as browser:
+        async with await Client(up.url).guest("Ada") as ada:
+            stream_id = (await ada.start("An early answer"))["stream_id"]
+            before = (await ada.http.get(f"/streams/{stream_id}")).json()
+            assert (await ada.http.post(f"/streams/{stream_id}/end")).status_code == 200
+        page = await browser.new_page()
+        await page.route(f"**/api/v1/streams/{stream_id}", lambda route: route.fulfill(json=before))
+        await page.goto(f"{up.url}/watch/{stream_id}")
+        await expect(page.locator("h1")).to_have_text("An early answer")
+        await expect(page.get_by_text("This stream has ended")).to_be_visible()
 
 
 async def test_a_sampled_chat_says_how_much_it_shows(tmp_path: Path) -> None:

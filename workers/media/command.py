@@ -1,4 +1,4 @@
-"""The ffmpeg command line: FLV on standard input, one FLV per rendition on a pipe of its own."""
+"""The ffmpeg command line: FLV on standard input, one FLV per rendition on a descriptor of its own."""
 
 import shutil
 from collections.abc import Sequence

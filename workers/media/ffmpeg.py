@@ -1,10 +1,11 @@
-"""One ffmpeg process: FLV in, FLV out on a pipe per rendition, never in the way of the encoder and never alive without us."""
+"""One ffmpeg process: FLV in, FLV out on a socket per rendition, never in the way of the encoder and never alive without us."""
 
 import asyncio
 import contextlib
 import ctypes
 import os
 import signal
+import socket
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ class FfmpegFailed(Exception):
 
 
 class _Output(asyncio.Protocol):
-    """One pipe from ffmpeg."""
+    """What one rendition comes by."""
 
     def __init__(self, take: Callable[[bytes], None], ended: Callable[[], None]) -> None:
         self._take = take
@@ -66,19 +67,22 @@ class Ffmpeg:
         Raises:
             FfmpegFailed: there is no such program, or it ended in any other way.
         """
-        pipes = [os.pipe() for _ in takers]
+        # Sockets and not pipes: uvloop closes a pipe's descriptor twice, and between the two the number may be another
+        # thread's. A segment's file was closed that way while it was written (MagicStack/uvloop#763).
+        pairs = [socket.socketpair() for _ in takers]
         try:
-            await self._start(command([inward for _, inward in pipes]), [inward for _, inward in pipes], niceness)
+            inward = [there.fileno() for _, there in pairs]
+            await self._start(command(inward), inward, niceness)
         except BaseException:
-            for outward, _ in pipes:
-                os.close(outward)
+            for here, _ in pairs:
+                here.close()
             raise
         finally:
-            for _, inward in pipes:
-                os.close(inward)
+            for _, there in pairs:
+                there.close()
         ended = [asyncio.get_running_loop().create_future() for _ in takers]
-        for (outward, _), take, end in zip(pipes, takers, ended, strict=True):
-            await self._listen_to(outward, take, end)
+        for (here, _), take, end in zip(pairs, takers, ended, strict=True):
+            await self._listen_to(here, take, end)
         await self._finish(ended)
 
     async def _start(self, command: Sequence[str], descriptors: Sequence[int], niceness: int) -> None:
@@ -102,7 +106,7 @@ class Ffmpeg:
         if self._input_ended:
             self._close_input()
 
-    async def _listen_to(self, outward: int, take: Callable[[bytes], None], end: "asyncio.Future[None]") -> None:
+    async def _listen_to(self, here: socket.socket, take: Callable[[bytes], None], end: "asyncio.Future[None]") -> None:
         def guarded(data: bytes) -> None:
             try:
                 take(data)
@@ -113,8 +117,7 @@ class Ffmpeg:
             if not end.done():
                 end.set_result(None)
 
-        file = os.fdopen(outward, "rb", 0)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: _Output(guarded, ended), file)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: _Output(guarded, ended), here)
 
     async def _finish(self, ended: "Sequence[asyncio.Future[None]]") -> None:
         process = self._process

@@ -105,7 +105,8 @@ export function watch(id: string): () => void {
     delivery: (delivery) => {
       set((now) => ({ list: take(now.list, delivery.items), seq: delivery.to, intact: live.chain.intact }));
       if (delivery.sampled) sample.take(delivery.sampled, Date.now());
-      for (const item of delivery.items) heed(item, delivery.backfill);
+      // Those from before this connection too: the stream's record may have been read before them.
+      for (const item of delivery.items) heed(item);
     },
     caughtUp: (awayMs, comments) => notify("caught-up", caughtUp(awayMs, comments)),
     gap: (gap) => notify("gap", `Some comments (#${gap.from}–#${gap.to}) can no longer be shown: ${gap.reason}.`),
@@ -201,8 +202,7 @@ export function replay(id: string, screen: Screen): () => void {
   };
 }
 
-function heed(item: Item, backfill: boolean): void {
-  if (backfill) return;
+function heed(item: Item): void {
   switch (item.type) {
     case "live":
     case "interrupted":
