@@ -118,7 +118,7 @@ def _through(fault: Fault, name: str, options: Options, place: Site, archive: Pr
     after = client.settle()
     logged = {each: process.log.read_bytes()[read[each] :].decode() for each, process in processes.items()}
     told = _told(logged["archive"])
-    store = str(place.settings["store_url"]).partition("://")[2]
+    store = str(place.settings["store_url"]).partition("://")[2].lstrip("/")
     return Run(
         fault=name, calm=calm, during=during, after=after, before_mib=before, most_mib=most, calm_probe=calm_probe,
         probe=probe, lines={each: _lines(text) for each, text in logged.items()}, first_words=told[0] if told else "",
