@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Callable
 
 from gateway.fanout.presence import HEARTBEAT_S, Presence
-from infra.jetstream.feed import Feed, Subscription
+from infra.jetstream.connection import Subscription
+from infra.jetstream.feed import Feed
 from infra.telemetry import logs
 from schemas import subjects
 

@@ -8,7 +8,8 @@ from gateway.fanout.windower import Windower
 from gateway.history import History
 from infra.clock import Clock
 from infra.errors import Unavailable
-from infra.jetstream.feed import Feed, FeedMessage, Subscription
+from infra.jetstream.connection import Subscription
+from infra.jetstream.feed import Feed, FeedMessage
 from infra.jetstream.reader import Reader
 from infra.policy import Weights
 from infra.telemetry import logs, metrics

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import (
     ConnectionClosedError,
     Error,
@@ -21,7 +21,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from infra.clock import Clock, SystemClock
 from infra.errors import Unavailable
 from infra.jetstream.inbox import Inbox
-from infra.jetstream.wire import Wire, header_lines
+from infra.jetstream.wire import TakeMessage, Wire, header_lines
 from infra.telemetry import logs
 
 log = logs.get(__name__)
@@ -31,6 +31,25 @@ PING_S = 2
 PINGS_OUT = 2
 RECONNECT_WAIT_S = 0.2
 REQUEST_S = 2.0
+
+
+def _nothing() -> None:
+    """Where nobody else knows of a subscription."""
+
+
+class Subscription:
+    """A core subscription that can be ended."""
+
+    def __init__(self, handle: NatsSubscription, forget: Callable[[], object] = _nothing) -> None:
+        self._handle = handle
+        self._forget = forget
+
+    async def end(self) -> None:
+        """Take nothing more, and unsubscribe; silently, when the connection is gone already."""
+        self._forget()
+        # nats-py raises several kinds for "already gone", which is what is wanted.
+        with contextlib.suppress(Exception):
+            await self._handle.unsubscribe()
 
 
 class Connection:
@@ -45,6 +64,7 @@ class Connection:
         self.clock = clock or SystemClock()
         self.nc: Client = Client()
         self.inbox = Inbox()
+        self._wire: Wire
         self.up = asyncio.Event()
         self._down_since = self.clock.monotonic()
         self._on_up: list[Callable[[], Awaitable[None]]] = []
@@ -93,7 +113,8 @@ class Connection:
 
     async def _connect(self) -> None:
         self.nc = client = Client()
-        client._ps = Wire(client, self.inbox.prefix, self.inbox.take)  # type: ignore[assignment]  # noqa: SLF001 - see wire.py
+        self._wire = Wire(client, self.inbox.prefix, self.inbox.take)
+        client._ps = self._wire  # type: ignore[assignment]  # noqa: SLF001 - see wire.py
         client._parse_header_lines = header_lines  # type: ignore[method-assign]  # noqa: SLF001 - see wire.py
         await client.connect(
             servers=self.servers,
@@ -140,12 +161,26 @@ class Connection:
             msg = f"NATS did not answer on {subject} within {timeout_s:g} s"
             raise Unavailable(msg) from error
 
-    async def subscribe(self, subject: str, cb: Callable[[Msg], Awaitable[None]]) -> Any:  # noqa: ANN401 - nats-py's own handle
+    async def subscribe(self, subject: str, cb: Callable[[Msg], Awaitable[None]]) -> "Subscription":
         """Subscribe on core NATS; the server knows of it when this returns.
 
         Raises:
             Unavailable: the broker is away; the subscription will exist once it is back, but nothing is known of its start.
         """
+        return Subscription(await self._subscribed(subject, cb))
+
+    async def receive(self, subject: str, take: TakeMessage) -> "Subscription":
+        """As `subscribe`, past nats-py's queue and task: *take* is called as messages arrive, and must neither block nor raise.
+
+        Raises:
+            Unavailable: as `subscribe`.
+        """
+        # Known before the server is told, so that the first message finds it.
+        number, taken = b"%d" % (self.nc._sid + 1), self._wire.taken  # noqa: SLF001 - see wire.py
+        taken[number] = take
+        return Subscription(await self._subscribed(subject), lambda: taken.pop(number, None))
+
+    async def _subscribed(self, subject: str, cb: Callable[[Msg], Awaitable[None]] | None = None) -> NatsSubscription:
         try:
             sub = await self.nc.subscribe(subject, cb=cb)
             await self.nc.flush(timeout=int(REQUEST_S))

@@ -4,15 +4,20 @@ The header `Nats-Last-Sequence` is a check and never a `prev`: above the followe
 something was deleted.
 """
 
-import contextlib
+import re
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct
-from nats.aio.msg import Msg
 
-from infra.jetstream.connection import Connection
+from infra.jetstream.connection import Connection, Subscription
 from infra.jetstream.reader import log_time
+from infra.jetstream.wire import header_lines
+from infra.telemetry import logs
+
+log = logs.get(__name__)
+
+#: As nats-server writes them, in a tenth of the time that it takes to read whatever lines there are.
+_AS_WRITTEN = re.compile(rb"\r\nNats-Sequence: ([0-9]+)\r\nNats-Time-Stamp: ([0-9TZ:.-]+)\r\nNats-Last-Sequence: ([0-9]+)\r\n")
 
 
 class FeedMessage(Struct, frozen=True):
@@ -22,19 +27,6 @@ class FeedMessage(Struct, frozen=True):
     last_seq: int
     at_ms: int
     payload: bytes
-
-
-class Subscription:
-    """A core subscription that can be ended."""
-
-    def __init__(self, handle: Any) -> None:  # noqa: ANN401 - nats-py's own handle
-        self._handle = handle
-
-    async def end(self) -> None:
-        """Unsubscribe; silently, when the connection is gone already."""
-        # nats-py raises several kinds for "already gone", which is what is wanted.
-        with contextlib.suppress(Exception):
-            await self._handle.unsubscribe()
 
 
 class Feed:
@@ -55,20 +47,14 @@ class Feed:
             Unavailable: the broker is away.
         """
 
-        async def received(msg: Msg) -> None:
-            headers = msg.headers or {}
-            if "Nats-Sequence" not in headers:
-                return
-            take(
-                FeedMessage(
-                    int(headers["Nats-Sequence"]),
-                    int(headers.get("Nats-Last-Sequence", 0)),
-                    log_time(headers["Nats-Time-Stamp"]),
-                    msg.data,
-                )
-            )
+        def received(named: bytes, header: bytes | None, payload: bytes) -> None:
+            try:
+                if header is not None and (message := republished(header, payload)) is not None:
+                    take(message)
+            except Exception:
+                log.exception("a message of the feed was not taken", subject=named.decode(errors="replace"))
 
-        return Subscription(await self._connection.subscribe(subject, received))
+        return await self._connection.receive(subject, received)
 
     async def listen(self, subject: str, take: Callable[[str, bytes], None]) -> Subscription:
         """Call *take* with subject and payload of every core message on *subject*: pulse and presence.
@@ -77,11 +63,31 @@ class Feed:
             Unavailable: the broker is away.
         """
 
-        async def received(msg: Msg) -> None:
-            take(msg.subject, msg.data)
+        def received(named: bytes, _header: bytes | None, payload: bytes) -> None:
+            try:
+                take(named.decode(), payload)
+            except Exception:
+                log.exception("a message was not taken", subject=named.decode(errors="replace"))
 
-        return Subscription(await self._connection.subscribe(subject, received))
+        return await self._connection.receive(subject, received)
 
     async def tell(self, subject: str, payload: bytes) -> None:
         """Publish an ephemeral number; nothing happens while the broker is away."""
         await self._connection.publish(subject, payload)
+
+
+def republished(header: bytes, payload: bytes) -> FeedMessage | None:
+    """The message with a republished one's *header*, as it came; `None` for one that has come from no log.
+
+    Raises:
+        ValueError: it says where it is in its log, but not in numbers.
+    """
+    found = _AS_WRITTEN.search(header)
+    if found is not None:
+        seq, at, last = found.groups()
+        return FeedMessage(int(seq), int(last), log_time(at.decode()), payload)
+    lines = header_lines(header)
+    if "Nats-Sequence" not in lines:
+        return None
+    at_ms = log_time(lines["Nats-Time-Stamp"])
+    return FeedMessage(int(lines["Nats-Sequence"]), int(lines.get("Nats-Last-Sequence", 0)), at_ms, payload)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from infra.errors import Conflict, Unavailable
-from infra.jetstream.connection import Connection
-from infra.jetstream.feed import Feed, FeedMessage, Subscription
+from infra.jetstream.connection import Connection, Subscription
+from infra.jetstream.feed import Feed, FeedMessage
 from infra.jetstream.publisher import WRONG_LAST_SEQ, Publisher, Refused
 from infra.jetstream.reader import LogMessage, Reader
 from infra.telemetry import logs

@@ -12,7 +12,6 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, OutboundBufferLimitError, StaleConnectionError
 
 from infra.errors import Unavailable
-from infra.jetstream.connection import Connection
+from infra.jetstream.connection import Connection, Subscription
 from infra.telemetry import logs
 
 log = logs.get(__name__)
@@ -83,7 +82,7 @@ class Pull:
         self._arrived: deque[Delivery] = deque()
         self._event = asyncio.Event()
         self._inbox = ""
-        self._subscription: Any = None
+        self._subscription: Subscription | None = None
         self._tokens = itertools.count()
         self._token = ""
         self._left = 0
@@ -155,7 +154,7 @@ class Pull:
         self._connection.off_up(self._reconnected)
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._connection.up.is_set():
-            await subscription.unsubscribe()
+            await subscription.end()
         await self.nak(self._arrived)
         self._arrived.clear()
 

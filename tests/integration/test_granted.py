@@ -9,7 +9,8 @@ import pytest
 from gateway import granted
 from gateway.granted import Granted
 from infra.errors import Unavailable
-from infra.jetstream.feed import Feed, FeedMessage, Subscription
+from infra.jetstream.connection import Subscription
+from infra.jetstream.feed import Feed, FeedMessage
 from infra.jetstream.grants import INVITATIONS, Grants, Held
 from schemas import subjects
 from tests.backends.nats import NatsServer

@@ -42,6 +42,10 @@ class Recorder(Client):
         """An answer of the inbox, written as the message it was."""
         self.seen.append(("msg", 1, PREFIX + token, b"", payload, header))
 
+    def take_message(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
+        """What a subscription takes past nats-py, written as the message it was."""
+        self.seen.append(("msg", 1, subject, b"", payload, header))
+
 
 def _message(subject: bytes, payload: bytes, *, header: bytes = b"", reply: bytes = b"") -> bytes:
     to = b" ".join([subject, b"1", *([reply] if reply else [])])
@@ -68,17 +72,23 @@ async def _parsed(parser: Wire | Parser, data: bytes, cuts: list[int]) -> None:
         await parser.parse(data[start:stop])
 
 
-@given(st.lists(st.one_of(_messages, _controls), max_size=12), st.lists(st.integers(min_value=0), max_size=30))
-def test_it_understands_what_nats_py_understands(said: list[bytes], cuts: list[int]) -> None:
-    """Whatever a server says, cut at any bytes: the same messages in the same order as nats-py's parser finds."""
+@given(st.lists(st.one_of(_messages, _controls), max_size=12), st.lists(st.integers(min_value=0), max_size=30), st.booleans())
+def test_it_understands_what_nats_py_understands(said: list[bytes], cuts: list[int], taken: bool) -> None:  # noqa: FBT001
+    """Whatever a server says, cut at any bytes: the same messages in the same order as nats-py's parser finds.
+
+    Also where somebody else than nats-py *takes* them.
+    """
     data = b"".join(said)
     ours, theirs = Recorder(), Recorder()
-    asyncio.run(_parsed(Wire(ours, PREFIX, ours.take), data, cuts))
+    wire = Wire(ours, PREFIX, ours.take)
+    if taken:
+        wire.taken[b"1"] = ours.take_message
+    asyncio.run(_parsed(wire, data, cuts))
     asyncio.run(_parsed(Parser(theirs), data, cuts))
 
     expected = [
-        # An answer's own reply subject is of no use to anybody, and answers come on one subscription.
-        (*each[:3], b"", *each[4:]) if each[0] == "msg" and each[2].startswith(PREFIX) else each
+        # The reply subject of an answer, or of what is taken, is of no use to anybody; and answers come on one subscription.
+        (*each[:3], b"", *each[4:]) if each[0] == "msg" and (taken or each[2].startswith(PREFIX)) else each
         for each in theirs.seen
     ]
     assert expected == ours.seen
