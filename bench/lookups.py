@@ -47,7 +47,7 @@ async def measure(address: Address, options: argparse.Namespace) -> None:
             await store.write(items(0, first, 5000, 1), {"LIVE_0": first + 4999})
 
         async def as_the_store(_: Database, keys: Sequence[str]) -> None:
-            await asyncio.gather(*(store.by_msg_id(S, key[1:]) for key in keys))
+            await store.by_msg_ids([(S, key[1:]) for key in keys])
 
         ways: dict[str, Callable[[Database, Sequence[str]], Awaitable[None]]] = {
             "each by itself": alone,

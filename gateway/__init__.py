@@ -38,6 +38,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     merged.py       rows of the store and messages of the log as one sequence
     totals.py       how many comments a stream has
     joined.py       questions that many ask at once: one is under way, one waits
+    gathered.py     questions for keys that come one by one, asked together
     logends.py      the ends of the live logs, as their leaders know them
     originals.py    the comment that a key was used for
     earlier.py      whether a key was used before, with the store or without it

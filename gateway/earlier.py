@@ -9,8 +9,9 @@ is asked what it knows while the store is away: a retry has its answer, and only
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
+from gateway.gathered import Gathered
 from infra.clock import Clock
 from infra.errors import Unavailable
 from schemas import subjects
@@ -36,44 +37,56 @@ class Earlier:
     def __init__(
         self,
         find: Callable[[StreamRecord, str], Awaitable[int | None]],
+        stored: Callable[[list[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], int]]],
         logged: Callable[[str, str], Awaitable[int | None]],
         clock: Clock,
     ) -> None:
-        """*find* asks the store, and what waits for the archive; *logged* the log (a subject) what it remembers of minutes."""
+        """*find* asks the store and what waits for the archive; *stored* the store alone (stream ids and Msg-Ids).
+
+        *logged* asks the log (a subject) what it remembers of minutes.
+        """
         self._find = find
+        self._stored = stored
         self._logged = logged
         self._clock = clock
-        self._failing = False
+        self._young = Gathered(self._at_once)
+        self._failing = self._looking = False
         self._not_before = 0.0
-        #: Held, or it might be collected before it ends.
-        self._looking: asyncio.Task[int | None] | None = None
 
-    async def seq(self, record: StreamRecord, msg_id: str, key: str) -> int | None:
+    def seq(self, record: StreamRecord, msg_id: str, key: str) -> Awaitable[int | None]:
         """Where the comment posted under *key* is; `None` when there is none, or the log still knows it.
 
-        Raises:
-            Unavailable: the store does not answer, and the key may be older than what the log knows.
+        What is returned raises Unavailable when the store does not answer, and the key may be older than what the log knows.
         """
         made = made_at_ms(key)
         if made is None or not -AHEAD_MS <= self._clock.now_ms() - made <= YOUNG_MS:
-            return await self._certainly(record, msg_id)
+            return self._certainly(record, msg_id)
+        asked = record.stream_id, msg_id
         if not self._failing:
-            return await self._at_once(record, msg_id)
+            return self._young.ask(asked)
         # Whether it is back finds out itself: of twenty comments a second one would wait for it, and its viewers with it.
-        if self._clock.monotonic() >= self._not_before:
-            self._not_before = self._clock.monotonic() + LEFT_ALONE_S
-            self._looking = asyncio.create_task(self._at_once(record, msg_id))
-        return None
+        if self._clock.monotonic() >= self._not_before and not self._looking:
+            self._looking = True
+            self._young.ask(asked)
+        nothing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        nothing.set_result(None)
+        return nothing
 
-    async def _at_once(self, record: StreamRecord, msg_id: str) -> int | None:
+    async def _at_once(self, asked: list[tuple[str, str]]) -> Mapping[tuple[str, str], int]:
+        if self._failing and not self._looking:
+            # It failed while these waited for their turn.
+            return {}
         try:
             async with asyncio.timeout(ANSWERS_S):
-                found = await self._find(record, msg_id)
+                found = await self._stored(asked)
         except (TimeoutError, Unavailable):
             self._failing, self._not_before = True, self._clock.monotonic() + LEFT_ALONE_S
-            return None
-        self._failing = False
-        return found
+            return {}
+        else:
+            self._failing = False
+            return found
+        finally:
+            self._looking = False
 
     async def _certainly(self, record: StreamRecord, msg_id: str) -> int | None:
         try:

@@ -6,10 +6,11 @@ before still answer.
 
 import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from gateway.commentpage import CommentPage
+from gateway.gathered import Gathered
 from gateway.latekeys import LateKeys
 from gateway.logends import LogEnds
 from gateway.merged import END, between, find, merged, of_log, of_store, outline
@@ -55,6 +56,7 @@ class History:
         self._unarchived = Unarchived(store, reader, self._ends, clock)
         self._totals = Totals(store, self._unarchived, clock)
         self._originals = Originals(store, reader, self._unarchived, self._patience, store_s)
+        self._keys = Gathered(self.stored_seqs)
         self._late_keys = LateKeys(reader, clock, self._unarchived)
         self._ranges = Ranges(store, reader, clock, self._ends, self._unarchived, self._ask)
 
@@ -128,8 +130,17 @@ class History:
         Raises:
             Unavailable: the store does not answer.
         """
-        row = await self._ask(self._store.by_msg_id(record.stream_id, msg_id))
-        return row.seq if row is not None else await self._late_keys.find(record, msg_id)
+        seq = await self._keys.ask((record.stream_id, msg_id))
+        return seq if seq is not None else await self._late_keys.find(record, msg_id)
+
+    async def stored_seqs(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Where the store has what was posted in streams under Msg-Ids; those it does not have are not in it.
+
+        Raises:
+            Unavailable: the store does not answer within `STORE_S`.
+        """
+        found = await self._ask(self._store.by_msg_ids(asked))
+        return {each: item.seq for each, item in found.items()}
 
     async def original(self, record: StreamRecord, seq: int) -> tuple[Comment, int, bool] | None:
         """The comment at *seq* as it was posted, when the log took it, and whether it is removed now.

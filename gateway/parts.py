@@ -96,7 +96,7 @@ class Parts:
             directory=self._directory,
             records=records,
             history=history,
-            earlier=Earlier(history.by_msg_id_seq, publisher.find, clock),
+            earlier=Earlier(history.by_msg_id_seq, history.stored_seqs, publisher.find, clock),
             publisher=publisher,
             reader=reader,
             limits=Limits(connection, publisher, reader, clock),

@@ -132,8 +132,11 @@ class CommentStore(Protocol):
     async def comment(self, stream_id: str, comment_id: str) -> StoredItem | None:
         """One comment by id, removed or not."""
 
-    async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
-        """The item published with this Nats-Msg-Id, however long ago; of several the one with the lowest seq."""
+    async def by_msg_ids(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredItem]:
+        """The items published with these Nats-Msg-Ids, each asked with its stream, however long ago.
+
+        Those that are not there are not in what is returned; of several with the same the one with the lowest seq is.
+        """
 
     async def total(self, stream_id: str, until: int | None = None) -> int:
         """How many comments of the stream are stored and not removed; of those with `seq <= until`, if that is given.

@@ -4,7 +4,7 @@ Owns the connection, the topology and the ways a log is written, read and follow
 Refuses to create a log with settings of its own: configuration lives in the files of `nats/`.
 
     connection.py   one connection per process, its readiness and what to do when it comes back
-    wire.py         the protocol's parser, which takes the inbox's answers out before nats-py sees them
+    wire.py         the protocol's parser, which takes answers and the feed's messages out before nats-py sees them
     inbox.py        questions and their answers: one subscription and one timer for all of them
     topology.py     the files of nats/ compared with and applied to a server
     publisher.py    a durable write: PubAck, the same Msg-Id again, or a clear Unavailable

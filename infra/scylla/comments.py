@@ -1,5 +1,6 @@
 """The CommentStore on CQL; see `infra.stores` for the contract."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from infra.scylla import places
@@ -109,10 +110,16 @@ class ScyllaComments:
         rows = await self._lookups.rows(stream_id, places.by_id(comment_id))
         return next((stored(stream_id, row) for row in rows if row.comment_id == comment_id), None)
 
-    async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
-        """What was stored under *msg_id*; the first, should the log have taken it twice."""
-        rows = await self._lookups.rows(stream_id, places.by_msg_id(msg_id))
-        return next((stored(stream_id, row) for row in rows if row.msg_id == msg_id), None)
+    async def by_msg_ids(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredItem]:
+        """What was stored under these streams' Msg-Ids; the first, should the log have taken one twice."""
+        asking = {each: self._lookups.rows(each[0], places.by_msg_id(each[1])) for each in asked}
+        await asyncio.gather(*asking.values())
+        found = {}
+        for (stream_id, msg_id), rows in asking.items():
+            row = next((row for row in rows.result() if row.msg_id == msg_id), None)
+            if row is not None:
+                found[stream_id, msg_id] = stored(stream_id, row)
+        return found
 
     async def total(self, stream_id: str, until: int | None = None) -> int:
         """How many comments are stored and not removed; with *until* those up to it."""

@@ -43,8 +43,8 @@ class Lookups:
         self._count = 0
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def rows(self, stream_id: str, key: str) -> list[Found]:
-        """The rows of a stream that *key* leads to, ascending.
+    def rows(self, stream_id: str, key: str) -> _Answer:
+        """The rows of a stream that *key* leads to, ascending, as a future.
 
         Raises:
             Unavailable: too few nodes answer, or `MAX_WAITING` keys wait already.
@@ -60,7 +60,7 @@ class Lookups:
             task = asyncio.get_running_loop().create_task(self._read())
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
-        return await answer
+        return answer
 
     async def at(self, stream_id: str, seqs: Iterable[int]) -> list[Found]:
         """The rows at *seqs* that are there, ascending.

@@ -9,7 +9,7 @@ from infra.sqlite.batch import number, write_batch
 from infra.sqlite.database import Database
 from infra.sqlite.erasure import ERASED, erase
 from infra.sqlite.forgetting import forget
-from infra.sqlite.lookups import Lookups
+from infra.sqlite.lookups import by_msg_ids
 from infra.sqlite.schema import COARSE, FINE
 from infra.stores import LoggedItem, StoredItem
 
@@ -56,7 +56,6 @@ class SqliteComments:
     def __init__(self, database: Database) -> None:
         """*database* is shared with the StreamStore and closed by whoever opened it."""
         self._database = database
-        self._lookups = Lookups(database)
 
     async def write(self, items: Sequence[LoggedItem], archived_through: Mapping[str, int]) -> None:
         """Write a batch and the watermarks in one transaction."""
@@ -111,9 +110,9 @@ class SqliteComments:
         found = await self._items(stream_id, where, comment_id, index="items_by_comment")
         return found[0] if found else None
 
-    async def by_msg_id(self, stream_id: str, msg_id: str) -> StoredItem | None:
-        """What was stored under *msg_id*; the first, should the log have taken it twice."""
-        return await self._lookups.by_msg_id(stream_id, msg_id)
+    async def by_msg_ids(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredItem]:
+        """What was stored under these streams' Msg-Ids; the first, should the log have taken one twice."""
+        return await by_msg_ids(self._database, asked)
 
     async def total(self, stream_id: str, until: int | None = None) -> int:
         """How many comments are stored and not removed; with *until* those up to it."""

@@ -21,6 +21,7 @@ from tests.contract.histories import (
     Backend,
     S,
     answers,
+    by_msg_id,
     everything,
     logged,
     numbered,
@@ -48,7 +49,7 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
         assert await store.newest(S, END, 10) == []
         assert await store.replies(S, "1", 0, 10) == []
         assert await store.comment(S, "1") is None
-        assert await store.by_msg_id(S, "k") is None
+        assert await by_msg_id(store, S, "k") is None
         assert await store.archived_through(LOG) == 0
 
     async def test_a_stream_that_is_forgotten(self, backend: Backend, store: CommentStore) -> None:
@@ -66,7 +67,7 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
             assert {each.stream_id for each in await backend.people().said("ada", None, 10)} == {OTHER}
             assert await answers(store) == ([], [], 0, 0)
             assert await store.comment(S, "1") is None
-            assert await store.by_msg_id(S, "k1") is None
+            assert await by_msg_id(store, S, "k1") is None
         assert [item.seq for item in await store.range(OTHER, 0, END, 10)] == [20, 21]
         assert await store.total(OTHER) == 2
         assert await store.archived_through(LOG) == 70_001
@@ -181,7 +182,7 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
         """The same ids, keys and users in another stream are other comments."""
         await store.write([logged(comment(1), 1, key="k"), logged(comment(1), 2, stream_id=OTHER, key="k")], {})
         await store.write([logged(removed(1), 3)], {})
-        mine, theirs = await store.by_msg_id(S, "k"), await store.comment(OTHER, "1")
+        mine, theirs = await by_msg_id(store, S, "k"), await store.comment(OTHER, "1")
 
         assert (mine and mine.seq, theirs and theirs.seq) == (1, 2)
         assert await everything(store, OTHER) == [(2, None)]
@@ -190,11 +191,24 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
         """However many attempts there were; should the log have taken a key twice, the first comment answers."""
         await store.write([logged(comment(2), 20, key="same")], {})
         await store.write([logged(comment(1), 10, key="same"), logged(comment(3), 30)], {})
-        found = await store.by_msg_id(S, "same")
+        found = await by_msg_id(store, S, "same")
 
         assert found is not None
         assert found.seq == 10
-        assert await store.by_msg_id(S, "none") is None
+        assert await by_msg_id(store, S, "none") is None
+
+    async def test_many_keys_find_their_comments(self, store: CommentStore) -> None:
+        """Of several streams, known and unknown, some asked twice: each its own, and nothing for those that are not there."""
+        items = [logged(comment(n), n, stream_id=stream, key=f"k{n}") for stream in (S, OTHER) for n in range(1, 41)]
+        await store.write(items, {})
+        asked = [(stream, f"k{n}") for n in range(60) for stream in (S, S, OTHER, "nobody's")]
+        found = await store.by_msg_ids(asked)
+
+        assert {(stream, f"k{n}"): n for stream in (S, OTHER) for n in range(1, 41)} == {
+            each: item.seq for each, item in found.items()
+        }
+        assert all((item.stream_id, item.msg_id) == each for each, item in found.items())
+        assert await store.by_msg_ids([]) == {}
 
     async def test_unicode_comes_back(self, store: CommentStore) -> None:
         """Every plane, combining marks, joiners, right-to-left, NUL and 500 four-byte characters."""
@@ -215,7 +229,7 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
         assert [item.payload for item in items] == [item.payload for item in read]
         assert [item.removed for item in read] == [None, None, None, "purged", None, None, None]
         for item, text in zip(items, texts, strict=True):
-            found = await store.by_msg_id(S, text)
+            found = await by_msg_id(store, S, text)
             assert found is not None
             assert found.seq == item.seq
 
@@ -235,7 +249,7 @@ class CommentStoreContract(PagesContract, ReplaysContract, PeopleContract, Erasu
 
         assert await everything(store) == [(2, None)]
         assert await store.total(S) == 1
-        assert await store.by_msg_id(S, "old") is None
+        assert await by_msg_id(store, S, "old") is None
 
     async def test_a_killed_writer_leaves_its_batch_to_the_next(self, backend: Backend, store: CommentStore) -> None:
         """A kill -9 inside a write: the watermark knows nothing of it; delivered again, all of it is there, once."""

@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 
 from infra.errors import Unavailable
-from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore
+from infra.stores import CommentStore, LoggedItem, ModerationStore, PeopleStore, StoredItem
 from schemas import codec
 from schemas.items import Comment, Item, Purged, Removed, Restored
 from tests.factories import NOON_MS, comment
@@ -67,6 +67,11 @@ def logged(item: Item, seq: int, *, stream_id: str = S, at_ms: int | None = None
 def restored(number: int) -> Restored:
     """The return of comment *number*."""
     return Restored(comment=comment(number))
+
+
+async def by_msg_id(store: CommentStore, stream_id: str, msg_id: str) -> StoredItem | None:
+    """What a stream has under a key."""
+    return (await store.by_msg_ids([(stream_id, msg_id)])).get((stream_id, msg_id))
 
 
 async def everything(store: CommentStore, stream_id: str = S) -> list[tuple[int, str | None]]:

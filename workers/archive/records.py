@@ -109,7 +109,7 @@ class RecordArchive:
 
     async def _known(self, record: StreamRecord, revision: int) -> bool:
         msg_id = subjects.settings_msg_id(record.stream_id, revision)
-        return await self._comments.by_msg_id(record.stream_id, msg_id) is not None
+        return bool(await self._comments.by_msg_ids([(record.stream_id, msg_id)]))
 
 
 def _read(delivery: Delivery) -> StreamRecord | str | Outcome:

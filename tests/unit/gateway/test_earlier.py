@@ -37,6 +37,11 @@ class Store:
         assert subject == "live.0.s"
         return self.remembered
 
+    async def stored(self, asked: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """As the history does, of the store alone."""
+        found = await self.find(RECORD, "id")
+        return {} if found is None else dict.fromkeys(asked, found)
+
     async def find(self, _record: StreamRecord, _msg_id: str) -> int | None:
         """As the history does."""
         self.asked += 1
@@ -56,7 +61,7 @@ async def test_a_store_that_answers_is_believed(clock: HandClock) -> None:
     """Whatever the key says of itself: what was erased from the log is known to the store alone."""
     store = Store()
     store.found = 17
-    asker = Earlier(store.find, store.logged, clock)
+    asker = Earlier(store.find, store.stored, store.logged, clock)
     for each in ("opaque", key(NOW), key(NOW - 3_600_000)):
         assert await asker.seq(RECORD, "id", each) == 17
 
@@ -67,7 +72,7 @@ async def test_a_young_key_waits_for_no_store(clock: HandClock, monkeypatch: pyt
     monkeypatch.setattr(earlier, "ANSWERS_S", 0.3)
     store = Store()
     store.hangs, store.away = hangs, not hangs
-    asker = Earlier(store.find, store.logged, clock)
+    asker = Earlier(store.find, store.stored, store.logged, clock)
     began = time.monotonic()
     for _ in range(50):
         assert await asker.seq(RECORD, "id", key(NOW - YOUNG_MS // 2)) is None
@@ -94,7 +99,7 @@ async def test_any_other_key_asks_the_store(clock: HandClock, old: str) -> None:
     """It may be a retry of what the log has forgotten: never posted twice for want of an answer. What it knows has one."""
     store = Store()
     store.away = True
-    asker = Earlier(store.find, store.logged, clock)
+    asker = Earlier(store.find, store.stored, store.logged, clock)
     with pytest.raises(Unavailable):
         await asker.seq(RECORD, "id", old)
     store.remembered = 5
