@@ -26,6 +26,7 @@ Refuses to write to the store (the archive does) and to know which store it is (
     direct.py       posted comments without ASGI, with the same answers
     cycle.py        what stands in the place of uvicorn's cycle for one request and its response
     exchange.py     such a one with a body, answered in one write
+    recess.py       when posts begin: between flushes that take long
     reactions.py    reactions, answered once they are counted durably
     taps.py         taps of this gateway, added up: one durable addition per interval
     commands.py     the commands of a WebSocket, through the same functions as the HTTP calls

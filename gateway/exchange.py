@@ -1,6 +1,7 @@
 """One request with a body and its response without ASGI, in the place of uvicorn's own cycle. It leaves in one write."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -8,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.cycle import Cycle
 from gateway.payload import MAX_BODY, declares_too_much
+from gateway.recess import Recess
 
 
 class Asked(Struct):
@@ -43,24 +45,27 @@ class Way(Protocol):
 
 
 class Exchange(Cycle):
-    """It answers when the body is whole, or too large."""
+    """It is answered when the body is whole, or too large; in a recess."""
 
-    __slots__ = ("_answering", "_asked", "_declares_too_much", "_task", "_way")
+    __slots__ = ("_answering", "_asked", "_declares_too_much", "_done", "_recess", "_task", "_way")
 
     def __init__(
         self,
         protocol: HttpToolsProtocol,
         asked: Asked,
         way: Way,
+        recess: Recess,
         *,
         keep_alive: bool,
     ) -> None:
         super().__init__(protocol, keep_alive=keep_alive)
         self._asked = asked
         self._way = way
+        self._recess = recess
         self._declares_too_much = declares_too_much(asked.header(b"content-length"))
         self._answering = False
         self._task: asyncio.Task[None]
+        self._done: Callable[[], None]
 
     def set(self) -> None:
         """Look whether it can be answered now."""
@@ -73,6 +78,10 @@ class Exchange(Cycle):
         else:
             self._asked.body = bytes(self.body)
         self._answering = True
+        self._recess.enter(self._begin)
+
+    def _begin(self, done: Callable[[], None]) -> None:
+        self._done = done
         self._task = self._protocol.loop.create_task(self._serve())
         # uvicorn waits for these when it shuts down.
         self._protocol.tasks.add(self._task)
@@ -89,6 +98,7 @@ class Exchange(Cycle):
             raise
         finally:
             protocol.tasks.discard(self._task)
+            self._done()
         self.response_complete = True
         if not self.disconnected:
             self._respond(answered)

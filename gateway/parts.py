@@ -135,7 +135,7 @@ class Parts:
         authenticator, clock = self._deps.authenticator, self._deps.clock
         replays = ReplayAdmission(self._hub, self._directory, authenticator, self._access, self._replays, clock)
         admission = Admission(self._hub, self._directory, authenticator, self._access, replays)
-        protocol = protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps))
+        protocol = protocol_with(admission, self.edge, self._sockets, DirectPosting(self._deps), self._hub.recess)
         return doorway_with(
             admission, hls_protocol_with(protocol, self._relay, Entrance(self._directory, self._access, self._deps.playback))
         )

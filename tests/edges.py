@@ -12,10 +12,12 @@ from gateway.auth import Authenticator
 from gateway.directory import StreamDirectory
 from gateway.edge.protocol import Edge
 from gateway.edge.server import serve
+from gateway.exchange import Way
 from gateway.fanout.admission import Admission
 from gateway.fanout.doorway import doorway_with
 from gateway.fanout.hub import Hub
 from gateway.fanout.protocol import protocol_with
+from gateway.recess import Recess
 from infra import ports
 from infra.environment import load
 from infra.lifecycle import Lifecycle
@@ -42,6 +44,9 @@ class Edged:
         #: The drain lasts until this is set.
         self.drained = asyncio.Event()
         self.drained.set()
+        #: What answers posted comments, where not the application does, and when they begin.
+        self.posting: Way | None = None
+        self.recess = Recess()
         self._lines: list[Line] = []
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
@@ -81,7 +86,7 @@ class Edged:
         admission = Admission(
             cast("Hub", None), cast("StreamDirectory", self), cast("Authenticator", None), cast("Access", None)
         )
-        behind = protocol_with(admission, Edge(self.settings))
+        behind = protocol_with(admission, Edge(self.settings), posting=self.posting, recess=self.recess)
         edged, door = self, doorway_with(admission, behind)
 
         class Counted(door):  # type: ignore[misc, valid-type]  # made where it is needed

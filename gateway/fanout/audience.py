@@ -18,6 +18,7 @@ from gateway.fanout.windower import Windower
 from gateway.fanout.wire import Wire
 from gateway.fanout.writing import writer
 from gateway.history import History
+from gateway.recess import Recess
 from gateway.shown import Shown
 from infra.clock import Clock
 from infra.jetstream.feed import Feed
@@ -49,6 +50,7 @@ class Audience:
         reader: Reader,
         history: History,
         presence: Presence,
+        recess: Recess,
     ) -> None:
         self.record = record
         self.history = history
@@ -71,6 +73,9 @@ class Audience:
         self._settings = settings
         self._lanes = Lanes(clock)
         self._sender = Sender(writer(settings.writer), self._fell_short)
+        self._recess = recess
+        #: Whether posts wait for the flush that is due or on its way.
+        self._in_session = False
         self._rhythm = Rhythm(settings.window_ms / 1000, settings.window_max_ms / 1000)
         #: The position of live viewers whom the flush on its way has not reached yet.
         self._flushed_from = 0
@@ -240,11 +245,11 @@ class Audience:
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._timer is not None or self._sender.busy:
+        if self._timer is not None or self._sender.busy or self._in_session:
             return
         # Leading edge: a quiet stream's item leaves at once, with whatever arrived in the same read of the socket.
         wait = self._rhythm.wait(self.clock.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(wait, self._flush)
+        self._timer = asyncio.get_running_loop().call_later(wait, self._flush_due)
 
     def _tell_count(self) -> None:
         if not self.pulse.recounted or self._count_timer is not None:
@@ -257,17 +262,38 @@ class Audience:
         if self.pulse.recounted:
             self._schedule()
 
-    def _flush(self) -> None:
+    def _flush_due(self) -> None:
         self._timer = None
+        if self._rhythm.long:
+            self._in_session = True
+            self._recess.end(self._flush)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
         if self._sender.busy:
             # Heartbeats are on their way; what is due is looked at when they are done.
+            self._adjourn()
             return
+        try:
+            self._send()
+        except Exception:
+            # Posts would begin late for ever, and nothing be flushed again.
+            self._adjourn()
+            raise
+
+    def _send(self) -> None:
         self._rhythm.last = now = self.clock.monotonic()
         self._flushed_from = self.position
         window = self._window(now)
         # What is left out of a backlog is told by cohorts as well, whatever the row in force.
         self._lanes.sample(self.degradation.in_force.samples or (window is not None and bool(window.cuts)))
         self._sender.send(self._lanes.bytes_for(window, self.pulse.news(), now), self._sent)
+
+    def _adjourn(self) -> None:
+        if self._in_session:
+            self._in_session = False
+            self._recess.begin()
 
     def _window(self, now: float) -> Window | None:
         windower = self.windower
@@ -294,6 +320,7 @@ class Audience:
     def _sent(self) -> None:
         now = self.clock.monotonic()
         storm = self._arrived > len(self.viewers) * STORM_SHARE * (now - self._arriving_since)
+        self._adjourn()
         interval_ms = self.degradation.in_force.interval_ms
         self._rhythm.flushed(now, interval_ms / 1000, storm=storm, left_over=self._left_over)
         self._left_over = False

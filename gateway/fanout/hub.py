@@ -17,6 +17,7 @@ from gateway.fanout.slices import slices
 from gateway.fanout.tailcheck import TailCheck
 from gateway.fanout.viewer import Viewer
 from gateway.history import History
+from gateway.recess import Recess
 from infra.clock import Clock
 from infra.errors import Unavailable
 from infra.jetstream.connection import Connection
@@ -83,6 +84,8 @@ class Hub:
         self._viewers = 0
         self.quotas = Quotas(settings.viewers_per_person, settings.viewers_per_address, settings.max_viewers)
         self._emptied = asyncio.Event()
+        #: When posts begin.
+        self.recess = Recess()
         self.draining = False
         #: Called with each viewer in the turn in which it is let in.
         self.on_join: Callable[[Viewer, Audience], None] = lambda _viewer, _audience: None
@@ -250,7 +253,9 @@ class Hub:
                 await asyncio.wait_for(self._emptied.wait(), LEAVE_S)
 
     def _make(self, record: StreamRecord) -> Audience:
-        audience = Audience(record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence)
+        audience = Audience(
+            record, self._settings, self._clock, self._feed, self._reader, self._history, self._presence, self.recess
+        )
         audience.on_returned = self._catchup.queue
         audience.on_left = self._left
         return audience

@@ -16,6 +16,7 @@ from gateway.edge.protocol import Edge, EdgeProtocol
 from gateway.exchange import Asked, Exchange, Way
 from gateway.fanout.admission import Admission, EventsRequest
 from gateway.fanout.sockets import Sockets
+from gateway.recess import Recess
 
 EVENTS = re.compile(rb"/api/v1/streams/([^/?]+)/(events|replay)")
 SOCKET = re.compile(rb"(?:/api/v1)?/ws")
@@ -29,6 +30,7 @@ class GatewayProtocol(EdgeProtocol):
     admission: ClassVar[Admission]
     sockets: ClassVar[Sockets | None]
     posting: ClassVar[Way | None]
+    recess: ClassVar[Recess]
 
     #: Whether the connection is somebody else's, while the parser still reads what came with the request.
     handed_over = False
@@ -101,7 +103,7 @@ class GatewayProtocol(EdgeProtocol):
         # As the edge does for every other request: its body is waited for next.
         self.since, self.head = self.loop.time(), None
         asked = Asked(stream_id, dict(reversed(self.headers)))
-        self._queue(Exchange(self, asked, posting, keep_alive=self._keeps_alive()))
+        self._queue(Exchange(self, asked, posting, self.recess, keep_alive=self._keeps_alive()))
 
     def _keeps_alive(self) -> bool:
         return self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self.answered_last
@@ -127,11 +129,15 @@ class GatewayProtocol(EdgeProtocol):
 
 
 def protocol_with(
-    admission: Admission, bounds: Edge, sockets: Sockets | None = None, posting: Way | None = None
+    admission: Admission,
+    bounds: Edge,
+    sockets: Sockets | None = None,
+    posting: Way | None = None,
+    recess: Recess | None = None,
 ) -> type[GatewayProtocol]:
-    """The protocol class bound to one gateway's *admission*, *bounds*, *sockets* and way of *posting*.
+    """The protocol class bound to one gateway's *admission*, *bounds*, *sockets*, way of *posting* and *recess*.
 
     Without a way of its own, comments are posted by way of ASGI.
     """
-    bound = {"admission": admission, "edge": bounds, "sockets": sockets, "posting": posting}
+    bound = {"admission": admission, "edge": bounds, "sockets": sockets, "posting": posting, "recess": recess or Recess()}
     return type("GatewayProtocol", (GatewayProtocol,), bound)

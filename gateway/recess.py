@@ -1,0 +1,94 @@
+"""When posts begin: between flushes, where those take long.
+
+A flush to thousands of viewers sweeps the processor's caches, and whatever runs between two of its slices finds them cold: a
+third of what a post cost beside 5,000 viewers (docs/adr/0007). So what is posted while a long flush is under way begins when it
+is done, together, and the next one waits a moment for those.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from msgspec import Struct
+
+#: How long a post waits at most: flushes take up to a quarter of a second, and those of several streams may follow each other.
+MOST_S = 0.1
+#: How long a flush waits for those that began together: for four answers of the broker and the store, a few milliseconds each.
+SETTLE_S = 0.02
+
+#: Begins a post, which calls what it is given when it is done; neither raises.
+Post = Callable[[Callable[[], None]], None]
+
+
+class _Together(Struct):
+    """Posts that were let in together: how many of them are not done."""
+
+    left: int
+
+
+def _nobody_waits() -> None:
+    """For a post that no flush waits for."""
+
+
+class Recess:
+    """Of one gateway. What waits is bounded by its connections, each of which has one request in work, and by its audiences."""
+
+    def __init__(self) -> None:
+        self._flushes = 0
+        self._posts: list[Post] = []
+        self._due: list[Callable[[], None]] = []
+        #: Those whom the next flush waits for.
+        self._together = _Together(0)
+        self._let_in: asyncio.TimerHandle | None = None
+        self._settled: asyncio.TimerHandle | None = None
+
+    def end(self, flush: Callable[[], None]) -> None:
+        """A long flush is due: no post begins from here on. Whoever gives *flush* calls `begin` after it.
+
+        It is called when those are done that were let in together, and after `SETTLE_S` all the same.
+        """
+        self._flushes += 1
+        if not self._together.left:
+            flush()
+            return
+        self._due.append(flush)
+        if self._settled is None:
+            self._settled = asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
+
+    def begin(self) -> None:
+        """A long flush is done."""
+        self._flushes -= 1
+        if not self._flushes:
+            self._admit()
+
+    def enter(self, post: Post) -> None:
+        """Begin *post* now or, where a long flush is due or under way, after it: `MOST_S` from now at the latest."""
+        if not self._flushes:
+            post(_nobody_waits)
+            return
+        self._posts.append(post)
+        if self._let_in is None:
+            self._let_in = asyncio.get_running_loop().call_later(MOST_S, self._admit)
+
+    def _admit(self) -> None:
+        if self._let_in is not None:
+            self._let_in.cancel()
+            self._let_in = None
+        posts, self._posts = self._posts, []
+        # Whoever of the former hangs was waited for once.
+        self._together = together = _Together(len(posts))
+        for post in posts:
+            post(partial(self._leave, together))
+
+    def _leave(self, together: _Together) -> None:
+        together.left -= 1
+        if together is self._together and not together.left and self._settled is not None:
+            self._settled.cancel()
+            # Not within what the post was the last act of.
+            self._settled = asyncio.get_running_loop().call_later(0, self._settle)
+
+    def _settle(self) -> None:
+        self._settled = None
+        due, self._due = self._due, []
+        for flush in due:
+            asyncio.get_running_loop().call_soon(flush)

@@ -1,0 +1,111 @@
+"""Posts begin between long flushes, and the next flush waits a moment for them; nobody waits for ever."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from gateway import recess
+from gateway.recess import Recess
+from tests.waits import eventually
+
+
+class Day:
+    """A recess, and what happened in which order."""
+
+    def __init__(self) -> None:
+        self.recess = Recess()
+        self.happened: list[str] = []
+        self.done: dict[str, Callable[[], None]] = {}
+
+    def post(self, name: str) -> None:
+        """Somebody posts."""
+
+        def begin(done: Callable[[], None]) -> None:
+            self.happened.append(name)
+            self.done[name] = done
+
+        self.recess.enter(begin)
+
+    def flush(self, name: str = "flush") -> None:
+        """A long flush is due."""
+        self.recess.end(lambda: self.happened.append(name))
+
+
+@pytest.fixture(name="day")
+def _day(monkeypatch: pytest.MonkeyPatch) -> Day:
+    # Longer than any test waits, unless it says otherwise.
+    monkeypatch.setattr(recess, "MOST_S", 600.0)
+    monkeypatch.setattr(recess, "SETTLE_S", 600.0)
+    return Day()
+
+
+async def test_posts_wait_for_a_long_flush_and_begin_together(day: Day) -> None:
+    """In the order in which they came; without one each begins at once, and a flush waits for none of those."""
+    day.post("a")
+    day.flush()
+    for name in "bc":
+        day.post(name)
+    assert day.happened == ["a", "flush"]
+    day.recess.begin()
+    day.post("d")
+    assert day.happened == ["a", "flush", "b", "c", "d"]
+
+
+async def test_two_flushes_at_once_are_one(day: Day) -> None:
+    """Those of two streams overlap: posts begin when neither is under way."""
+    day.flush("one")
+    day.post("a")
+    day.flush("two")
+    day.recess.begin()
+    assert day.happened == ["one", "two"]
+    day.recess.begin()
+    assert day.happened == ["one", "two", "a"]
+
+
+async def test_a_flush_waits_for_those_who_began_together(day: Day) -> None:
+    """Not for who began alone, or begins never; and whoever comes while it waits comes after it."""
+    day.flush("one")
+    for name in "ab":
+        day.post(name)
+    day.recess.begin()
+    day.post("alone")
+    day.flush("two")
+    day.post("late")
+    day.done["a"]()
+    await asyncio.sleep(0)
+    assert day.happened == ["one", "a", "b", "alone"]
+    day.done["b"]()
+    await eventually(lambda: day.happened == ["one", "a", "b", "alone", "two"])
+    day.recess.begin()
+    assert day.happened[-1] == "late"
+
+
+async def test_nobody_waits_for_a_post_that_hangs(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush goes on after a moment, the next ones at once; its end means nothing any more."""
+    day.flush("one")
+    day.post("hangs")
+    day.recess.begin()
+    monkeypatch.setattr(recess, "SETTLE_S", 0.01)
+    day.flush("two")
+    await eventually(lambda: day.happened == ["one", "hangs", "two"])
+    day.recess.begin()
+    monkeypatch.setattr(recess, "SETTLE_S", 600.0)
+    day.flush("three")
+    day.post("a")
+    day.done["hangs"]()
+    assert day.happened == ["one", "hangs", "two", "three"]
+    day.recess.begin()
+    day.flush("four")
+    assert day.happened == ["one", "hangs", "two", "three", "a"]
+    day.done["a"]()
+    await eventually(lambda: day.happened[-1] == "four")
+
+
+async def test_no_post_waits_for_flushes_without_end(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one follows the other, posts begin after a while all the same."""
+    monkeypatch.setattr(recess, "MOST_S", 0.01)
+    day.flush()
+    day.post("a")
+    assert day.happened == ["flush"]
+    await eventually(lambda: day.happened == ["flush", "a"])
