@@ -8,6 +8,7 @@ is asked what it knows while the store is away: a retry has its answer, and only
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -63,9 +64,10 @@ class Earlier:
             return self._certainly(record, msg_id)
         asked = record.stream_id, msg_id
         if not self._failing:
-            return self._young.ask(asked)
-        # Whether it is back finds out itself: of twenty comments a second one would wait for it, and its viewers with it.
-        if self._clock.monotonic() >= self._not_before and not self._looking:
+            with contextlib.suppress(Unavailable):
+                return self._young.ask(asked)
+        elif self._clock.monotonic() >= self._not_before and not self._looking:
+            # Whether it is back finds out itself: of twenty comments a second one would wait for it, and its viewers with it.
             self._looking = True
             self._young.ask(asked)
         nothing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()

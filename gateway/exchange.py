@@ -1,10 +1,11 @@
 """One request with a body and its response without ASGI, in the place of uvicorn's own cycle. It leaves in one write."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.cycle import Cycle
@@ -21,6 +22,8 @@ class Asked(Struct):
     stream_id: str
     headers: dict[bytes, bytes]
     body: bytes | None = None
+    #: When it came, by `time.perf_counter`.
+    came: float = field(default_factory=time.perf_counter)
 
     def header(self, name: bytes) -> str | None:
         """A header's text."""

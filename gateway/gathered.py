@@ -16,6 +16,8 @@ GATHER_S = 0.003
 AT_ONCE = 4
 #: Keys of one.
 MOST = 256
+#: Who waits for longer when a question fails has waited for it, and is told with those who asked.
+LONG_S = 0.5
 #: Keys that wait; the next one is refused.
 MAX_WAITING = 16_384
 
@@ -27,9 +29,10 @@ class Gathered(Generic[K, V]):
     """Of one kind of question."""
 
     def __init__(self, find: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
-        """*find* gives what is there, by key; what it raises all are told who have asked by then."""
+        """*find* gives what is there, by key; what it raises all are told who asked with it, or waited long for it."""
         self._find = find
-        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
+        #: Since when somebody waits for a key, and who.
+        self._waiting: dict[K, tuple[float, list[asyncio.Future[V | None]]]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next = 0.0
@@ -43,8 +46,12 @@ class Gathered(Generic[K, V]):
         if len(self._waiting) >= MAX_WAITING:
             msg = f"{MAX_WAITING} questions for the store are waiting"
             raise Unavailable(msg)
-        answer: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, []).append(answer)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[V | None] = loop.create_future()
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = waiting = loop.time(), []
+        waiting[1].append(answer)
         self._schedule()
         return answer
 
@@ -61,7 +68,7 @@ class Gathered(Generic[K, V]):
             # They were told meanwhile.
             return
         self._next = loop.time() + GATHER_S
-        task = loop.create_task(self._tell({key: self._waiting.pop(key) for key in keys}))
+        task = loop.create_task(self._tell({key: self._waiting.pop(key)[1] for key in keys}))
         self._asking.add(task)
         task.add_done_callback(self._ended)
         if self._waiting:
@@ -71,9 +78,11 @@ class Gathered(Generic[K, V]):
         try:
             found = await self._find(list(asked))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
-            # So are those who wait: they would wait as long again for a store that does not answer.
-            waiting, self._waiting = self._waiting, {}
-            for answer in itertools.chain.from_iterable([*asked.values(), *waiting.values()]):
+            # So are those who have waited long: they would wait as long again for a store that does not answer.
+            before = asyncio.get_running_loop().time() - LONG_S
+            long = list(itertools.takewhile(lambda key: self._waiting[key][0] < before, self._waiting))
+            told = [*asked.values(), *(self._waiting.pop(key)[1] for key in long)]
+            for answer in itertools.chain.from_iterable(told):
                 if not answer.done():
                     answer.set_exception(error)
             return

@@ -1,8 +1,8 @@
 """When posts begin: between flushes, where those take long.
 
 A flush to thousands of viewers sweeps the processor's caches, and whatever runs between two of its slices finds them cold: a
-third of what a post cost beside 5,000 viewers (docs/adr/0007). So what is posted while a long flush is under way begins when it
-is done, together, and the next one waits a moment for those.
+third of what a post cost beside 5,000 viewers (docs/adr/0007). So what is posted over HTTP while a long flush is under way
+begins when it is done, together, and the next one waits a moment for those.
 """
 
 import asyncio
@@ -75,7 +75,6 @@ class Recess:
             self._let_in.cancel()
             self._let_in = None
         posts, self._posts = self._posts, []
-        # Whoever of the former hangs was waited for once.
         self._together = together = _Together(len(posts))
         for post in posts:
             post(partial(self._leave, together))
@@ -89,6 +88,8 @@ class Recess:
 
     def _settle(self) -> None:
         self._settled = None
+        # One that hangs is waited for once, also where a flush is always under way.
+        self._together = _Together(0)
         due, self._due = self._due, []
         for flush in due:
             asyncio.get_running_loop().call_soon(flush)

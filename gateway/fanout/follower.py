@@ -83,10 +83,9 @@ class Follower:
         """
         shard, stream_id = record.shard, record.stream_id
         self.log, self.subject = subjects.live_log(shard), subjects.live(shard, stream_id)
-        self._subscriptions = [
-            await self._feed.follow(subjects.feed(shard, stream_id), self._take),
-            await self._feed.listen(subjects.pulse(shard, stream_id), take_pulse),
-        ]
+        # Each by itself: where the second one fails the first is ended with the rest.
+        self._subscriptions.append(await self._feed.follow(subjects.feed(shard, stream_id), self._take))
+        self._subscriptions.append(await self._feed.listen(subjects.pulse(shard, stream_id), take_pulse))
         last = await self._reader.last(self.log, self.subject)
         base = last.seq if last else await self._history.tail(record)
         self._windower = Windower(stream_id, base, await self._history.removals(record), weights)

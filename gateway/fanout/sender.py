@@ -42,7 +42,7 @@ class Sender:
         for roll, data in rolls:
             roll.gone.clear()
             self._parts.append((roll, array("i", roll.viewers), data))
-        self._slice()
+        self._slices()
 
     def awaits(self, viewer: Viewer) -> bool:
         """Whether the flush on its way has yet to reach *viewer*."""
@@ -56,7 +56,16 @@ class Sender:
         if passes > 1:
             soon(self._yield, passes - 1)
         else:
-            soon(self._slice)
+            soon(self._slices)
+
+    def _slices(self) -> None:
+        try:
+            self._slice()
+        except BaseException:
+            # Whoever was not reached finds the chain broken and comes back; nothing would ever be flushed again otherwise.
+            self._parts.clear()
+            self._end()
+            raise
 
     def _slice(self) -> None:
         until = perf_counter() + SLICE_S
@@ -74,6 +83,9 @@ class Sender:
             if perf_counter() > until and self._parts:
                 self._yield(PASSES)
                 return
+        self._end()
+
+    def _end(self) -> None:
         self.busy = False
         if self._done is not None:
             self._done()

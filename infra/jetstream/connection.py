@@ -165,7 +165,7 @@ class Connection:
         """Subscribe on core NATS; the server knows of it when this returns.
 
         Raises:
-            Unavailable: the broker is away; the subscription will exist once it is back, but nothing is known of its start.
+            Unavailable: the broker is away, or says nothing; there is no subscription then.
         """
         return Subscription(await self._subscribed(subject, cb))
 
@@ -178,15 +178,25 @@ class Connection:
         # Known before the server is told, so that the first message finds it.
         number, taken = b"%d" % (self.nc._sid + 1), self._wire.taken  # noqa: SLF001 - see wire.py
         taken[number] = take
-        return Subscription(await self._subscribed(subject), lambda: taken.pop(number, None))
+        try:
+            return Subscription(await self._subscribed(subject), lambda: taken.pop(number, None))
+        except BaseException:
+            del taken[number]
+            raise
 
     async def _subscribed(self, subject: str, cb: Callable[[Msg], Awaitable[None]] | None = None) -> NatsSubscription:
+        sub: NatsSubscription | None = None
         try:
             sub = await self.nc.subscribe(subject, cb=cb)
             await self.nc.flush(timeout=int(REQUEST_S))
-        except (NatsTimeout, ConnectionClosedError, StaleConnectionError, OSError) as error:
-            msg = f"NATS at {self.shown} is away"
-            raise Unavailable(msg) from error
+        except BaseException as error:
+            if sub is not None:
+                # nats-py would have it again after every reconnect.
+                await Subscription(sub).end()
+            if isinstance(error, (NatsTimeout, ConnectionClosedError, StaleConnectionError, OSError)):
+                msg = f"NATS at {self.shown} is away"
+                raise Unavailable(msg) from error
+            raise
         return sub
 
     async def publish(self, subject: str, payload: bytes) -> None:

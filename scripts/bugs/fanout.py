@@ -231,7 +231,7 @@ FANOUT = [
     ),
     Bug(
         "posts-in-flushes",
-        "posts begin while a long flush is under way, where each costs twice as much",
+        "posts begin while a long flush is under way, where each costs half as much again",
         "gateway/exchange.py",
         "        self._recess.enter(self._begin)",
         "        self._begin(lambda: None)",
@@ -249,8 +249,8 @@ FANOUT = [
         "waited-for-ever",
         "every flush waits again for a post that hangs",
         "gateway/recess.py",
-        "        self._together = together = _Together(len(posts))",
-        "        together = self._together\n        together.left += len(posts)",
+        "        self._together = _Together(0)\n        due, self._due",
+        "        due, self._due",
         "tests/unit/gateway/test_recess.py",
     ),
     Bug(

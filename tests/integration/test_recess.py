@@ -29,8 +29,9 @@ class Posting:
         return Answered(201, b"", asked.body or b"")
 
 
-async def test_a_post_waits_for_a_long_flush() -> None:
+async def test_a_post_waits_for_a_long_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is answered when that is done; whatever else is asked meanwhile is answered meanwhile."""
+    monkeypatch.setattr("gateway.recess.MOST_S", 600.0)
     async with edge() as edged:
         edged.posting = posting = Posting()
         line, other = await edged.open(), await edged.open()
@@ -51,6 +52,7 @@ async def test_every_comment_arrives_and_posts_go_on(
 ) -> None:
     """Whatever is under way when a flush is due, and should one fail, the next flush and the next post have their turn."""
     monkeypatch.setattr("gateway.fanout.rhythm.LONG_S", -1.0)
+    monkeypatch.setattr("gateway.recess.MOST_S", 600.0)
     flushed, broken = Windower.flush, [False]
 
     def flush(windower: Windower, *rest: Any, **named: Any) -> Window:  # noqa: ANN401 - as it is called

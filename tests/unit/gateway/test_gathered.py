@@ -19,6 +19,7 @@ class Store:
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self.failure: Exception | None = None
+        self.fails_below = 0
 
     def has_been_asked(self, times: int) -> bool:
         """Whether so many questions have come."""
@@ -30,6 +31,9 @@ class Store:
         await self.goes_on.wait()
         if self.failure is not None:
             raise self.failure
+        if keys[0] < self.fails_below:
+            msg = "away"
+            raise Unavailable(msg)
         return {key: key // 2 for key in keys if key % 2 == 0}
 
 
@@ -70,8 +74,9 @@ async def test_those_who_come_meanwhile_gather() -> None:
     assert store.asked[AT_ONCE:] == [list(range(AT_ONCE, AT_ONCE + 9))]
 
 
-async def test_a_failure_is_told_to_all_and_the_next_one_works() -> None:
-    """Who was gathered behind it does not wait as long again; who left meanwhile disturbs nobody."""
+async def test_a_failure_is_told_to_all_and_the_next_one_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has waited long behind it does not wait as long again; who left meanwhile disturbs nobody."""
+    monkeypatch.setattr(gathered, "LONG_S", -1.0)
     store = Store()
     store.goes_on.clear()
     asker = Gathered(store.find)
@@ -90,6 +95,23 @@ async def test_a_failure_is_told_to_all_and_the_next_one_works() -> None:
     store.failure = None
     assert await asker.ask(8) == 4
     assert len(store.asked) == AT_ONCE + 1
+
+
+async def test_who_has_just_come_is_asked_for() -> None:
+    """What failed was another question: a part of a cluster may be away, or one file be busy for a moment."""
+    store = Store()
+    store.goes_on.clear()
+    asker = Gathered(store.find)
+    under_way = []
+    for number in range(AT_ONCE):
+        under_way.append(asker.ask(number))
+        await eventually(partial(store.has_been_asked, number + 1))
+    behind = asker.ask(100)
+    store.fails_below = AT_ONCE
+    store.goes_on.set()
+
+    assert [type(each) for each in await asyncio.gather(*under_way, return_exceptions=True)] == [Unavailable] * AT_ONCE
+    assert await behind == 50
 
 
 async def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

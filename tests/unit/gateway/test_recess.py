@@ -102,6 +102,19 @@ async def test_nobody_waits_for_a_post_that_hangs(day: Day, monkeypatch: pytest.
     await eventually(lambda: day.happened[-1] == "four")
 
 
+async def test_nobody_waits_for_it_again_while_flushes_overlap(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two streams there may always be one on its way, and no post is let in that would count anew."""
+    day.flush("one")
+    day.post("hangs")
+    day.recess.begin()
+    monkeypatch.setattr(recess, "SETTLE_S", 0.01)
+    day.flush("two")
+    await eventually(lambda: day.happened == ["one", "hangs", "two"])
+    monkeypatch.setattr(recess, "SETTLE_S", 600.0)
+    day.flush("three")
+    assert day.happened == ["one", "hangs", "two", "three"]
+
+
 async def test_no_post_waits_for_flushes_without_end(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one follows the other, posts begin after a while all the same."""
     monkeypatch.setattr(recess, "MOST_S", 0.01)

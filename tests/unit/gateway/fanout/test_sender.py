@@ -73,6 +73,35 @@ async def test_the_loop_has_its_turn_between_slices() -> None:
     assert len(written) == 4 * sender.STEP
 
 
+async def test_a_writer_that_breaks_ends_its_flush() -> None:
+    """Whatever it raises, in whichever slice: the flush is over, and the next one can be sent."""
+    roll = Roll()
+    for n in range(3 * sender.STEP):
+        roll.add(cast("Viewer", Client(n)))
+    written: list[int] = []
+
+    def write(fds: "array[int]", data: bytes) -> list[tuple[int, int]]:
+        if written and data == b"breaks":
+            raise ZeroDivisionError
+        written.extend(fds)
+        until = perf_counter() + sender.SLICE_S
+        while perf_counter() < until:
+            pass
+        return []
+
+    done = asyncio.Event()
+    each, told = Sender(write, lambda *_: None), list[BaseException]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    each.send([(roll, b"breaks")], done.set)
+    await done.wait()
+    assert (len(written), each.busy) == (sender.STEP, False)
+    done.clear()
+    each.send([(roll, b"whole")], done.set)
+    await done.wait()
+    assert len(written) == 4 * sender.STEP
+    assert [type(error) for error in told] == [ZeroDivisionError]
+
+
 async def test_those_who_fall_short_are_told_with_what_they_took() -> None:
     """A viewer whose buffer is full, and one that is gone, are given back; the rest is written to."""
     from gateway.fanout.writing import write_each  # noqa: PLC0415 - the real one, on real sockets
