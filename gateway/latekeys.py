@@ -1,7 +1,7 @@
 """Keys that the log is about to forget and the store does not know yet: those of an archive that is long away.
 
-Every post with a key asks, so nothing here is read for one of them alone: whether the archive is late, and if it is which
-keys wait for it, is read for all of them together, once in a while.
+Every post asks whose key may be as old as that (`gateway.earlier`), so nothing here is read for one of them alone: whether
+the archive is late, and if it is which keys wait for it, is read for all of them together, once in a while.
 """
 
 import asyncio

@@ -37,6 +37,17 @@ class Store:
         return {key: key // 2 for key in keys if key % 2 == 0}
 
 
+async def busy(store: Store) -> tuple[Gathered[int, int], list[asyncio.Future[int | None]]]:
+    """As many questions under way as there may be, none of them answered yet."""
+    store.goes_on.clear()
+    asker = Gathered(store.find)
+    waiting = []
+    for number in range(AT_ONCE):
+        waiting.append(asker.ask(number))
+        await eventually(partial(store.has_been_asked, number + 1))
+    return asker, waiting
+
+
 async def test_each_is_told_its_own() -> None:
     """Known keys, unknown ones and one that several ask for; in one question, as they came in one turn."""
     store = Store()
@@ -58,12 +69,7 @@ async def test_a_thousand_are_few_questions() -> None:
 async def test_those_who_come_meanwhile_gather() -> None:
     """No more than `AT_ONCE` questions are under way; who comes then is asked for in one, when the first has ended."""
     store = Store()
-    store.goes_on.clear()
-    asker = Gathered(store.find)
-    waiting = []
-    for number in range(AT_ONCE):
-        waiting.append(asker.ask(number))
-        await eventually(partial(store.has_been_asked, number + 1))
+    asker, waiting = await busy(store)
     waiting += [asker.ask(number) for number in range(AT_ONCE, AT_ONCE + 9)]
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(waiting[-1]), 5 * gathered.GATHER_S)
@@ -78,12 +84,7 @@ async def test_a_failure_is_told_to_all_and_the_next_one_works(monkeypatch: pyte
     """Who has waited long behind it does not wait as long again; who left meanwhile disturbs nobody."""
     monkeypatch.setattr(gathered, "LONG_S", -1.0)
     store = Store()
-    store.goes_on.clear()
-    asker = Gathered(store.find)
-    under_way = []
-    for number in range(AT_ONCE):
-        under_way.append(asker.ask(number))
-        await eventually(partial(store.has_been_asked, number + 1))
+    asker, under_way = await busy(store)
     behind = [asker.ask(100), asker.ask(102)]
     under_way[0].cancel()
     behind[0].cancel()
@@ -100,12 +101,7 @@ async def test_a_failure_is_told_to_all_and_the_next_one_works(monkeypatch: pyte
 async def test_who_has_just_come_is_asked_for() -> None:
     """What failed was another question: a part of a cluster may be away, or one file be busy for a moment."""
     store = Store()
-    store.goes_on.clear()
-    asker = Gathered(store.find)
-    under_way = []
-    for number in range(AT_ONCE):
-        under_way.append(asker.ask(number))
-        await eventually(partial(store.has_been_asked, number + 1))
+    asker, under_way = await busy(store)
     behind = asker.ask(100)
     store.fails_below = AT_ONCE
     store.goes_on.set()
