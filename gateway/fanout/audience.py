@@ -305,7 +305,7 @@ class Audience:
             return None
         self._sending_since = windower.waiting_since
         policy, waiting, shedding = self.degradation.in_force, windower.waiting, windower.shedding
-        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s)
+        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s, deflated=self._lanes.deflated)
         self._left_over = windower.dirty
         if windower.shedding:
             metrics.SHED.inc()

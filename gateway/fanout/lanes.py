@@ -11,6 +11,8 @@ from infra.clock import Clock
 
 #: Never silent for more than 15 s; checked every second.
 HEARTBEAT_S = 10.0
+#: Where fewer than one of so many is written to plainly, nearly all are written to deflated.
+PLAIN_ONE_OF = 10
 
 
 class Lanes:
@@ -39,6 +41,16 @@ class Lanes:
         lanes, self._by_key = self._by_key, {}
         for viewer in chain.from_iterable(lanes.values()):
             self.add(viewer)
+
+    @property
+    def deflated(self) -> bool:
+        """Whether nearly all are written to deflated."""
+        everyone = plain = 0
+        for key, lane in self._by_key.items():
+            everyone += len(lane)
+            if not key.gzip:
+                plain += len(lane)
+        return plain * PLAIN_ONE_OF < everyone
 
     def bytes_for(self, window: Window | None, news: Sequence[News], now: float) -> list[tuple[Roll, bytes]]:
         """What each roll is to be written for *window* and the *news* of the pulse (each may be missing)."""
