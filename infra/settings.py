@@ -143,7 +143,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # Milliseconds between two flushes of a stream's window, but for two that a quiet stream has saved up; a row of
     # OVATION_POLICY may ask for more.
     window_ms: Annotated[int, Meta(ge=1, le=1000)] = 50
-    # Milliseconds up to which that stretches by itself while a flush takes long to write.
+    # Milliseconds up to which that stretches by itself while a flush takes long to write; posts that are under way may add 50.
     window_max_ms: Annotated[int, Meta(ge=1, le=5000)] = 250
     # How frames are written to sockets, and connections accepted: auto (the compiled parts where there are) or python.
     writer: Literal["auto", "python"] = "auto"

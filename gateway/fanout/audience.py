@@ -30,8 +30,8 @@ from schemas.records import StreamRecord
 
 log = logs.get(__name__)
 
-#: More than this share of its viewers becoming live within a second is a storm.
-STORM_SHARE = 0.05
+#: Where fewer than one of so many is written to plainly, windows are for those who are written to deflated.
+PLAIN_ONE_OF = 50
 
 
 class Audience:
@@ -61,6 +61,8 @@ class Audience:
         self.pulse = Pulse(clock)
         self.degradation = Degradation(presence.gateway, settings, clock)
         self.viewers: set[Viewer] = set()
+        #: How many of them take no gzip, whether they are live or being brought forward.
+        self._plain = 0
         #: Viewers whose credential ends some time.
         self.expiring: set[Viewer] = set()
         self._presence = presence
@@ -84,9 +86,6 @@ class Audience:
         #: When the oldest item of the window on its way had come, and the longest that one took since `measure` was called.
         self._sending_since: float | None = None
         self._slowest_s = 0.0
-        #: Viewers that became live since the last flush was done, and when that was.
-        self._arrived = 0
-        self._arriving_since = clock.monotonic()
         self._left_over = False
         self._flushed = asyncio.Event()
 
@@ -124,6 +123,7 @@ class Audience:
         """Count a viewer; it is written to only once it is live."""
         viewer.audience = self
         self.viewers.add(viewer)
+        self._plain += not viewer.gzip
         if viewer.expires_at is not None:
             self.expiring.add(viewer)
         self._presence.join(self.stream_id, viewer.person)
@@ -134,6 +134,7 @@ class Audience:
         if viewer not in self.viewers:
             return
         self.viewers.discard(viewer)
+        self._plain -= not viewer.gzip
         self.expiring.discard(viewer)
         self._presence.leave(self.stream_id, viewer.person)
         if not self.viewers:
@@ -144,7 +145,7 @@ class Audience:
     def go_live(self, viewer: Viewer) -> None:
         """Put a viewer that has reached `position` into its lane."""
         self._lanes.add(viewer)
-        self._arrived += 1
+        self._rhythm.arrive()
 
     def stand_back(self, viewer: Viewer) -> None:
         """Take a live viewer off its roll: something of its own waits in user space, and shared frames must not pass it."""
@@ -305,7 +306,8 @@ class Audience:
             return None
         self._sending_since = windower.waiting_since
         policy, waiting, shedding = self.degradation.in_force, windower.waiting, windower.shedding
-        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s, deflated=self._lanes.deflated)
+        deflated = self._plain * PLAIN_ONE_OF < len(self.viewers) and self._lanes.halved
+        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s, deflated=deflated)
         self._left_over = windower.dirty
         if windower.shedding:
             metrics.SHED.inc()
@@ -319,12 +321,10 @@ class Audience:
 
     def _sent(self) -> None:
         now = self.clock.monotonic()
-        storm = self._arrived > len(self.viewers) * STORM_SHARE * (now - self._arriving_since)
         self._adjourn()
         interval_ms = self.degradation.in_force.interval_ms
-        self._rhythm.flushed(now, interval_ms / 1000, storm=storm, left_over=self._left_over)
+        self._rhythm.flushed(now, interval_ms / 1000, viewers=len(self.viewers), left_over=self._left_over)
         self._left_over = False
-        self._arrived, self._arriving_since = 0, now
         if self._sending_since is not None:
             self._slowest_s = max(self._slowest_s, now - self._sending_since)
             self._sending_since = None

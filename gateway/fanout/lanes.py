@@ -11,8 +11,6 @@ from infra.clock import Clock
 
 #: Never silent for more than 15 s; checked every second.
 HEARTBEAT_S = 10.0
-#: Where fewer than one of so many is written to plainly, nearly all are written to deflated.
-PLAIN_ONE_OF = 10
 
 
 class Lanes:
@@ -43,14 +41,9 @@ class Lanes:
             self.add(viewer)
 
     @property
-    def deflated(self) -> bool:
-        """Whether nearly all are written to deflated."""
-        everyone = plain = 0
-        for key, lane in self._by_key.items():
-            everyone += len(lane)
-            if not key.gzip:
-                plain += len(lane)
-        return plain * PLAIN_ONE_OF < everyone
+    def halved(self) -> bool:
+        """Whether deflating left no more than half of what was written last, of everything that is deflated."""
+        return all(lane.halved for lane in self._by_key.values())
 
     def bytes_for(self, window: Window | None, news: Sequence[News], now: float) -> list[tuple[Roll, bytes]]:
         """What each roll is to be written for *window* and the *news* of the pulse (each may be missing)."""

@@ -7,8 +7,9 @@ annex A) with a tolerance of `SAVED` intervals: a second never has more than `SA
 
 #: Flushes take at most the reciprocal of this of the loop, up to the longest interval...
 STRETCH = 1.4
-#: ... and of this while many viewers are being brought forward: those who wait have waited longer.
+#: ... and of this while more than this share of the viewers become live per second: those who wait have waited longer.
 STORM_STRETCH = 3.0
+STORM_SHARE = 0.05
 #: A flush that takes longer has more than one slice.
 LONG_S = 0.01
 #: Windows that a quiet stream may send before the interval counts. Under 5 comments/s of Poisson arrivals 22 % come within 50
@@ -24,7 +25,7 @@ COUNT_MAX_S = 0.4
 class Rhythm:
     """Knows what flushes take; all times are seconds of one monotonic clock."""
 
-    __slots__ = ("_behind", "_counts_apart", "_due", "_interval", "_longest", "_room", "_took", "last")
+    __slots__ = ("_arrived", "_behind", "_counts_apart", "_due", "_interval", "_longest", "_room", "_since", "_took", "last")
 
     def __init__(self, shortest: float, longest: float) -> None:
         """Windows are *shortest* apart while flushes are cheap, and never more than *longest*."""
@@ -33,6 +34,8 @@ class Rhythm:
         self._counts_apart = 0.0
         self._behind = False
         self._took = 0.0
+        #: Viewers that became live since the last flush was done, and when that was.
+        self._arrived, self._since = 0, 0.0
         #: Seconds from the beginning of the last flush in which the loop is somebody else's.
         self._room = 0.0
         #: When the next window would leave if nothing were saved.
@@ -64,13 +67,19 @@ class Rhythm:
         """Let the next window leave at once."""
         self.last = self._due = float("-inf")
 
-    def flushed(self, now: float, shortest: float, *, storm: bool, left_over: bool) -> None:
+    def arrive(self) -> None:
+        """Note a viewer that has become live."""
+        self._arrived += 1
+
+    def flushed(self, now: float, shortest: float, *, viewers: int, left_over: bool) -> None:
         """Note that the flush that began at `last` is done.
 
-        *shortest* is the interval in force. *storm*: many viewers are being brought forward. *left_over*: more was waiting
+        *shortest* is the interval in force, *viewers* how many there are. *left_over*: more was waiting
         than one window takes, the stream is behind and the next one follows at once.
         """
         self._took = took = now - self.last
+        storm = self._arrived > viewers * STORM_SHARE * (now - self._since)
+        self._arrived, self._since = 0, now
         stretched = took * (STORM_STRETCH if storm else STRETCH)
         self._behind = left_over
         self._room = min(stretched, self._longest)

@@ -22,13 +22,14 @@ from schemas.items import Comment, Item
 #: slow at once, exactly when a gateway is behind.
 MOST = 1000
 MOST_BYTES = 32 * 1024
-#: The same where nearly all are written to deflated, which leaves less than half of it. Where windows are full a gateway stays
-#: late: 1,000 comments/s fill 32 kB in 95 ms, and 5,000 viewers with those posts are all that a slow core does meanwhile.
-MOST_BYTES_DEFLATED = 2 * MOST_BYTES
+#: The same where nearly all are written to deflated and that leaves half at most. Where windows are full a gateway stays late:
+#: 1,000 comments/s fill 32 kB in 95 ms, and 5,000 viewers with those posts are all that a slow core does meanwhile. With commas
+#: and its frame it stays below 64 KiB, a usual limit of WebSocket clients.
+MOST_BYTES_DEFLATED = 60 * 1024
 #: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms.
 MOST_DRAWN = 1500
 #: Bytes of items that wait, and what comes during a flush. Above it comments are left out until nothing waits any more: at
-#: 10,000 viewers it is half a minute of what 2,500 comments/s bring more than can be written.
+#: 10,000 viewers it is half a minute of what 2,500 comments/s bring more than can be written in windows of 32 kB.
 MOST_WAITING = 16 * 1024 * 1024
 #: How full a window is meant to be while comments are left out: chance alone would fill every other one before its end.
 FILL = 0.75

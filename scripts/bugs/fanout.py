@@ -161,8 +161,8 @@ FANOUT = [
         "large-windows",
         "windows are as large for those who take them plainly as for those who take them deflated",
         "gateway/fanout/audience.py",
-        "deflated=self._lanes.deflated",
-        "deflated=True",
+        "deflated = self._plain * PLAIN_ONE_OF < len(self.viewers) and self._lanes.halved",
+        "deflated = self._lanes.halved",
         "tests/integration/test_fanout.py",
     ),
     Bug(

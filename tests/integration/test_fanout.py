@@ -306,7 +306,7 @@ async def test_one_fault_does_not_end_the_ticks(
 async def test_windows_are_larger_where_nearly_all_take_them_deflated(
     nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No larger than usual for as long as one of ten does not; the chain is whole either way."""
+    """No larger than usual for as long as one of ten does not; nobody loses anything either way."""
     usual, deflated = 2000, 6000
     monkeypatch.setattr("gateway.fanout.windower.MOST_BYTES", usual)
     monkeypatch.setattr("gateway.fanout.windower.MOST_BYTES_DEFLATED", deflated)
@@ -322,9 +322,9 @@ async def test_windows_are_larger_where_nearly_all_take_them_deflated(
                 await asyncio.gather(*(each.until(lambda v: v.last_id == end) for each in {viewer, *others}))  # noqa: B023 - awaited here
                 windows = [event.data["items"] for event in viewer.events if event.name == "comments"]
                 largest[n] = max(sum(len(json.dumps(item, separators=(",", ":"))) for item in items) for items in windows)
-                if largest[n] > usual:
+                if largest[n] > 1.5 * usual:
                     break
             await plain.cut()
-        assert 1.3 * usual < largest[1] < 1.3 * deflated
-        assert largest[0] < 1.3 * usual
+        assert largest[0] <= usual
+        assert 1.5 * usual < largest[1] <= deflated
         assert [(each.seqs, each.faults) for each in others] == [(sorted(seqs), [])] * 9

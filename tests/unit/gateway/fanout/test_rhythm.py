@@ -9,7 +9,9 @@ from gateway.fanout.rhythm import COUNT_MAX_S, SAVED, STORM_STRETCH, STRETCH, Rh
 
 def _flushed(rhythm: Rhythm, began: float, took: float, *, storm: bool = False, left_over: bool = False) -> None:
     rhythm.last = began
-    rhythm.flushed(began + took, 0.05, storm=storm, left_over=left_over)
+    if storm:
+        rhythm.arrive()
+    rhythm.flushed(began + took, 0.05, viewers=0 if storm else 100, left_over=left_over)
 
 
 def test_a_quiet_stream_waits_for_nothing() -> None:
@@ -87,3 +89,15 @@ def test_counts_alone_leave_the_loop_room_and_stay_within_their_second(took: flo
 
     assert wait <= COUNT_MAX_S
     assert wait >= min(5 * took, COUNT_MAX_S)
+
+
+@pytest.mark.parametrize(("arrived", "stretch"), [(40, STRETCH), (60, STORM_STRETCH)])
+def test_a_storm_is_a_share_of_the_viewers_in_a_second(arrived: int, stretch: float) -> None:
+    """Five in a hundred: fewer are the coming and going of every stream."""
+    rhythm = Rhythm(0.001, 10.0)
+    _flushed(rhythm, 9.0, 0.1)
+    rhythm.last = 10.0
+    for _ in range(arrived):
+        rhythm.arrive()
+    rhythm.flushed(10.1, 0.001, viewers=1000, left_over=False)
+    assert rhythm.interval == pytest.approx(0.1 * stretch)
