@@ -81,16 +81,21 @@ async def test_a_flush_waits_for_those_who_began_together(day: Day) -> None:
     assert day.happened[-1] == "late"
 
 
-async def test_nobody_waits_for_a_post_that_hangs(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flush goes on after a moment, the next ones at once; its end means nothing any more."""
+async def _waited_in_vain(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A post that was let in hangs, and a flush has waited for it."""
     day.flush("one")
     day.post("hangs")
     day.recess.begin()
-    monkeypatch.setattr(recess, "SETTLE_S", 0.01)
-    day.flush("two")
-    await eventually(lambda: day.happened == ["one", "hangs", "two"])
+    with monkeypatch.context() as patched:
+        patched.setattr(recess, "SETTLE_S", 0.01)
+        day.flush("two")
+        await eventually(lambda: day.happened == ["one", "hangs", "two"])
+
+
+async def test_nobody_waits_for_a_post_that_hangs(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush goes on after a moment, the next ones at once; its end means nothing any more."""
+    await _waited_in_vain(day, monkeypatch)
     day.recess.begin()
-    monkeypatch.setattr(recess, "SETTLE_S", 600.0)
     day.flush("three")
     day.post("a")
     day.done["hangs"]()
@@ -104,13 +109,7 @@ async def test_nobody_waits_for_a_post_that_hangs(day: Day, monkeypatch: pytest.
 
 async def test_nobody_waits_for_it_again_while_flushes_overlap(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     """With two streams there may always be one on its way, and no post is let in that would count anew."""
-    day.flush("one")
-    day.post("hangs")
-    day.recess.begin()
-    monkeypatch.setattr(recess, "SETTLE_S", 0.01)
-    day.flush("two")
-    await eventually(lambda: day.happened == ["one", "hangs", "two"])
-    monkeypatch.setattr(recess, "SETTLE_S", 600.0)
+    await _waited_in_vain(day, monkeypatch)
     day.flush("three")
     assert day.happened == ["one", "hangs", "two", "three"]
 

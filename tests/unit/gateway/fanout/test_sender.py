@@ -46,6 +46,12 @@ async def test_a_descriptor_that_became_another_viewers_is_left_alone() -> None:
     assert wrote == [client.fd for client in clients[:-1]]
 
 
+def _take_a_slice() -> None:
+    until = perf_counter() + sender.SLICE_S
+    while perf_counter() < until:
+        pass
+
+
 async def test_the_loop_has_its_turn_between_slices() -> None:
     """A flush that takes long lets others in: nobody waits for more than about a slice."""
     roll = Roll()
@@ -57,9 +63,7 @@ async def test_the_loop_has_its_turn_between_slices() -> None:
     def write(fds: "array[int]", data: bytes) -> list[tuple[int, int]]:
         assert data
         written.extend(fds)
-        until = perf_counter() + sender.SLICE_S
-        while perf_counter() < until:
-            pass
+        _take_a_slice()
         return []
 
     done = asyncio.Event()
@@ -84,9 +88,7 @@ async def test_a_writer_that_breaks_ends_its_flush() -> None:
         if written and data == b"breaks":
             raise ZeroDivisionError
         written.extend(fds)
-        until = perf_counter() + sender.SLICE_S
-        while perf_counter() < until:
-            pass
+        _take_a_slice()
         return []
 
     done = asyncio.Event()
