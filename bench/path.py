@@ -2,22 +2,35 @@
 
 Two runs, each several times: *posts*, where people POST over HTTP with tokens (limits on, Idempotency-Key sent), and *log*,
 where comments are published straight into the live log. Each is run for viewers who accept gzip, as every browser does, and
-for viewers who do not. Latency counts from the moment a comment was due.
+for viewers who do not. Beside them, *c*: the C loop of `csend.c`, handed the comments on a socket, writes them plainly to as
+many viewers as *posts* has, in windows of 50 ms, and does nothing else.
+
+Latency counts from the moment a comment was due to the moment a viewer's kernel has it, as in `poisson`; until the load
+generator, one process for all viewers, has read it is printed beside it.
 """
 
 import contextlib
+import dataclasses
+import tempfile
 import time
+from pathlib import Path
 
 from msgspec import Struct
 
 from bench import corpus
-from bench.client import Client, Latency, Report
+from bench.client import Client, Latency, Report, write_lines
 from bench.options import Options, parse, parser
+from bench.peers import Peer, c_loop
 from bench.results import Plot, Result, Table, begin
-from bench.rounds import interleaved, spread
+from bench.rounds import interleaved, ratios, spread
 from bench.servers import Site, second_gateway, site
 
 WARM_S = 3.0
+C_LOOP = "C loop, plain"
+#: The gateway's own default.
+C_INTERVAL_MS = 50.0
+#: What posts may take at the median and at the 99th percentile.
+P50_MS, P99_MS = 70, 150
 
 
 class Run(Struct, frozen=True):
@@ -40,18 +53,20 @@ class Run(Struct, frozen=True):
         got, a = self.report, self.report.a
         return (
             f"{got.items / got.seconds:,.0f} comments/s delivered, p50 {a.p50} p99 {a.p99} max {a.max} ms, "
+            f"read {got.read.p50} {got.read.p99}, "
             f"core {self.server_cpu:.2f}, {self.end.complete}/{self.viewers} complete"
         )
 
 
-def measure(options: Options, place: Site, viewers: int, rate: float, **feed: object) -> Run:
-    """Open viewers on *place*, feed it, and measure after it has warmed up."""
-    with Client(options.client_core, port=place.port, path=place.path, viewers=viewers, dense=True, **feed) as client:
-        opened = client.open()
+def measure(options: Options, server: Peer, viewers: int, rate: float, *, gzip: bool) -> Run:
+    """Open viewers on *server*, feed it, and measure after it has warmed up."""
+    how = {"dense": True, "stamped": True, "gzip": gzip}
+    with Client(options.client_core, port=server.port, viewers=viewers, **how, **server.client) as client:
+        opened = client.open(positioned=server.positions)
         print(f"{opened.open:,} viewers in {opened.seconds:.1f} s", flush=True)
         client.tell(f"uniform {rate}")
         time.sleep(WARM_S)
-        report, spent = client.over(options.seconds, place.gateway.pid)
+        report, spent = client.over(options.seconds, server.pid)
         end = client.settle()
     return Run(
         rate=rate,
@@ -70,7 +85,7 @@ def posts(options: Options, encoding: str) -> Run:
     with site(options) as place, contextlib.ExitStack() as ends:
         port = place.port if not more.second_gateway else ends.enter_context(second_gateway(options, place))
         feed = place.post_options(corpus.post(), more.users) | {"feed_port": port}
-        return measure(options, place, options.viewers, more.rate, gzip=encoding == "gzip", **feed)
+        return measure(options, _gateway(place, feed), options.viewers, more.rate, gzip=encoding == "gzip")
 
 
 def log(options: Options, encoding: str) -> Run:
@@ -78,7 +93,18 @@ def log(options: Options, encoding: str) -> Run:
     more = options.more
     with site(options) as place:
         feed = place.log_options(corpus.plain())
-        return measure(options, place, more.log_viewers, more.log_rate, gzip=encoding == "gzip", **feed)
+        return measure(options, _gateway(place, feed), more.log_viewers, more.log_rate, gzip=encoding == "gzip")
+
+
+def _gateway(place: Site, feed: dict[str, object]) -> Peer:
+    return Peer(place.gateway.pid, place.port, {"path": place.path, **feed})
+
+
+def bare(options: Options, _encoding: str) -> Run:
+    """Comments handed to the C loop."""
+    with tempfile.TemporaryDirectory() as folder, c_loop(options, C_INTERVAL_MS) as peer:
+        feed = peer.client | {"templates": write_lines(Path(folder) / "templates", corpus.plain())}
+        return measure(options, dataclasses.replace(peer, client=feed), options.viewers, options.more.rate, gzip=False)
 
 
 def tell(result: Result, variant: str, runs: list[Run]) -> None:
@@ -93,6 +119,7 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
         "p50 ms",
         "p99 ms",
         "max ms",
+        "until read: p50, p99",
     ]
     columns += ["core", "waited for it", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
     rows, intervals = [], []
@@ -109,6 +136,7 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
                 f"{a.p50}",
                 f"{a.p99}",
                 f"{a.max}",
+                f"{got.read.p50}, {got.read.p99}",
                 f"{run.server_cpu:.2f}",
                 f"{run.waited:.2f}",
                 f"{run.us_per_window:.2f}",
@@ -143,8 +171,8 @@ def latency_cells(latency: Latency) -> list[str]:
 
 def main() -> None:
     """Run it."""
-    made = parser("path", __doc__, viewers=5000, seconds=20, rounds=3)
-    made.add_argument("--runs", default="posts,log", help="which runs (default %(default)s)")
+    made = parser("path", __doc__, viewers=5000, seconds=10, rounds=5)
+    made.add_argument("--runs", default="posts,log,c", help="which runs (default %(default)s)")
     made.add_argument("--encodings", default="gzip,plain", help="what viewers accept (default %(default)s)")
     made.add_argument("--rate", type=float, default=1000, help="posts/s (default %(default)s)")
     made.add_argument(
@@ -155,9 +183,11 @@ def main() -> None:
     made.add_argument("--second-gateway", action="store_true", help="post to another gateway, on the client's core")
     options = parse(made)
     result = begin("path", "The whole path", options, viewers=options.viewers, rate=options.more.rate, users=options.more.users)
-    ways = {"posts": posts, "log": log}
-    more = options.more
-    variants = {f"{way}, {encoding}": (way, encoding) for way in more.runs.split(",") for encoding in more.encodings.split(",")}
+    ways = {"posts": posts, "log": log, "c": bare}
+    runs, encodings = options.more.runs.split(","), options.more.encodings.split(",")
+    # The C loop first, beside the posts that are held against it.
+    variants = {C_LOOP: ("c", "plain")} if "c" in runs else {}
+    variants |= {f"{way}, {encoding}": (way, encoding) for way in runs if way != "c" for encoding in encodings}
 
     def run(variant: str) -> Run:
         way, encoding = variants[variant]
@@ -175,12 +205,29 @@ def criteria(result: Result, found: dict[str, list[Run]]) -> None:
     """What the runs must show, by their medians."""
     for variant, own in found.items():
         if variant.startswith("posts"):
-            result.want(f"{variant}: p50 ms", spread([r.report.a.p50 or 1e9 for r in own]).median, at_most=70)
-            result.want(f"{variant}: p99 ms", spread([r.report.a.p99 or 1e9 for r in own]).median, at_most=150)
-        else:
+            p50, p99 = latencies(own)
+            result.want(f"{variant}: p50 ms", spread(p50).median, at_most=P50_MS)
+            result.want(f"{variant}: p99 ms", spread(p99).median, at_most=P99_MS)
+            if C_LOOP in found:
+                c50, c99 = latencies(found[C_LOOP])
+                result.notes.append(
+                    f"The C loop's median, only to fan out, is {spread(c50).text(0)} ms, its p99 {spread(c99).text(0)} ms; "
+                    f"*{variant}* takes {ratios(p50, c50).text()} and {ratios(p99, c99).text()} times as long."
+                )
+        elif variant.startswith("log"):
             delivered = spread([r.report.items / r.report.seconds / 1e6 for r in own]).median
             result.want(f"{variant}: millions of comments delivered per second", delivered, at_least=9.9)
         result.want(f"{variant}: runs in which every viewer is complete", sum(r.complete for r in own), at_least=len(own))
+    result.plots.append(Plot("path", "lines", "Window intervals", "percentile", "ms", intervals(found)))
+
+
+def latencies(runs: list[Run]) -> tuple[list[float], list[float]]:
+    """Each run's median and 99th percentile, in ms; where nothing came, more than any bound."""
+    return [run.report.a.p50 or 1e9 for run in runs], [run.report.a.p99 or 1e9 for run in runs]
+
+
+def intervals(found: dict[str, list[Run]]) -> dict[str, list[tuple[str | float, float]]]:
+    """By variant, the window intervals' percentiles in the run of the median latency."""
     series: dict[str, list[tuple[str | float, float]]] = {}
     for variant, runs in found.items():
         middle = sorted(runs, key=lambda r: r.report.a.p50 or 0)[len(runs) // 2].report.interval
@@ -193,7 +240,7 @@ def criteria(result: Result, found: dict[str, list[Run]]) -> None:
             (100, middle.max),
         )
         series[variant] = [(share, value) for share, value in points if value is not None]
-    result.plots.append(Plot("path", "lines", "Window intervals", "percentile", "ms", series))
+    return series
 
 
 if __name__ == "__main__":
