@@ -30,9 +30,6 @@ from schemas.records import StreamRecord
 
 log = logs.get(__name__)
 
-#: Where fewer than one of so many is written to plainly, windows are for those who are written to deflated.
-PLAIN_ONE_OF = 50
-
 
 class Audience:
     """Follower, ring and viewers of one stream.
@@ -61,8 +58,6 @@ class Audience:
         self.pulse = Pulse(clock)
         self.degradation = Degradation(presence.gateway, settings, clock)
         self.viewers: set[Viewer] = set()
-        #: How many of them take no gzip, whether they are live or being brought forward.
-        self._plain = 0
         #: Viewers whose credential ends some time.
         self.expiring: set[Viewer] = set()
         self._presence = presence
@@ -123,7 +118,6 @@ class Audience:
         """Count a viewer; it is written to only once it is live."""
         viewer.audience = self
         self.viewers.add(viewer)
-        self._plain += not viewer.gzip
         if viewer.expires_at is not None:
             self.expiring.add(viewer)
         self._presence.join(self.stream_id, viewer.person)
@@ -134,7 +128,6 @@ class Audience:
         if viewer not in self.viewers:
             return
         self.viewers.discard(viewer)
-        self._plain -= not viewer.gzip
         self.expiring.discard(viewer)
         self._presence.leave(self.stream_id, viewer.person)
         if not self.viewers:
@@ -306,8 +299,7 @@ class Audience:
             return None
         self._sending_since = windower.waiting_since
         policy, waiting, shedding = self.degradation.in_force, windower.waiting, windower.shedding
-        deflated = self._plain * PLAIN_ONE_OF < len(self.viewers) and self._lanes.halved
-        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s, deflated=deflated)
+        window = windower.flush(now, policy.items, share=policy.share, per_s=policy.per_s)
         self._left_over = windower.dirty
         if windower.shedding:
             metrics.SHED.inc()

@@ -9,9 +9,6 @@ from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window
 from gateway.fanout.wire import Wire
 
-#: Bytes of a write that tell how much deflating leaves: smaller ones are mostly what frames them.
-LARGE = 8 * 1024
-
 
 class LaneKey(Struct, frozen=True):
     """What decides the bytes; `cohort` is `None` while everyone is shown everything."""
@@ -56,7 +53,7 @@ class Roll:
 class Lane:
     """`running` viewers share an epoch; `joining` ones came in its middle and wait for the next one's start."""
 
-    __slots__ = ("_epoch", "halved", "joining", "key", "last_write", "running")
+    __slots__ = ("_epoch", "joining", "key", "last_write", "running")
 
     def __init__(self, key: LaneKey, now: float) -> None:
         self.key = key
@@ -64,8 +61,6 @@ class Lane:
         self.running = Roll()
         self.joining = Roll()
         self._epoch: Epoch | None = None
-        #: Whether deflating left no more than half of the last large write.
-        self.halved = True
 
     def __len__(self) -> int:
         return len(self.running.viewers) + len(self.joining.viewers)
@@ -95,8 +90,6 @@ class Lane:
         out: list[tuple[Roll, bytes]] = []
         if self.running.viewers:
             out.append((self.running, self._epoch.pack(plain)))
-            if len(plain) >= LARGE:
-                self.halved = 2 * len(out[0][1]) <= len(plain)
         if self.joining.viewers:
             alone = (cut.packed(wire) if cut is not None else b"") + (packed(extra) if extra else b"")
             out.append((self.joining, alone))

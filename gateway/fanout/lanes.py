@@ -40,11 +40,6 @@ class Lanes:
         for viewer in chain.from_iterable(lanes.values()):
             self.add(viewer)
 
-    @property
-    def halved(self) -> bool:
-        """Whether deflating left no more than half of what was written last, of everything that is deflated."""
-        return all(lane.halved for lane in self._by_key.values())
-
     def bytes_for(self, window: Window | None, news: Sequence[News], now: float) -> list[tuple[Roll, bytes]]:
         """What each roll is to be written for *window* and the *news* of the pulse (each may be missing)."""
         pulse = {wire: b"".join(wire.event(*each) for each in news) for wire in {key.wire for key in self._by_key}}

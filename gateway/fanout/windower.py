@@ -19,17 +19,15 @@ from schemas.codec import decode_item
 from schemas.items import Comment, Item
 
 #: Items that a window shows, and about their bytes: what a viewer's socket takes in one write. Larger ones would make everybody
-#: slow at once, exactly when a gateway is behind.
+#: slow at once, exactly when a gateway is behind. Smaller ones keep it there: 1,000 comments/s fill 32 kB in 95 ms, and 5,000
+#: viewers with those posts are all that a slow core does meanwhile. With commas and its frame a window stays below 64 KiB, a
+#: usual limit of WebSocket clients.
 MOST = 1000
-MOST_BYTES = 32 * 1024
-#: The same where nearly all are written to deflated and that leaves half at most. Where windows are full a gateway stays late:
-#: 1,000 comments/s fill 32 kB in 95 ms, and 5,000 viewers with those posts are all that a slow core does meanwhile. With commas
-#: and its frame it stays below 64 KiB, a usual limit of WebSocket clients.
-MOST_BYTES_DEFLATED = 60 * 1024
+MOST_BYTES = 60 * 1024
 #: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms.
 MOST_DRAWN = 1500
 #: Bytes of items that wait, and what comes during a flush. Above it comments are left out until nothing waits any more: at
-#: 10,000 viewers it is half a minute of what 2,500 comments/s bring more than can be written in windows of 32 kB.
+#: 10,000 viewers it is a minute of what 2,500 comments/s bring more than can be written.
 MOST_WAITING = 16 * 1024 * 1024
 #: How full a window is meant to be while comments are left out: chance alone would fill every other one before its end.
 FILL = 0.75
@@ -121,17 +119,16 @@ class Windower:
         self.last = max(self.last, until)
         self.wanted = max(self.wanted, self.last)
 
-    def flush(self, now: float, most: int = MOST, *, share: float = 1.0, per_s: int = 0, deflated: bool = False) -> Window:
+    def flush(self, now: float, most: int = MOST, *, share: float = 1.0, per_s: int = 0) -> Window:
         """Make the window of what was taken since the last one: it shows at most *most* items and about `MOST_BYTES` of them.
 
-        `MOST_BYTES_DEFLATED` where nearly all viewers are written to *deflated*. Of the comments it shows about *share*, and at
-        most *per_s* of each second of the log (0: no such limit); of a backlog above `MOST_WAITING` as many as fit.
+        Of the comments it shows about *share*, and at most *per_s* of each second of the log (0: no such limit); of a backlog
+        above `MOST_WAITING` as many as fit.
         """
-        most_bytes = MOST_BYTES_DEFLATED if deflated else MOST_BYTES
         self.shedding = bool(self._pending) and (self.shedding or self.waiting > MOST_WAITING)
         if self.shedding:
-            share = min(share, self._fitting_share(most_bytes))
-        cuts = Cuts(most, most_bytes)
+            share = min(share, self._fitting_share())
+        cuts = Cuts(most, MOST_BYTES)
         if share < 1.0 or per_s:
             self._draw(cuts, share, per_s)
         else:
@@ -161,10 +158,10 @@ class Windower:
             item = self._next()
             cuts.add(item, self._draws.draw(item, share, per_s) if room else ())
 
-    def _fitting_share(self, most_bytes: int) -> float:
-        """The share with which what a window takes at most fills its *most_bytes*."""
+    def _fitting_share(self) -> float:
+        """The share with which what a window takes at most fills its bytes."""
         weight = sum(len(item.data) * item.weight for item in islice(self._pending, MOST_DRAWN))
-        return FILL * most_bytes / weight if weight > FILL * most_bytes else 1.0
+        return FILL * MOST_BYTES / weight if weight > FILL * MOST_BYTES else 1.0
 
     def _next(self) -> Shown:
         """The oldest item that waits, by the decisions known now."""

@@ -1,7 +1,6 @@
 """The hub against a real broker and a real store: replay meets live under load, losses are repaired, removals hold."""
 
 import asyncio
-import json
 import random
 import uuid
 from pathlib import Path
@@ -301,30 +300,3 @@ async def test_one_fault_does_not_end_the_ticks(
         audience.expiring.add(served)
 
         await viewer.ended()
-
-
-async def test_windows_are_larger_where_nearly_all_take_them_deflated(
-    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No larger than usual for as long as one of ten does not; nobody loses anything either way."""
-    usual, deflated = 2000, 6000
-    monkeypatch.setattr("gateway.fanout.windower.MOST_BYTES", usual)
-    monkeypatch.setattr("gateway.fanout.windower.MOST_BYTES_DEFLATED", deflated)
-    async with gateway(nats_server.url, tmp_path) as g:
-        plain = await g.viewer(backfill=0).open()
-        others = [await g.viewer(backfill=0, gzip=True).open() for _ in range(9)]
-        seqs: list[int] = []
-        largest = [0, 0]
-        for n, viewer in enumerate((plain, others[0])):
-            for _ in range(8):
-                seqs += await asyncio.gather(*(g.say(comment(len(seqs) + m)) for m in range(200)))
-                end = max(seqs)
-                await asyncio.gather(*(each.until(lambda v: v.last_id == end) for each in {viewer, *others}))  # noqa: B023 - awaited here
-                windows = [event.data["items"] for event in viewer.events if event.name == "comments"]
-                largest[n] = max(sum(len(json.dumps(item, separators=(",", ":"))) for item in items) for items in windows)
-                if largest[n] > 1.5 * usual:
-                    break
-            await plain.cut()
-        assert largest[0] <= usual
-        assert 1.5 * usual < largest[1] <= deflated
-        assert [(each.seqs, each.faults) for each in others] == [(sorted(seqs), [])] * 9

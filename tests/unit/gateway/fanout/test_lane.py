@@ -1,7 +1,5 @@
 """Lanes and epochs: whoever joins, leaves or is told something of its own, each viewer decodes exactly its frames."""
 
-import base64
-import random
 import zlib
 from typing import cast
 
@@ -11,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.fanout import sse
 from gateway.fanout.deflate import EPOCH_S, GZIP_HEADER
-from gateway.fanout.lane import LARGE, Lane, LaneKey, Roll
+from gateway.fanout.lane import Lane, LaneKey, Roll
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window
 from tests.factories import shown
@@ -123,13 +121,3 @@ def test_an_epoch_compresses_better_than_windows_alone() -> None:
     shared = sum(len(lane.bytes_for(window, b"", 0.0)[0][1]) for window in windows)
 
     assert shared < 0.6 * sum(len(window.packed(sse)) for window in windows)
-
-
-def test_a_lane_knows_whether_deflating_halves() -> None:
-    """By its last large write; small ones tell nothing."""
-    lane = Lane(LaneKey(sse, gzip=True, comments_only=False), 0.0)
-    lane.add(cast("Viewer", Client(1)))
-    noise = base64.b64encode(random.Random(1).randbytes(LARGE))
-    for written, halved in ((noise[:1000], True), (noise, False), (b"word " * 100, False), (b"word " * LARGE, True)):
-        lane.bytes_for(None, written, 0.0)
-        assert lane.halved is halved

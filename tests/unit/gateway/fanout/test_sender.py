@@ -6,6 +6,8 @@ from array import array
 from time import perf_counter
 from typing import cast
 
+import pytest
+
 from gateway.fanout import sender
 from gateway.fanout.lane import Roll
 from gateway.fanout.sender import Sender
@@ -52,10 +54,13 @@ def _take_a_slice() -> None:
         pass
 
 
-async def test_the_loop_has_its_turn_between_slices() -> None:
-    """A flush that takes long lets others in: nobody waits for more than about a slice."""
+@pytest.mark.parametrize("large", [1, 4])
+async def test_the_loop_has_its_turn_between_slices(large: int) -> None:
+    """A flush that takes long lets others in: nobody waits for more than about a slice, of large frames for fewer viewers."""
     roll = Roll()
-    for n in range(4 * sender.STEP):
+    step = sender.STEP // large
+    frame = bytes(sender.STEP_BYTES // step)
+    for n in range(4 * step):
         roll.add(cast("Viewer", Client(n)))
     turns: list[int] = []
     written: list[int] = []
@@ -68,13 +73,13 @@ async def test_the_loop_has_its_turn_between_slices() -> None:
 
     done = asyncio.Event()
     each = Sender(write, lambda *_: None)
-    each.send([(roll, b"frame")], done.set)
+    each.send([(roll, frame)], done.set)
     while not done.is_set():
         turns.append(len(written))
         await asyncio.sleep(0)
 
-    assert [sender.STEP, 2 * sender.STEP, 3 * sender.STEP] == sorted(set(turns))
-    assert len(written) == 4 * sender.STEP
+    assert [step, 2 * step, 3 * step] == sorted(set(turns))
+    assert len(written) == 4 * step
 
 
 async def test_a_writer_that_breaks_ends_its_flush() -> None:
