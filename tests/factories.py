@@ -38,8 +38,8 @@ def logged(item: Item, seq: int) -> LogMessage:
     return LogMessage(f"live.0.{STREAM}", seq, NOON_MS + seq, codec.encode(item), {})
 
 
-def shown(number: int, seq: int) -> Shown:
+def shown(number: int, seq: int, *, text: str | None = None) -> Shown:
     """Comment *number* at *seq*, as viewers get it."""
-    made = show(STREAM, codec.encode(comment(number)), seq, NOON_MS + seq, Removals())
+    made = show(STREAM, codec.encode(comment(number, text=text)), seq, NOON_MS + seq, Removals())
     assert made is not None
     return made

@@ -9,7 +9,7 @@ from gateway.shown import Shown
 #: Ranges held at once. One is not enough for a storm: the live edge moves on while thousands are brought forward, and what
 #: leads the first of them to it must not cost the others what they still need (10,000 viewers took 42 s instead of 6).
 RANGES = 4
-#: What one holds at most (a read of the longest comments fits), and how many seconds after its last use.
+#: What one holds at most, and how many seconds after its last use. Of a read of the longest comments it is about the half.
 RANGE_BYTES = 4 * 1024 * 1024
 RANGE_S = 5.0
 
@@ -29,14 +29,21 @@ class Shelf:
         return sum(ring.bytes for ring, _ in self._ranges)
 
     def put(self, windows: list[Window], now: float) -> None:
-        """Hold *windows*: behind a range that they follow, else as one of their own instead of the one unused for longest."""
+        """Hold *windows*: behind a range that they follow, else as one of their own instead of the one unused for longest.
+
+        Of more than `RANGE_BYTES` the first: whoever waits needs those, and the rest is read again when it is.
+        """
         found = next((n for n, (ring, _) in enumerate(self._ranges) if ring.end == windows[0].prev), None)
         if found is not None:
             ring, _ = self._ranges.pop(found)
         else:
             ring = Ring(RANGE_BYTES, float("inf"))
             del self._ranges[: max(0, len(self._ranges) - RANGES + 1)]
+        room = RANGE_BYTES
         for window in windows:
+            room -= window.size
+            if room < 0:
+                break
             ring.append(window)
         self._ranges.append((ring, now))
 

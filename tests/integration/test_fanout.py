@@ -300,3 +300,17 @@ async def test_one_fault_does_not_end_the_ticks(
         audience.expiring.add(served)
 
         await viewer.ended()
+
+
+async def test_long_comments_are_caught_up_with(nats_server: NatsServer, tmp_path: Path) -> None:
+    """A read of the longest comments is more than the shelf holds: whoever missed them has all, from a gateway without a ring."""
+    text = "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 500
+    async with gateway(nats_server.url, tmp_path, settings=load({"OVATION_RING_BYTES": "0"})) as g:
+        seqs: list[int] = []
+        for _ in range(11):
+            seqs += await asyncio.gather(*(g.say(comment(len(seqs) + n, text=text)) for n in range(100)))
+        seqs.sort()
+        resumed = await g.viewer(last_id=seqs[0]).open()
+        await resumed.until(lambda v: v.last_id == seqs[-1])
+        assert resumed.seqs == seqs[1:]
+        assert resumed.faults == []

@@ -2,7 +2,7 @@
 
 import itertools
 
-from gateway.fanout.shelf import RANGE_S, RANGES, Shelf
+from gateway.fanout.shelf import RANGE_BYTES, RANGE_S, RANGES, Shelf
 from gateway.fanout.window import Window
 from tests.factories import shown
 
@@ -64,3 +64,21 @@ def test_decisions_reach_what_is_shelved() -> None:
     served = shelf.after(10, 10, 0.0)
     assert served is not None
     assert [item.removed for window in served for item in window.items] == ["moderator", None]
+
+
+def test_more_than_a_range_holds_is_held_from_its_beginning() -> None:
+    """A read of long comments: whoever waited for it is served its first part, then the next, and the bound is kept."""
+    shelf = Shelf()
+    item = shown(1, 1, text="\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 500)
+    read = [Window(n, n + 1, (item,) * 25, 0.0) for n in range(60)]
+    assert sum(window.size for window in read) > RANGE_BYTES
+    position = 0
+    for _ in range(3):
+        shelf.put(read[position:], 0.0)
+        assert shelf.bytes <= RANGE_BYTES
+        while found := shelf.after(position, 10, 0.0):
+            assert found[0].prev == position
+            position = found[-1].to
+        if position == 60:
+            break
+    assert position == 60
