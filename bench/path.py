@@ -5,8 +5,8 @@ where comments are published straight into the live log. Each is run for viewers
 for viewers who do not. Beside them, *c*: the C loop of `csend.c`, handed the comments on a socket, writes them plainly to as
 many viewers as *posts* has, in windows of 50 ms, and does nothing else.
 
-Latency counts from the moment a comment was due to the moment a viewer's kernel has it, as in `poisson`; until the load
-generator, one process for all viewers, has read it is printed beside it.
+Latency counts from the moment a comment was due to the moment the packet with it is put to a viewer's kernel; until the load
+generator, one process for all viewers, has read it is printed beside it. The viewers' half of TCP runs on the server's core.
 """
 
 import contextlib
@@ -211,7 +211,7 @@ def criteria(result: Result, found: dict[str, list[Run]]) -> None:
             if C_LOOP in found:
                 c50, c99 = latencies(found[C_LOOP])
                 result.notes.append(
-                    f"The C loop's median, only to fan out, is {spread(c50).text(0)} ms, its p99 {spread(c99).text(0)} ms; "
+                    f"The C loop only fans out, plainly: median {spread(c50).text(0)} ms, p99 {spread(c99).text(0)} ms; "
                     f"*{variant}* takes {ratios(p50, c50).text()} and {ratios(p99, c99).text()} times as long."
                 )
         elif variant.startswith("log"):

@@ -12,8 +12,8 @@ from functools import partial
 from msgspec import Struct
 
 #: How long a post waits at most: flushes take up to a quarter of a second, and those of several streams may follow each other.
-#: Longer than `SETTLE_S` and a flush to 10,000 viewers.
-MOST_S = 0.2
+#: Longer than `SETTLE_S` and a flush of full windows to 10,000 viewers, 0.2 s.
+MOST_S = 0.25
 #: How long a flush waits for those that began together: for four answers of the broker and the store, a few milliseconds each,
 #: and, on a slow core, for forty milliseconds of its own work. What misses a flush waits for another one whole.
 SETTLE_S = 0.05

@@ -27,7 +27,7 @@ MOST_BYTES = 60 * 1024
 #: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms.
 MOST_DRAWN = 1500
 #: Bytes of items that wait, and what comes during a flush. Above it comments are left out until nothing waits any more: at
-#: 10,000 viewers it is a minute of what 2,500 comments/s bring more than can be written.
+#: 10,000 viewers it is half a minute of what 2,500 comments/s bring more than can be written plainly.
 MOST_WAITING = 16 * 1024 * 1024
 #: How full a window is meant to be while comments are left out: chance alone would fill every other one before its end.
 FILL = 0.75

@@ -303,7 +303,7 @@ async def test_one_fault_does_not_end_the_ticks(
 
 
 async def test_long_comments_are_caught_up_with(nats_server: NatsServer, tmp_path: Path) -> None:
-    """A read of the longest comments is more than the shelf holds: whoever missed them has all, from a gateway without a ring."""
+    """A read of the longest comments is more than the shelf holds: whoever missed them has all, without a ring too."""
     text = "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 500
     async with gateway(nats_server.url, tmp_path, settings=load({"OVATION_RING_BYTES": "0"})) as g:
         seqs: list[int] = []
