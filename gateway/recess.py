@@ -2,7 +2,7 @@
 
 A flush to thousands of viewers sweeps the processor's caches, and whatever runs between two of its slices finds them cold: a
 third of what a post cost beside 5,000 viewers (docs/adr/0007). So what is posted over HTTP while a long flush is under way
-begins when it is done, together, and the next one waits a moment for those.
+begins when it is done, and the next one waits a moment for all that have begun by then.
 """
 
 import asyncio
@@ -14,22 +14,18 @@ from msgspec import Struct
 #: How long a post waits at most: flushes take up to a quarter of a second, and those of several streams may follow each other.
 #: Longer than `SETTLE_S` and a flush of full windows to 10,000 viewers, 0.2 s.
 MOST_S = 0.25
-#: How long a flush waits for those that began together: for four answers of the broker and the store, a few milliseconds each,
-#: and, on a slow core, for forty milliseconds of its own work. What misses a flush waits for another one whole.
+#: How long a flush waits for posts: for four answers of the broker and the store, a few milliseconds each, and, on a slow
+#: core, for forty milliseconds of its own work. What misses a flush waits for another one whole.
 SETTLE_S = 0.05
 
 #: Begins a post, which calls what it is given when it is done; neither raises.
 Post = Callable[[Callable[[], None]], None]
 
 
-class _Together(Struct):
-    """Posts that were let in together: how many of them are not done."""
+class _Begun(Struct):
+    """Posts that have begun since a flush last waited in vain: how many of them are not done."""
 
-    left: int
-
-
-def _nobody_waits() -> None:
-    """For a post that no flush waits for."""
+    left: int = 0
 
 
 class Recess:
@@ -40,17 +36,17 @@ class Recess:
         self._posts: list[Post] = []
         self._due: list[Callable[[], None]] = []
         #: Those whom the next flush waits for.
-        self._together = _Together(0)
+        self._begun = _Begun()
         self._let_in: asyncio.TimerHandle | None = None
         self._settled: asyncio.TimerHandle | None = None
 
     def end(self, flush: Callable[[], None]) -> None:
         """A long flush is due: no post begins from here on. Whoever gives *flush* calls `begin` after it.
 
-        It is called when those are done that were let in together, and after `SETTLE_S` all the same.
+        It is called when those are done that have begun, and after `SETTLE_S` all the same.
         """
         self._flushes += 1
-        if not self._together.left:
+        if not self._begun.left:
             flush()
             return
         self._due.append(flush)
@@ -66,7 +62,7 @@ class Recess:
     def enter(self, post: Post) -> None:
         """Begin *post* now or, where a long flush is due or under way, after it: `MOST_S` from now at the latest."""
         if not self._flushes:
-            post(_nobody_waits)
+            self._let(post)
             return
         self._posts.append(post)
         if self._let_in is None:
@@ -77,13 +73,16 @@ class Recess:
             self._let_in.cancel()
             self._let_in = None
         posts, self._posts = self._posts, []
-        self._together = together = _Together(len(posts))
         for post in posts:
-            post(partial(self._leave, together))
+            self._let(post)
 
-    def _leave(self, together: _Together) -> None:
-        together.left -= 1
-        if together is self._together and not together.left and self._settled is not None:
+    def _let(self, post: Post) -> None:
+        self._begun.left += 1
+        post(partial(self._leave, self._begun))
+
+    def _leave(self, begun: _Begun) -> None:
+        begun.left -= 1
+        if begun is self._begun and not begun.left and self._settled is not None:
             self._settled.cancel()
             # Not within what the post was the last act of.
             self._settled = asyncio.get_running_loop().call_later(0, self._settle)
@@ -91,7 +90,7 @@ class Recess:
     def _settle(self) -> None:
         self._settled = None
         # One that hangs is waited for once, also where a flush is always under way.
-        self._together = _Together(0)
+        self._begun = _Begun()
         due, self._due = self._due, []
         for flush in due:
             asyncio.get_running_loop().call_soon(flush)

@@ -257,7 +257,7 @@ FANOUT = [
         "waited-for-ever",
         "every flush waits again for a post that hangs",
         "gateway/recess.py",
-        "        self._together = _Together(0)\n        due, self._due",
+        "        self._begun = _Begun()\n        due, self._due",
         "        due, self._due",
         "tests/unit/gateway/test_recess.py",
     ),
