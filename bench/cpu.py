@@ -42,6 +42,12 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def stolen(core: int) -> float:
+    """Seconds in which *core* had something to do and the hypervisor gave its time to other machines."""
+    line = re.search(rf"^cpu{core} (.*)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    return int(line[1].split()[7]) / os.sysconf("SC_CLK_TCK") if line else 0.0
+
+
 @dataclass(frozen=True)
 class Cost:
     """A process tree at one moment: `seconds` of CPU, those it `waited` for a core that others had, `rss` in bytes."""

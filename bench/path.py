@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from bench import corpus
 from bench.client import Client, Latency, Report, write_lines
+from bench.cpu import stolen
 from bench.options import Options, parse, parser
 from bench.peers import Peer, c_loop
 from bench.results import Plot, Result, Table, begin
@@ -34,7 +35,10 @@ P50_MS, P99_MS = 70, 150
 
 
 class Run(Struct, frozen=True):
-    """One run: the client's report over the measured seconds, the end of it, and what the gateway spent."""
+    """One run: the client's report over the measured seconds, the end of it, and what the gateway spent.
+
+    `stolen` is what the hypervisor took meanwhile of the server's core and of the other one, as a share.
+    """
 
     rate: float
     viewers: int
@@ -42,6 +46,7 @@ class Run(Struct, frozen=True):
     end: Report
     server_cpu: float
     waited: float
+    stolen: tuple[float, float]
     us_per_window: float
 
     @property
@@ -66,7 +71,10 @@ def measure(options: Options, server: Peer, viewers: int, rate: float, *, gzip: 
         print(f"{opened.open:,} viewers in {opened.seconds:.1f} s", flush=True)
         client.tell(f"uniform {rate}")
         time.sleep(WARM_S)
+        cores = options.server_core, options.client_core
+        before = [stolen(core) for core in cores]
         report, spent = client.over(options.seconds, server.pid)
+        here, there = ((stolen(core) - then) / report.seconds for core, then in zip(cores, before, strict=True))
         end = client.settle()
     return Run(
         rate=rate,
@@ -75,6 +83,7 @@ def measure(options: Options, server: Peer, viewers: int, rate: float, *, gzip: 
         end=end,
         server_cpu=spent.seconds / report.seconds,
         waited=spent.waited / report.seconds,
+        stolen=(here, there),
         us_per_window=spent.seconds * 1e6 / max(1, report.windows),
     )
 
@@ -121,7 +130,8 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
         "max ms",
         "until read: p50, p99",
     ]
-    columns += ["core", "waited for it", "CPU us/window", "complete viewers", "violations", "receives with several windows"]
+    columns += ["core", "waited for it", "stolen from it and the clients'", "CPU us/window", "complete viewers", "violations"]
+    columns += ["receives with several windows"]
     rows, intervals = [], []
     for number, run in enumerate(runs, 1):
         got, a = run.report, run.report.a
@@ -139,6 +149,7 @@ def tell(result: Result, variant: str, runs: list[Run]) -> None:
                 f"{got.read.p50}, {got.read.p99}",
                 f"{run.server_cpu:.2f}",
                 f"{run.waited:.2f}",
+                ", ".join(f"{share:.2f}" for share in run.stolen),
                 f"{run.us_per_window:.2f}",
                 f"{run.end.complete:,}",
                 f"{run.end.violations.total}",
