@@ -38,6 +38,21 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> Spread:
     return spread([a / b for a, b in zip(above, below, strict=True)])
 
 
+def undisturbed(
+    run: Callable[[str], T], disturbed: Callable[[T], bool], again: int, aside: list[tuple[str, T]]
+) -> Callable[[str], T]:
+    """*run*, up to *again* times more at once while it was *disturbed*; what is set *aside* is to be told."""
+
+    def runs(variant: str) -> T:
+        for _ in range(again):
+            if not disturbed(found := run(variant)):
+                return found
+            aside.append((variant, found))
+        return run(variant)
+
+    return runs
+
+
 def interleaved(
     variants: Sequence[str], rounds: int, run: Callable[[str], T], say: Callable[[str], None] = print
 ) -> dict[str, list[T]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.rounds import interleaved, ratios, spread
+from bench.rounds import interleaved, ratios, spread, undisturbed
 
 
 def test_a_spread_has_the_median_and_the_extremes() -> None:
@@ -38,3 +38,13 @@ def test_every_round_runs_every_variant_and_begins_with_another() -> None:
 
     assert ["a", "b", "b", "a"] == order
     assert {"a": [1, 4], "b": [2, 3]} == found
+
+
+def test_a_disturbed_run_is_done_again_and_told() -> None:
+    """Not for ever: the last one counts, whatever it was."""
+    outcomes = iter([9, 1, 8, 7, 6, 2])
+    aside: list[tuple[str, int]] = []
+    run = undisturbed(lambda _: next(outcomes), lambda found: found > 5, 2, aside)
+
+    assert [run("a"), run("b"), run("c")] == [1, 6, 2]
+    assert [("a", 9), ("b", 8), ("b", 7)] == aside
