@@ -24,8 +24,10 @@ from schemas.items import Comment, Item
 #: usual limit of WebSocket clients.
 MOST = 1000
 MOST_BYTES = 60 * 1024
-#: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms.
+#: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms. And about their bytes:
+#: the ring, 4 MiB by default, is to hold some windows also where comments are long, and 1,500 of the longest have 3.3 MB.
 MOST_DRAWN = 1500
+MOST_DRAWN_BYTES = 1280 * 1024
 #: Bytes of items that wait, and what comes during a flush. Above it comments are left out until nothing waits any more: at
 #: 10,000 viewers it is half a minute of what 2,500 comments/s bring more than can be written plainly.
 MOST_WAITING = 16 * 1024 * 1024
@@ -151,7 +153,7 @@ class Windower:
         return self.removals.reason(item.comment_id, item.author_id or "", item.seq)
 
     def _draw(self, cuts: Cuts, share: float, per_s: int) -> None:
-        for _ in range(min(len(self._pending), MOST_DRAWN)):
+        for _ in range(self._reach()):
             room = cuts.has_room(self._pending[0])
             if not room and (not self.shedding or always_shown(self._pending[0])):
                 return
@@ -160,8 +162,17 @@ class Windower:
 
     def _fitting_share(self) -> float:
         """The share with which what a window takes at most fills its bytes."""
-        weight = sum(len(item.data) * item.weight for item in islice(self._pending, MOST_DRAWN))
+        weight = sum(len(item.data) * item.weight for item in islice(self._pending, self._reach()))
         return FILL * MOST_BYTES / weight if weight > FILL * MOST_BYTES else 1.0
+
+    def _reach(self) -> int:
+        """How many of what waits a window of a sampled stream takes at most."""
+        size = 0
+        for number, item in enumerate(islice(self._pending, MOST_DRAWN)):
+            size += len(item.data)
+            if size > MOST_DRAWN_BYTES:
+                return max(1, number)
+        return min(len(self._pending), MOST_DRAWN)
 
     def _next(self) -> Shown:
         """The oldest item that waits, by the decisions known now."""

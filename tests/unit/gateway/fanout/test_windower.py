@@ -66,19 +66,20 @@ def test_windows_chain() -> None:
     assert first.to == second.prev == 3
 
 
-def test_a_window_is_no_larger_than_a_socket_takes() -> None:
-    """However much is waiting, windows stay near their bound in items and bytes, and chain; one huge item still goes."""
+@pytest.mark.parametrize(("length", "most", "windows"), [(480, 200, 6), (1, 60, 9), (2000, 200, 19)])
+def test_a_window_is_no_larger_than_a_socket_takes(length: int, most: int, windows: int) -> None:
+    """However much is waiting, windows stay below their bounds in bytes and in items, and chain."""
     windower = _windower()
     for n in range(1, 501):
-        windower.take(fed(comment(n, text="x" * 480), n, n - 1))
-    windows = []
+        windower.take(fed(comment(n, text="x" * length), n, n - 1))
+    made = []
     while windower.dirty:
-        windows.append(windower.flush(0.0, most=200))
+        made.append(windower.flush(0.0, most=most))
 
-    assert [w.prev for w in windows[1:]] == [w.to for w in windows[:-1]]
-    assert [item.seq for w in windows for item in w.items] == list(range(1, 501))
-    assert all(len(w.frame(sse)) < min(MOST_BYTES + 1000, 65_536) and len(w.items) <= 200 for w in windows)
-    assert len(windows) < 10
+    assert [w.prev for w in made[1:]] == [w.to for w in made[:-1]]
+    assert [item.seq for w in made for item in w.items] == list(range(1, 501))
+    assert all(len(w.frame(sse)) < 65_536 and len(w.items) <= most for w in made)
+    assert len(made) == windows
 
 
 def test_a_repeated_message_is_taken_once() -> None:
@@ -278,6 +279,22 @@ def test_what_waits_is_bounded_and_nothing_is_lost_silently() -> None:
         assert sum(item.author_id == "eve" for window in windows for item in window.cut(cohort).items) == 1
     _says(windower, [comment(1)])
     assert windower.flush(0.0).cuts == ()
+
+
+def test_windows_of_long_comments_fit_the_ring() -> None:
+    """What a window leaves out is bounded in bytes as well; the share that is shown fills it all the same."""
+    windower = _windower()
+    while windower.waiting < MOST_WAITING:
+        _says(windower, [comment(windower.last + n, text="語" * 500) for n in range(200)])
+    _says(windower, [comment(windower.last, text="語" * 500)])
+    windows = []
+    while windower.dirty:
+        windows.append(windower.flush(0.0))
+
+    assert [item.seq for window in windows for item in window.items] == list(range(1, windower.last + 1))
+    assert 2 * max(window.size for window in windows) < 4 * 1024 * 1024
+    for cohort in EVERYBODY:
+        assert all(MOST_BYTES / 4 < sum(len(i.data) for i in w.cut(cohort).items) <= MOST_BYTES for w in windows[:-1])
 
 
 def test_the_age_of_what_waits() -> None:

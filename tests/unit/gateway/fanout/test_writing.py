@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.fanout.viewer import SEND_BUFFER
 from gateway.fanout.writing import Writer, compiled, write_each, writer
 
+#: `windower.MOST_BYTES` with commas and its frame stays below it: `test_a_window_is_no_larger_than_a_socket_takes`.
+LARGEST_FRAME = 65_535
 WRITERS = [pytest.param(write_each, id="python")] + ([pytest.param(c, id="c")] if (c := compiled()) else [])
 
 
@@ -53,6 +56,19 @@ def test_a_broken_connection_is_told_and_kills_nothing(write: Writer, pairs: lis
 
     assert write(_fds(pairs), b"frame") == [(pairs[2][0].fileno(), -1)]
     assert pairs[4][1].recv(100) == b"frame"
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_full_window_goes_into_a_socket_whole(write: Writer) -> None:
+    """Of a peer that reads nothing and has hardly any room itself: only who misses more than one write is skipped."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        theirs.connect(listening.getsockname())
+        ours, _ = listening.accept()
+        with ours:
+            ours.settimeout(0)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            assert write(array("i", [ours.fileno()]), bytes(LARGEST_FRAME)) == []
 
 
 def test_python_can_be_asked_for() -> None:
