@@ -3,11 +3,14 @@
 Bodies end with the connection and are not chunked: a frame is the same bytes for every viewer, HTTP/1.0 proxies included.
 """
 
+import sys
 from collections.abc import Iterable
 
 import msgspec
 
 HEARTBEAT = b":\n\n"
+#: Clients have no limit that is usual; a backfill has at most 500 items.
+MOST_BYTES = sys.maxsize
 
 
 def comments(

@@ -24,8 +24,8 @@ from schemas.items import Comment, Item
 #: usual limit of WebSocket clients.
 MOST = 1000
 MOST_BYTES = 60 * 1024
-#: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms. And about their bytes:
-#: the ring, 4 MiB by default, is to hold some windows also where comments are long, and 1,500 of the longest have 3.3 MB.
+#: Items that a window of a sampled stream takes, shown or not: to draw them holds the loop for 5 to 10 ms. And about their
+#: bytes: the ring, 4 MiB by default, is to hold some windows also where comments are long; 1,500 of the longest have 3.3 MB.
 MOST_DRAWN = 1500
 MOST_DRAWN_BYTES = 1280 * 1024
 #: Bytes of items that wait, and what comes during a flush. Above it comments are left out until nothing waits any more: at

@@ -11,6 +11,10 @@ class Wire(Protocol):
     def HEARTBEAT(self) -> bytes:  # noqa: N802 - a module's constant
         """What keeps a silent connection open; empty where its protocol sees to that for each connection."""
 
+    @property
+    def MOST_BYTES(self) -> int:  # noqa: N802 - as above
+        """About how many bytes of items clients take in one delivery."""
+
     def comments(
         self, prev: int, to: int, items: Iterable[bytes], *, backfill: bool = False, sampled: tuple[int, int] | None = None
     ) -> bytes:

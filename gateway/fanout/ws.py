@@ -34,6 +34,8 @@ class SocketWire(Struct, frozen=True):
 
     #: Connections are pinged one by one, whether they watch a stream or not.
     HEARTBEAT: ClassVar[bytes] = b""
+    #: Many clients stop at 64 KiB, commas and the rest of the message included.
+    MOST_BYTES: ClassVar[int] = 60 * 1024
 
     def comments(
         self, prev: int, to: int, items: Iterable[bytes], *, backfill: bool = False, sampled: tuple[int, int] | None = None

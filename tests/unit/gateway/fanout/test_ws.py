@@ -8,7 +8,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from gateway.fanout import ws
+from gateway.fanout import sse, ws
+from gateway.fanout.greeting import backfilled
 from gateway.fanout.ws import SocketWire
 from schemas import socket
 from tests.factories import STREAM, shown
@@ -52,6 +53,22 @@ def test_an_empty_and_a_sampled_batch_are_well_formed() -> None:
 
     assert (empty.prev, empty.from_, empty.to, empty.comments, empty.is_backfill) == (0, 0, 0, [], True)
     assert (sampled.sampled.shown, sampled.sampled.of) == (20, 812)
+
+
+def test_a_backfill_is_cut_where_clients_stop() -> None:
+    """Chained messages below 64 KiB, all of them told to be backfill; of SSE, whose clients have no limit, one event."""
+    items = [shown(number, number, text="語" * 500) for number in range(11, 61)]
+    texts = _messages(backfilled(WIRE, 10, 70, items))
+    batches = [msgspec.json.decode(text, type=socket.CommentsBatch) for text in texts]
+
+    assert 1 < len(texts) < 4
+    assert max(map(len, texts)) < 65_536
+    assert [batch.prev for batch in batches] == [10, *(batch.to for batch in batches[:-1])]
+    assert batches[-1].to == 70
+    assert all(batch.is_backfill for batch in batches)
+    assert [item["seq"] for text in texts for item in msgspec.json.decode(text)["comments"]] == list(range(11, 61))
+    assert backfilled(sse, 10, 70, items).count(b"event: comments") == 1
+    assert _read(backfilled(WIRE, 10, 70, [])).prev == 10
 
 
 def test_all_that_rides_along_is_documented_too() -> None:
