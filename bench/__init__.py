@@ -11,6 +11,7 @@ test runs alone on core 0; load generator, publisher and nats-server share core 
     packed.h          compressed bytes, inflated once and recognised afterwards
     histogram.h       latencies
     sockets.h         epoll and sockets, shared by both programs
+    awake.py          cores that never idle, for virtual machines; its loop is awake.c
     steering.py       the viewers' half of TCP on their core
     build.py          compiles them on first use
     client.py         the load generator as an object

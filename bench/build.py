@@ -12,7 +12,7 @@ FLAGS = ("-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-D_GNU_SOURCE")
 
 @cache
 def program(name: str) -> Path:
-    """The path of `client` or `csend`, compiled with gcc if it is not there; TLS where OpenSSL's headers are.
+    """The path of `client`, `csend` or `awake`, compiled with gcc if it is not there; TLS where OpenSSL's headers are.
 
     Raises:
         subprocess.CalledProcessError: it does not compile; gcc's own words are on stderr.

@@ -6,6 +6,8 @@ for viewers who do not. Beside them, *c*: the C loop of `csend.c`, handed the co
 many viewers as *posts* has, in windows of 50 ms, and does nothing else. A run in which the hypervisor gave more than 3 % of a
 core to other machines is done again, twice at most, and told apart.
 
+Both cores are kept awake (`awake.py`): one that idles for a moment would be given to other machines.
+
 Latency counts from the moment a comment was due to the moment the packet with it is put to a viewer's kernel; until the load
 generator, one process for all viewers, has read it is printed beside it. The viewers' half of TCP runs on the server's core.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench import corpus
+from bench.awake import awake
 from bench.client import Client, Latency, Report, write_lines
 from bench.cpu import stolen
 from bench.options import Options, parse, parser
@@ -218,7 +221,8 @@ def main() -> None:
         return ways[way](options, encoding)
 
     aside: list[tuple[str, Run]] = []
-    found = interleaved(list(variants), options.rounds, undisturbed(run, Run.disturbed, AGAIN, aside))
+    with awake(options.server_core, options.client_core):
+        found = interleaved(list(variants), options.rounds, undisturbed(run, Run.disturbed, AGAIN, aside))
     for variant, runs in found.items():
         tell(result, variant, runs)
     result.rounds = found
