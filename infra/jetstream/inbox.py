@@ -19,8 +19,10 @@ from infra.errors import Unavailable
 ATTEMPT_S = 2.0
 #: How often questions that are too old are looked for; they are in the order of their deadlines.
 TICK_S = 0.25
-#: Between two writes. A question that comes after a pause is sent at once.
+#: Between two writes. A question that comes after a pause is sent at once, and so is one while few others wait for answers: the
+#: last posts that a flush waits for ask one thing after the other (docs/adr/0007).
 GATHER_S = 0.001
+FEW = 24
 #: Questions that wait for their answers. A second's worth of comments, with three publishes each; past it, posts are refused.
 MAX_WAITING = 16_384
 _NO_RESPONDERS = b" 503"
@@ -125,7 +127,7 @@ class Inbox:
         if not self._out:
             loop = self._loop
             since = loop.time() - self._written
-            if since >= GATHER_S:
+            if since >= GATHER_S or len(self._asked) < FEW:
                 loop.call_soon(self._flush)
             else:
                 loop.call_later(GATHER_S - since, self._flush)
