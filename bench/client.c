@@ -17,6 +17,10 @@ static struct feed feed;
 static double churn_rate, churn_due;
 /* Ask for events without sleeping, so that a write to a viewer wakes nobody; see `spin_gently`. */
 static bool spin;
+/* Events that one look takes. */
+#define MOST 256
+/* Microseconds between two looks at what has come in; see `nap`. */
+static int64_t nap_us;
 static uint32_t churn_at;
 static struct source input;
 
@@ -239,7 +243,7 @@ static const struct option options[] = {
 	{"via-port", 1, 0, 'v'},    {"rcvbuf-b", 1, 0, 'R'},    {"gzip", 1, 0, 'g'},      {"dense", 1, 0, 'd'},
 	{"http10", 1, 0, '0'},      {"tls", 1, 0, 'T'},       {"feed", 1, 0, 'f'},
 	{"feed-port", 1, 0, 'P'},   {"feed-path", 1, 0, 'q'},   {"subjects", 1, 0, 'S'},  {"templates", 1, 0, 't'},
-	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"spin", 1, 0, 'i'},     {"stamped", 1, 0, 'm'},  {"help", 0, 0, '?'},
+	{"tokens", 1, 0, 'j'},      {"pool", 1, 0, 'c'},        {"seed", 1, 0, 'e'},      {"spin", 1, 0, 'i'},    {"nap", 1, 0, 'z'},     {"stamped", 1, 0, 'm'},  {"help", 0, 0, '?'},
 	{0, 0, 0, 0},
 };
 
@@ -272,6 +276,7 @@ static void configure(struct audience *a, int argc, char **argv)
 		case 'j': feed.tokens = read_lines(optarg, &feed.n_tokens); break;
 		case 'c': feed.n_pool = (unsigned)atoi(optarg); break;
 		case 'i': spin = atoi(optarg); break;
+		case 'z': nap_us = atoi(optarg); break;
 		case 'm': a->stamped = atoi(optarg); break;
 		case 'e': feed.random[0] = (unsigned short)atoi(optarg); break;
 		default: die("see the table `options` in client.c");
@@ -308,6 +313,14 @@ static void spin_gently(void)
 		die("sched_setscheduler: %s", strerror(errno));
 }
 
+/* Sleep until something is due, *nap_us* at most, whatever comes in: viewers elsewhere are woken by their own machines, and
+ * here each write to one would wake this process, at the expense of the server's core. */
+static void nap(int64_t due)
+{
+	struct timespec rest = {0, (due < 0 || due > nap_us ? nap_us : due) * 1000};
+	nanosleep(&rest, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct audience *a = &audience;
@@ -329,15 +342,17 @@ int main(int argc, char **argv)
 	mark(a);
 	if (spin)
 		spin_gently();
-	for (;;) {
+	for (int n = 0;;) {
 		int64_t now = now_us(), due = feed_run(&feed, now), leaving = churn(a, now);
 		if (leaving >= 0 && (due < 0 || leaving < due))
 			due = leaving;
-		if (spin)
+		if (nap_us && due && n < MOST)
+			nap(due);
+		if (spin || nap_us)
 			due = 0;
 		struct timespec wait = {due / 1000000, due % 1000000 * 1000};
-		struct epoll_event events[256];
-		int n = epoll_pwait2(a->epoll, events, 256, due < 0 ? NULL : &wait, NULL);
+		struct epoll_event events[MOST];
+		n = epoll_pwait2(a->epoll, events, MOST, due < 0 ? NULL : &wait, NULL);
 		for (int i = 0; i < n; i++) {
 			struct source *source = events[i].data.ptr;
 			source->ready(source, events[i].events);

@@ -6,7 +6,8 @@ for viewers who do not. Beside them, *c*: the C loop of `csend.c`, handed the co
 many viewers as *posts* has, in windows of 50 ms, and does nothing else. A run in which the hypervisor gave more than 3 % of a
 core to other machines is done again, twice at most, and told apart.
 
-Both cores are kept awake (`awake.py`): one that idles for a moment would be given to other machines.
+Both cores are kept awake (`awake.py`): one that idles for a moment would be given to other machines. The load generator
+looks for what has come in twice in a millisecond, so that a write to a viewer wakes nobody at the expense of the server's core.
 
 Latency counts from the moment a comment was due to the moment the packet with it is put to a viewer's kernel; until the load
 generator, one process for all viewers, has read it is printed beside it. The viewers' half of TCP runs on the server's core.
@@ -81,7 +82,7 @@ class Run(Struct, frozen=True):
 
 def measure(options: Options, server: Peer, viewers: int, rate: float, *, gzip: bool) -> Run:
     """Open viewers on *server*, feed it, and measure after it has warmed up."""
-    how = {"dense": True, "stamped": True, "gzip": gzip}
+    how = {"dense": True, "stamped": True, "gzip": gzip, "nap": options.more.nap}
     with Client(options.client_core, port=server.port, viewers=viewers, **how, **server.client) as client:
         opened = client.open(positioned=server.positions)
         print(f"{opened.open:,} viewers in {opened.seconds:.1f} s", flush=True)
@@ -207,6 +208,12 @@ def main() -> None:
     )
     made.add_argument("--log-viewers", type=int, default=10_000, help="viewers of the log run (default %(default)s)")
     made.add_argument("--log-rate", type=float, default=1000, help="comments/s of the log run (default %(default)s)")
+    made.add_argument(
+        "--nap",
+        type=int,
+        default=500,
+        help="us between two looks of the load generator; 0: each write wakes it (default %(default)s)",
+    )
     made.add_argument("--second-gateway", action="store_true", help="post to another gateway, on the client's core")
     options = parse(made)
     result = begin("path", "The whole path", options, viewers=options.viewers, rate=options.more.rate, users=options.more.users)

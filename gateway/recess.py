@@ -2,7 +2,9 @@
 
 A flush to thousands of viewers sweeps the processor's caches, and whatever runs between two of its slices finds them cold: a
 third of what a post cost beside 5,000 viewers (docs/adr/0007). So what is posted over HTTP while a long flush is under way
-begins when it is done, and the next one waits a moment for all that have begun by then.
+is not even read until that is done. Then all of it begins together, and what comes afterwards gathers for some milliseconds:
+posts that go the same way at the same time share reads, writes and questions. The next flush waits a moment for all that have
+begun.
 """
 
 import asyncio
@@ -17,9 +19,14 @@ MOST_S = 0.25
 #: How long a flush waits for posts: for four answers of the broker and the store, a few milliseconds each, and, on a slow
 #: core, for forty milliseconds of its own work. What misses a flush waits for another one whole.
 SETTLE_S = 0.05
+#: Posts that come between two long flushes begin so far apart, and at once when the last one is longer ago than the second.
+GATHER_S = 0.006
+RECENT_S = 0.25
 
 #: Begins a post, which calls what it is given when it is done; neither raises.
 Post = Callable[[Callable[[], None]], None]
+#: Reads what may be a post, which then enters; does not raise.
+Read = Callable[[], None]
 
 
 class _Begun(Struct):
@@ -33,12 +40,26 @@ class Recess:
 
     def __init__(self) -> None:
         self._flushes = 0
+        #: When the last long flush was done, and until when posts gather.
+        self._flushed = self._gathering_until = float("-inf")
         self._posts: list[Post] = []
+        self._reads: list[Read] = []
+        self._admitting = False
         self._due: list[Callable[[], None]] = []
         #: Those whom the next flush waits for.
         self._begun = _Begun()
         self._let_in: asyncio.TimerHandle | None = None
         self._settled: asyncio.TimerHandle | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether a post that comes now begins now."""
+        return self._admitting or not (self._flushes or _now() < self._gathering_until)
+
+    @property
+    def busy(self) -> bool:
+        """Whether posts are in work that a flush would wait for."""
+        return bool(self._begun.left)
 
     def end(self, flush: Callable[[], None]) -> None:
         """A long flush is due: no post begins from here on. Whoever gives *flush* calls `begin` after it.
@@ -46,6 +67,11 @@ class Recess:
         It is called when those are done that have begun, and after `SETTLE_S` all the same.
         """
         self._flushes += 1
+        if self._let_in is not None and self._flushes == 1:
+            # What gathers begins after it.
+            self._let_in.cancel()
+            self._let_in = None
+            self._wait()
         if not self._begun.left:
             flush()
             return
@@ -57,24 +83,50 @@ class Recess:
         """A long flush is done."""
         self._flushes -= 1
         if not self._flushes:
+            self._flushed = _now()
             self._admit()
 
     def enter(self, post: Post) -> None:
-        """Begin *post* now or, where a long flush is due or under way, after it: `MOST_S` from now at the latest."""
-        if not self._flushes:
+        """Begin *post* now or, where a long flush is due or under way or posts gather, with others.
+
+        `MOST_S` from now at the latest, and `GATHER_S` more.
+        """
+        if self.open:
             self._let(post)
+            self._gather()
             return
         self._posts.append(post)
+        self._wait()
+
+    def hold(self, read: Read) -> None:
+        """Call *read* when posts begin: those that enter from within it begin at once."""
+        self._reads.append(read)
+        self._wait()
+
+    def _wait(self) -> None:
         if self._let_in is None:
-            self._let_in = asyncio.get_running_loop().call_later(MOST_S, self._admit)
+            wait = MOST_S if self._flushes else self._gathering_until - _now()
+            self._let_in = asyncio.get_running_loop().call_later(max(0.0, wait), self._admit)
+
+    def _gather(self) -> None:
+        now = _now()
+        if now - self._flushed < RECENT_S:
+            self._gathering_until = now + GATHER_S
 
     def _admit(self) -> None:
         if self._let_in is not None:
             self._let_in.cancel()
             self._let_in = None
         posts, self._posts = self._posts, []
+        reads, self._reads = self._reads, []
         for post in posts:
             self._let(post)
+        self._admitting = True
+        for read in reads:
+            read()
+        self._admitting = False
+        if posts or reads:
+            self._gather()
 
     def _let(self, post: Post) -> None:
         self._begun.left += 1
@@ -94,3 +146,7 @@ class Recess:
         due, self._due = self._due, []
         for flush in due:
             asyncio.get_running_loop().call_soon(flush)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

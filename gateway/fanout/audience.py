@@ -315,7 +315,8 @@ class Audience:
         now = self.clock.monotonic()
         self._adjourn()
         interval_ms = self.degradation.in_force.interval_ms
-        self._rhythm.flushed(now, interval_ms / 1000, viewers=len(self.viewers), left_over=self._left_over)
+        posts, viewers = self._recess.busy, len(self.viewers)
+        self._rhythm.flushed(now, interval_ms / 1000, viewers=viewers, left_over=self._left_over, posts=posts)
         self._left_over = False
         if self._sending_since is not None:
             self._slowest_s = max(self._slowest_s, now - self._sending_since)

@@ -246,6 +246,14 @@ FANOUT = [
         "tests/integration/test_recess.py",
     ),
     Bug(
+        "overtaken-post",
+        "a post waits unread behind another request: what follows it on the connection is answered first",
+        "gateway/fanout/protocol.py",
+        "not self._asked and ",
+        "",
+        "tests/integration/test_recess.py",
+    ),
+    Bug(
         "no-recess",
         "a long flush that fails is never over: nothing is flushed any more",
         "gateway/fanout/audience.py",

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from gateway.exchange import Answered, Asked
+from gateway.fanout.protocol import MOST_UNREAD
 from gateway.fanout.window import Window
 from gateway.fanout.windower import Windower
 from tests.backends.nats import NatsServer
-from tests.edges import edge
+from tests.edges import Edged, edge
 from tests.factories import comment
 from tests.hubs import gateway
 from tests.waits import eventually
@@ -29,21 +30,106 @@ class Posting:
         return Answered(201, b"", asked.body or b"")
 
 
-async def test_a_post_waits_for_a_long_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is answered when that is done; whatever else is asked meanwhile is answered meanwhile."""
+def _post(body: bytes = b"{}") -> bytes:
+    head = b"POST /api/v1/streams/%b/comments HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    return head % (str(uuid.uuid4()).encode(), len(body)) + body
+
+
+async def _heard(edged: Edged) -> None:
+    """Whatever was said before this has been taken notice of."""
+    other = await edged.open()
+    for _ in range(3):
+        other.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await other.told()
+
+
+@pytest.fixture(name="patient", autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.recess.MOST_S", 600.0)
+
+
+@pytest.mark.parametrize("piece", [1, 40, 10**6], ids=["begun before", "in pieces", "whole"])
+async def test_a_post_waits_for_a_long_flush(piece: int) -> None:
+    """It is answered when that is done, however much of it came before; what else is asked is answered meanwhile."""
     async with edge() as edged:
         edged.posting = posting = Posting()
-        line, other = await edged.open(), await edged.open()
+        line, post = await edged.open(), _post()
+        if piece == 1:
+            line.say(post[:piece])
+            await _heard(edged)
         edged.recess.end(lambda: None)
-        line.say(b"POST /api/v1/streams/%b/comments HTTP/1.1\r\nHost: x\r\n" % str(uuid.uuid4()).encode())
-        line.say(b"Content-Length: 2\r\n\r\n{}")
-        for _ in range(3):
-            other.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            await other.told()
+        line.say(post[1:] if piece == 1 else post[:piece])
+        await _heard(edged)
+        if piece == 40:
+            line.say(post[piece:])
+            await _heard(edged)
         assert posting.begun == 0
         edged.recess.begin()
         assert (await line.answer())[::2] == (201, b"{}")
+
+
+async def test_what_waits_unread_is_bounded() -> None:
+    """A large post is read as it comes; it waits all the same."""
+    async with edge() as edged:
+        edged.posting = posting = Posting()
+        line, body = await edged.open(), b"x" * (MOST_UNREAD + 1)
+        edged.recess.end(lambda: None)
+        line.say(_post(body))
+        await _heard(edged)
+        assert posting.begun == 0
+        edged.recess.begin()
+        assert (await line.answer())[0] == 201
+
+
+async def test_posts_that_wait_unread_are_answered_in_order() -> None:
+    """Of one connection, where they were sent without waiting for answers, and whatever others have done meanwhile."""
+    async with edge() as edged:
+        edged.posting = Posting()
+        line, gone = await edged.open(), await edged.open()
+        edged.recess.end(lambda: None)
+        gone.say(_post())
+        line.say(_post(b"1"), _post(b"2"))
+        await _heard(edged)
+        await gone.close()
+        line.say(_post(b"3"))
+        await _heard(edged)
+        edged.recess.begin()
+        assert [(await line.answer())[2] for _ in range(3)] == [b"1", b"2", b"3"]
+
+
+async def test_a_post_behind_another_request_does_not_fall_behind_the_next() -> None:
+    """An answer lets a connection be read again: what waited unread then would be overtaken."""
+    async with edge() as edged:
+        edged.posting = Posting()
+        line = await edged.open()
+        line.say(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await eventually(lambda: edged.waiting == 1)
+        edged.recess.end(lambda: None)
+        line.say(_post(b"second"))
+        await _heard(edged)
+        edged.go.set()
+        await line.told()
+        line.say(b"GET /third HTTP/1.1\r\nHost: x\r\n\r\n")
+        await _heard(edged)
+        edged.recess.begin()
+        assert (await line.answer())[::2] == (201, b"second")
+        await line.told()
+
+
+async def test_a_post_that_waits_unread_is_answered_by_a_server_that_ends() -> None:
+    """Whoever has sent it before the end was told of it has an answer, and the connection ends with that."""
+    async with edge() as edged:
+        edged.posting = Posting()
+        line = await edged.open()
+        edged.recess.end(lambda: None)
+        line.say(_post())
+        await _heard(edged)
+        edged.lifecycle.stop()
+        await eventually(lambda: bool(edged.drains))
+        edged.recess.begin()
+        status, headers, _ = await line.answer()
+        assert (status, headers["connection"]) == (201, "close")
+        assert await line.rest() == b""
 
 
 @pytest.mark.nats
@@ -52,7 +138,6 @@ async def test_every_comment_arrives_and_posts_go_on(
 ) -> None:
     """Whatever is under way when a flush is due, and should one fail, the next flush and the next post have their turn."""
     monkeypatch.setattr("gateway.fanout.rhythm.LONG_S", -1.0)
-    monkeypatch.setattr("gateway.recess.MOST_S", 600.0)
     flushed, broken = Windower.flush, [False]
 
     def flush(windower: Windower, *rest: Any, **named: Any) -> Window:  # noqa: ANN401 - as it is called

@@ -17,6 +17,8 @@ class Day:
         self.recess = Recess()
         self.happened: list[str] = []
         self.done: dict[str, Callable[[], None]] = {}
+        #: Seconds of its clock, which stands still.
+        self.now = 0.0
 
     def post(self, name: str) -> None:
         """Somebody posts."""
@@ -26,6 +28,10 @@ class Day:
             self.done[name] = done
 
         self.recess.enter(begin)
+
+    def read(self, name: str) -> None:
+        """What may be a post comes."""
+        self.recess.hold(lambda: self.post(name))
 
     def flush(self, name: str = "flush") -> None:
         """A long flush is due."""
@@ -37,7 +43,11 @@ def _day(monkeypatch: pytest.MonkeyPatch) -> Day:
     # Longer than any test waits, unless it says otherwise.
     monkeypatch.setattr(recess, "MOST_S", 600.0)
     monkeypatch.setattr(recess, "SETTLE_S", 600.0)
-    return Day()
+    # Nothing gathers, unless a test says otherwise.
+    monkeypatch.setattr(recess, "RECENT_S", 0.0)
+    day = Day()
+    monkeypatch.setattr(recess, "_now", lambda: day.now)
+    return day
 
 
 async def test_posts_wait_for_a_long_flush_and_begin_together(day: Day) -> None:
@@ -77,7 +87,9 @@ async def test_a_flush_waits_for_those_who_have_begun(day: Day) -> None:
         day.done[name]()
         await asyncio.sleep(0)
     assert day.happened == ["one", "a", "b", "since"]
+    assert day.recess.busy
     day.done["since"]()
+    await eventually(lambda: not day.recess.busy)
     await eventually(lambda: day.happened == ["one", "a", "b", "since", "two"])
     day.recess.begin()
     assert day.happened[-1] == "late"
@@ -123,3 +135,65 @@ async def test_no_post_waits_for_flushes_without_end(day: Day, monkeypatch: pyte
     day.post("a")
     assert day.happened == ["flush"]
     await eventually(lambda: day.happened == ["flush", "a"])
+
+
+async def test_posts_gather_between_long_flushes(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come soon after one another begin together, some milliseconds after those before them."""
+    monkeypatch.setattr(recess, "RECENT_S", 600.0)
+    day.flush()
+    day.post("a")
+    day.recess.begin()
+    for name in "bc":
+        day.post(name)
+    assert day.happened == ["flush", "a"]
+    await eventually(lambda: day.happened == ["flush", "a", "b", "c"])
+    day.now += recess.GATHER_S
+    day.post("d")
+    day.post("e")
+    assert day.happened == ["flush", "a", "b", "c", "d"]
+    await eventually(lambda: day.happened[-1] == "e")
+
+
+async def test_what_gathers_begins_after_a_flush_that_is_due(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would make those wait that are through already; it does not begin in the middle of the flush either."""
+    monkeypatch.setattr(recess, "RECENT_S", 600.0)
+    day.flush("one")
+    day.post("a")
+    day.recess.begin()
+    day.post("b")
+    day.done["a"]()
+    day.flush("two")
+    until = asyncio.get_running_loop().time() + 5 * recess.GATHER_S
+    await eventually(lambda: asyncio.get_running_loop().time() > until)
+    assert day.happened == ["one", "a", "two"]
+    day.recess.begin()
+    assert day.happened == ["one", "a", "two", "b"]
+
+
+async def test_nothing_gathers_long_after_a_flush(day: Day) -> None:
+    """A post that comes by itself would wait for nobody."""
+    day.flush()
+    day.post("a")
+    day.recess.begin()
+    day.now += recess.RECENT_S + recess.GATHER_S
+    for name in "bc":
+        day.post(name)
+    assert day.happened == ["flush", "a", "b", "c"]
+
+
+async def test_what_was_held_begins_at_once_when_it_is_read(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the others after a flush, also when flushes follow each other without end: it has waited as long."""
+    day.flush("one")
+    day.read("a")
+    day.post("b")
+    day.recess.begin()
+    assert sorted(day.happened[1:]) == ["a", "b"]
+    for done in day.done.values():
+        done()
+    with monkeypatch.context() as patched:
+        patched.setattr(recess, "MOST_S", 0.01)
+        day.flush("two")
+        day.read("c")
+    assert day.happened[-1] == "two"
+    await eventually(lambda: day.happened[-1] == "c")
+    assert not day.recess.open

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fanout.rhythm import COUNT_MAX_S, SAVED, STORM_STRETCH, STRETCH, Rhythm
+from gateway.fanout.rhythm import COUNT_MAX_S, POSTS_STRETCH, SAVED, STORM_STRETCH, STRETCH, Rhythm
 
 
 def _flushed(rhythm: Rhythm, began: float, took: float, *, storm: bool = False, left_over: bool = False) -> None:
@@ -101,3 +101,16 @@ def test_a_storm_is_a_share_of_the_viewers_in_a_second(arrived: int, stretch: fl
         rhythm.arrive()
     rhythm.flushed(10.1, 0.001, viewers=1000, left_over=False)
     assert rhythm.interval == pytest.approx(0.1 * stretch)
+
+
+def test_dear_flushes_are_further_apart_while_people_post() -> None:
+    """The next one waits for the posts in work in any case; a storm comes first."""
+    rhythm = Rhythm(0.001, 10)
+    rhythm.last = 10.0
+    rhythm.flushed(10.1, 0.001, viewers=1000, left_over=False, posts=True)
+    assert rhythm.interval == pytest.approx(0.1 * POSTS_STRETCH)
+    for _ in range(1000):
+        rhythm.arrive()
+    rhythm.last = 11.0
+    rhythm.flushed(11.1, 0.001, viewers=1000, left_over=False, posts=True)
+    assert rhythm.interval == pytest.approx(0.1 * STORM_STRETCH)
