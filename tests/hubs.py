@@ -55,7 +55,7 @@ class Door(asyncio.Protocol):
         self._head = b""
         self._task: asyncio.Task[None] | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # every transport here is one
         """Keep the transport."""
         self._transport = transport
 
@@ -69,7 +69,6 @@ class Door(asyncio.Protocol):
         lines = self._head.decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
         query = parse_qs(urlsplit(lines[0].split(" ")[1]).query)
-        assert isinstance(self._transport, asyncio.Transport)
         served = Served(self._transport)
         self._transport.set_protocol(served)
         served.gzip = "accept-encoding" in headers

@@ -40,7 +40,7 @@ _MORE = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect
 class Doorway(asyncio.Protocol):
     """A connection that has not said what it wants; `doorway_with` makes the class that uvicorn is given."""
 
-    __slots__ = ("_app_state", "_config", "_early", "_ending", "_state", "_transport", "since")
+    __slots__ = ("_app_state", "_config", "_early", "_ending", "_silent", "_state", "_transport", "since")
 
     admission: ClassVar[Admission]
     behind: ClassVar[type[EdgeProtocol]]
@@ -57,13 +57,15 @@ class Doorway(asyncio.Protocol):
         self._app_state = app_state
         #: What was read of a connection that is on its way to the loop's own transport.
         self._early: bytes | None = None
+        #: Whether its peer has stopped sending since.
+        self._silent = False
         self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # every transport here is one
         """Wait for a request, unless there are far too many connections, or a proxy speaks first."""
         self._transport = transport
         if self._early is not None:
-            self._pass_on(self._early)
+            # On its way, and not to be passed on yet: uvloop begins to read when this is over, whatever was paused within it.
             return
         # The loop's own clock, without asking the system which process this is, as finding the loop does.
         self.since = time.monotonic()
@@ -97,8 +99,9 @@ class Doorway(asyncio.Protocol):
             self._keep(answering)
 
     def eof_received(self) -> bool:
-        """It has gone without a word."""
-        return False
+        """It has gone without a word, or waits for the answer to what is on its way."""
+        self._silent = True
+        return self._early is not None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own signature
         """The connection is gone, whoever ended it."""
@@ -153,8 +156,19 @@ class Doorway(asyncio.Protocol):
         except OSError as error:
             log.warning("a connection was lost", cause=str(error))
             connected.close()
+        else:
+            self._moved()
         finally:
             self._state.connections.discard(self)
+
+    def _moved(self) -> None:
+        if self._transport.is_closing():
+            return
+        try:
+            self._pass_on(self._early or b"")
+        except Exception:
+            log.exception("a connection failed")
+            self._transport.abort()
 
     def _pass_on(self, data: bytes) -> None:
         """Put uvicorn's protocol in this one's place."""
@@ -166,6 +180,8 @@ class Doorway(asyncio.Protocol):
         protocol.since = self.since
         if data:
             protocol.data_received(data)
+        if self._silent and not protocol.eof_received():
+            self._transport.close()
         # Unless it is no longer uvicorn's: then who took it ends it.
         if self._ending and protocol in self._state.connections:
             protocol.shutdown()
