@@ -92,7 +92,11 @@ class Exchange(Cycle):
     async def _serve(self) -> None:
         protocol = self._protocol
         try:
-            answered = await self._way.answer(self._asked)
+            try:
+                answered = await self._way.answer(self._asked)
+            finally:
+                # Before its client has taken what was written before: a flush would wait for one that reads nothing.
+                self._done()
             if protocol.flow.write_paused and not self.disconnected:
                 await protocol.flow.drain()
         except asyncio.CancelledError:
@@ -101,7 +105,6 @@ class Exchange(Cycle):
             raise
         finally:
             protocol.tasks.discard(self._task)
-            self._done()
         self.response_complete = True
         if not self.disconnected:
             self._respond(answered)

@@ -122,9 +122,11 @@ class Recess:
         for post in posts:
             self._let(post)
         self._admitting = True
-        for read in reads:
-            read()
-        self._admitting = False
+        try:
+            for read in reads:
+                read()
+        finally:
+            self._admitting = False
         if posts or reads:
             self._gather()
 

@@ -12,6 +12,8 @@ from typing import Any
 from gateway.fanout.audience import Audience
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.window import Window
+from gateway.fanout.windower import MOST_BYTES
+from gateway.fanout.wire import deliveries
 from gateway.ranges import Missing
 from gateway.shown import Shown
 from infra.errors import Unavailable
@@ -21,7 +23,8 @@ log = logs.get(__name__)
 
 #: Items of one read.
 READ = 1000
-#: Items of one delivery made of it, some 7 kB: a link that breaks after twice that still makes progress.
+#: Items of one delivery made of it, some 7 kB: a link that breaks after twice that still makes progress. Of the longest fewer,
+#: as in any other window.
 CHUNK = 25
 #: Reads under way at once, over all streams.
 READS = 16
@@ -107,9 +110,9 @@ class Backlog:
                 floor = items[0].seq - 1 if items else until
             for viewer in waiting:
                 if not viewer.closed and after <= viewer.position < floor:
-                    _skip(viewer, items, missing, floor)
+                    skip(viewer, items, missing, floor)
             if floor < end:
-                audience.shelve(_windows(floor, end, audience.as_decided(items), audience.clock.monotonic()))
+                audience.shelve(windows(floor, end, audience.as_decided(items), audience.clock.monotonic()))
         for viewer in waiting:
             self._done(viewer)
 
@@ -128,25 +131,30 @@ class Backlog:
             _reset(viewer, last_id + 1, state.incarnation - 1)
 
 
-def _windows(after: int, until: int, items: list[Shown], now: float) -> list[Window]:
-    """Items with `after < seq <= until` as windows that chain."""
+def windows(after: int, until: int, items: list[Shown], now: float) -> list[Window]:
+    """Items with `after < seq <= until` as windows that chain, of at most `CHUNK` items and about `MOST_BYTES` each."""
     made: list[Window] = []
-    items = [item for item in items if item.seq > after]
-    for first in range(0, len(items), CHUNK):
-        part = items[first : first + CHUNK]
-        to = until if first + CHUNK >= len(items) else part[-1].seq
-        made.append(Window(made[-1].to if made else after, to, tuple(item.kept(item.weight) for item in part), now))
-    return made or [Window(after, until, (), now)]
+    part: list[Shown] = []
+    size = 0
+    for item in items:
+        if item.seq <= after:
+            continue
+        if part and (len(part) == CHUNK or size + len(item.data) > MOST_BYTES):
+            made.append(Window(made[-1].to if made else after, part[-1].seq, tuple(part), now))
+            part, size = [], 0
+        part.append(item.kept(item.weight))
+        size += len(item.data)
+    return [*made, Window(made[-1].to if made else after, until, tuple(part), now)]
 
 
-def _skip(viewer: Viewer, items: list[Shown], missing: Missing | None, to: int) -> None:
+def skip(viewer: Viewer, items: list[Shown], missing: Missing | None, to: int) -> None:
     """Bring a viewer to *to*, between which and its position nothing is, or nothing is any more but what the store has."""
     if missing is None:
         viewer.send(viewer.wire.comments(viewer.position, to, ()))
     else:
         if missing.from_ - 1 > viewer.position:
-            stored = (item.data for item in items if viewer.position < item.seq < missing.from_)
-            viewer.send(viewer.wire.comments(viewer.position, missing.from_ - 1, stored))
+            stored = [item for item in items if viewer.position < item.seq < missing.from_]
+            viewer.send(deliveries(viewer.wire, viewer.position, missing.from_ - 1, stored))
             viewer.position = missing.from_ - 1
         metrics.GAPS.labels(missing.reason).inc()
         viewer.send(viewer.wire.gap(viewer.position + 1, missing.to, missing.reason))

@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
 from gateway.fanout.audience import Audience
 from gateway.fanout.lanes import HEARTBEAT_S
 from gateway.fanout.viewer import Viewer
-from gateway.fanout.wire import Wire
+from gateway.fanout.wire import Wire, deliveries
 from gateway.shown import Shown
 from infra.errors import Unavailable
 from infra.telemetry import logs
@@ -26,20 +26,6 @@ GATHER_S = 0.003
 TAIL_S = 1.0
 #: Who waits longer, for the tail or the store, has its head meanwhile.
 HEAD_S = 1.0
-
-
-def backfilled(wire: Wire, previous: int, until: int, items: Sequence[Shown]) -> bytes:
-    """*items*, all that is shown of `previous < seq <= until`, in one delivery; in several where one would be too large."""
-    frames: list[bytes] = []
-    some: list[Shown] = []
-    size = 0
-    for item in items:
-        if some and size + len(item.data) > wire.MOST_BYTES:
-            frames.append(wire.comments(previous, some[-1].seq, (each.data for each in some), backfill=True))
-            previous, some, size = some[-1].seq, [], 0
-        some.append(item)
-        size += len(item.data)
-    return b"".join([*frames, wire.comments(previous, until, (each.data for each in some), backfill=True)])
 
 
 class Greetings:
@@ -117,7 +103,7 @@ class Greetings:
             key = count, viewer.wire, viewer.comments_only, viewer.gzip
             if key not in frames:
                 items, previous = found[count]
-                frame = backfilled(viewer.wire, previous, until, items)
+                frame = deliveries(viewer.wire, previous, until, items, backfill=True)
                 frames[key] = viewer.encoded(frame if viewer.comments_only else frame + audience.count_frame(viewer.wire))
             viewer.greeted = True
             viewer.write(frames[key])

@@ -1,7 +1,9 @@
 """What a protocol has to be able to say to a viewer: Server-Sent Events (`sse`) and WebSocket frames are two of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from gateway.shown import Shown
 
 
 class Wire(Protocol):
@@ -28,3 +30,17 @@ class Wire(Protocol):
 
     def retry(self, ms: int) -> bytes:
         """After how long to come back, once the connection has ended."""
+
+
+def deliveries(wire: Wire, prev: int, to: int, items: Sequence[Shown], *, backfill: bool = False) -> bytes:
+    """*items*, all that is shown of `prev < seq <= to`, in one delivery; in several where one would be too large."""
+    frames: list[bytes] = []
+    some: list[Shown] = []
+    size = 0
+    for item in items:
+        if some and size + len(item.data) > wire.MOST_BYTES:
+            frames.append(wire.comments(prev, some[-1].seq, (each.data for each in some), backfill=backfill))
+            prev, some, size = some[-1].seq, [], 0
+        some.append(item)
+        size += len(item.data)
+    return b"".join([*frames, wire.comments(prev, to, (each.data for each in some), backfill=backfill)])

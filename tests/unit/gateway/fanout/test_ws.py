@@ -9,7 +9,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from gateway.fanout import sse, ws
-from gateway.fanout.greeting import backfilled
+from gateway.fanout.wire import deliveries
 from gateway.fanout.ws import SocketWire
 from schemas import socket
 from tests.factories import STREAM, shown
@@ -17,7 +17,7 @@ from tests.factories import STREAM, shown
 WIRE = SocketWire(STREAM)
 
 
-def _messages(data: bytes) -> list[bytes]:
+def messages(data: bytes) -> list[bytes]:
     """The text messages in *data*, by a client's own parser; anything else fails."""
     client = ClientProtocol(parse_uri("ws://x/"), state=State.OPEN, max_size=None)
     client.receive_data(data)
@@ -32,7 +32,7 @@ def _messages(data: bytes) -> list[bytes]:
 
 
 def _read(data: bytes) -> Any:  # noqa: ANN401 - whichever message it is
-    [text] = _messages(data)
+    [text] = messages(data)
     return msgspec.json.decode(text, type=socket.Message)
 
 
@@ -58,7 +58,7 @@ def test_an_empty_and_a_sampled_batch_are_well_formed() -> None:
 def test_a_backfill_is_cut_where_clients_stop() -> None:
     """Chained messages below 64 KiB, all of them told to be backfill; of SSE, whose clients have no limit, one event."""
     items = [shown(number, number, text="語" * 500) for number in range(11, 61)]
-    texts = _messages(backfilled(WIRE, 10, 70, items))
+    texts = messages(deliveries(WIRE, 10, 70, items, backfill=True))
     batches = [msgspec.json.decode(text, type=socket.CommentsBatch) for text in texts]
 
     assert 1 < len(texts) < 4
@@ -67,8 +67,8 @@ def test_a_backfill_is_cut_where_clients_stop() -> None:
     assert batches[-1].to == 70
     assert all(batch.is_backfill for batch in batches)
     assert [item["seq"] for text in texts for item in msgspec.json.decode(text)["comments"]] == list(range(11, 61))
-    assert backfilled(sse, 10, 70, items).count(b"event: comments") == 1
-    assert _read(backfilled(WIRE, 10, 70, [])).prev == 10
+    assert deliveries(sse, 10, 70, items).count(b"event: comments") == 1
+    assert _read(deliveries(WIRE, 10, 70, [])).prev == 10
 
 
 def test_all_that_rides_along_is_documented_too() -> None:
@@ -79,7 +79,7 @@ def test_all_that_rides_along_is_documented_too() -> None:
         + WIRE.event("viewers", {"count": 3, "approximate": False})
         + WIRE.retry(1500)
     )
-    gap, burst, count, reconnect = (msgspec.json.decode(text, type=socket.Message) for text in _messages(data))
+    gap, burst, count, reconnect = (msgspec.json.decode(text, type=socket.Message) for text in messages(data))
 
     assert gap == socket.GapTold(stream_id=STREAM, from_=1, to=2, reason="expired")
     assert (type(burst), burst.totals) == (socket.ReactionsBatch, {"like": 2})
@@ -96,4 +96,4 @@ def test_viewers_of_a_stream_share_their_frames() -> None:
 def test_long_messages_are_whole() -> None:
     """Lengths of one, two and eight bytes."""
     for length in (0, 125, 126, 65_535, 65_536, 300_000):
-        assert _messages(ws.text(b"x" * length)) == [b"x" * length]
+        assert messages(ws.text(b"x" * length)) == [b"x" * length]
