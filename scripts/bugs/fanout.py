@@ -79,8 +79,8 @@ FANOUT = [
         "refilled-ring",
         "windows put before the ring lack their first item",
         "gateway/fanout/backlog.py",
-        "audience.shelve(_windows(floor, end, audience.as_decided(items)",
-        "audience.shelve(_windows(floor, end, audience.as_decided(items[1:])",
+        "audience.shelve(windows(floor, end, audience.as_decided(items)",
+        "audience.shelve(windows(floor, end, audience.as_decided(items[1:])",
         "tests/integration/test_fanout.py",
     ),
     Bug(
