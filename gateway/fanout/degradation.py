@@ -69,7 +69,8 @@ class Degradation:
         self._told: tuple[float, InForce] | None = None
         self._factor = 1.0
         self._slow = self._fast = 0
-        self.in_force = self._of(0, 1.0)
+        # From the first comment: what leaves half out would show all of a short burst until the first tick, up to a second.
+        self.in_force = self._of(0, settings.policy.rows[0].rate)
 
     @property
     def concerned(self) -> bool:

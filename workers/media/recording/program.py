@@ -1,8 +1,9 @@
 """One short ffmpeg: started below everything else's priority, ended when it takes too long, never alive without us."""
 
 import asyncio
+import contextlib
 import os
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ async def ffmpeg(program: Path, arguments: Sequence[str], *, limit_s: float, giv
         raise FfmpegFailed(msg) from error
     try:
         async with asyncio.timeout(limit_s):
-            out, errors = await process.communicate(given or None)
+            out, errors = await _communicate(process, given)
     except TimeoutError as error:
         msg = f"ffmpeg was not done within {limit_s:.0f} s"
         raise FfmpegFailed(msg) from error
@@ -36,8 +37,33 @@ async def ffmpeg(program: Path, arguments: Sequence[str], *, limit_s: float, giv
         if process.returncode is None:
             process.kill()
             await process.wait()
+        # What it started may hold the pipes for longer than itself.
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's process has no other way to say so
     if process.returncode:
         words = errors.decode("utf-8", "replace").strip().splitlines()[-4:]
         msg = f"ffmpeg ended with {process.returncode}: {'; '.join(word[:300] for word in words)}"
         raise FfmpegFailed(msg)
     return out
+
+
+async def _communicate(process: Process, given: bytes) -> tuple[bytes, bytes]:
+    """What it says, when it has ended; one that ends before it has taken what it was *given* has failed by its status alone.
+
+    The process's own `communicate` raises `RuntimeError` then, on uvloop, where asyncio's loop has a broken pipe.
+    """
+    out, errors, _ = await asyncio.gather(_said(process.stdout), _said(process.stderr), _feed(process.stdin, given))
+    await process.wait()
+    return out, errors
+
+
+async def _said(pipe: asyncio.StreamReader | None) -> bytes:
+    return b"" if pipe is None else await pipe.read()
+
+
+async def _feed(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
+    if stdin is None:
+        return
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        stdin.write(given)
+        await stdin.drain()
+    stdin.close()

@@ -31,9 +31,10 @@ def test_small_streams_say_nothing() -> None:
 
 
 def test_a_first_row_that_leaves_something_out_holds_for_everybody() -> None:
-    """Whoever writes a rate or a number per second for 0 viewers means small streams as well."""
-    for row, share in (("0:0:1000:0.5:0", 0.5), ("0:0:1000:1:20", 0.2)):
+    """Whoever writes a rate or a number per second for 0 viewers means small streams as well, from their first comment."""
+    for row, at_once, share in (("0:0:1000:0.5:0", (0.5, 0), 0.5), ("0:0:1000:1:20", (1.0, 20), 0.2)):
         clock, [one] = _gateways("a", OVATION_POLICY=row)
+        assert (one.in_force.share, one.in_force.per_s) == at_once
         _second(clock, [one], viewers=1, inflow=100)
         assert one.in_force.share == share
 
