@@ -18,12 +18,15 @@ from nats.aio.msg import Msg
 
 from infra.errors import Unavailable
 from infra.jetstream.connection import REQUEST_S, Connection
+from infra.jetstream.wire import header_lines
 
 BATCH = 500
 #: multi_last refuses more than 1,024 subjects' messages in one answer.
 TAILS = 512
 LAG_RETRIES = 20
 LAG_WAIT_S = 0.05
+#: Of an answer's headers, `NATS/1.0 404 Message Not Found`; those of a message have their next line there.
+_STATUS = slice(9, 12)
 
 
 class LogMessage(Struct, frozen=True):
@@ -87,7 +90,7 @@ class Answer(Struct, frozen=True):
 
 
 class Reader:
-    """Reads logs. One wildcard inbox serves all requests of the process."""
+    """Reads logs. One wildcard inbox serves all batches of the process; a single message comes to the connection's own."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -144,8 +147,7 @@ class Reader:
 
     async def first_after(self, log: str, subject: str, after: int) -> LogMessage | None:
         """The oldest message of *subject* with a seq above *after*."""
-        batch = await self._get(log, {"seq": after + 1, "next_by_subj": subject})
-        return batch[0] if batch else None
+        return await self._one(log, {"seq": after + 1, "next_by_subj": subject})
 
     async def ahead(self, log: str, subject: str, after: int) -> int:
         """How many messages of *subject* have a seq above *after*, as the replica that answers sees it.
@@ -158,8 +160,7 @@ class Reader:
 
     async def last(self, log: str, subject: str) -> LogMessage | None:
         """The newest message of *subject*."""
-        batch = await self._get(log, {"last_by_subj": subject})
-        return batch[0] if batch else None
+        return await self._one(log, {"last_by_subj": subject})
 
     async def newest(self, log: str, subject: str) -> int:
         """The seq of the newest message of *subject* as the log's leader knows it, which never lags; 0 when there is none.
@@ -175,8 +176,7 @@ class Reader:
 
     async def at(self, log: str, seq: int) -> LogMessage | None:
         """The message at *seq*, or `None` when there is none (any more)."""
-        batch = await self._get(log, {"seq": seq})
-        return batch[0] if batch else None
+        return await self._one(log, {"seq": seq})
 
     async def tails(self, log: str, subjects: Sequence[str]) -> dict[str, LogMessage]:
         """The newest message of each subject that has one. Wildcards are allowed."""
@@ -254,15 +254,38 @@ class Reader:
         if queue := self._waiting.get(msg.subject.rpartition(".")[2]):
             queue.put_nowait(msg)
 
+    async def _one(self, log: str, body: dict[str, Any]) -> LogMessage | None:
+        """The message that *body* asks for, at a quarter of what `_answer` costs: a late post has two of its tokens read."""
+        self._check_up(log)
+        loop, inbox = asyncio.get_running_loop(), self._connection.inbox
+        came: asyncio.Future[tuple[bytes, bytes]] = loop.create_future()
+
+        def collect(header: bytes | None, payload: bytes) -> None:
+            if not came.done():
+                came.set_result((header or b"", payload))
+
+        def give_up() -> None:
+            if not came.done():
+                came.set_exception(_silent(log))
+
+        token = inbox.listen(f"$JS.API.DIRECT.GET.{log}", msgspec.json.encode(body), collect)
+        timer = loop.call_later(REQUEST_S, give_up)
+        try:
+            header, payload = await came
+        finally:
+            timer.cancel()
+            inbox.forget(token)
+        if (status := header[_STATUS]).isdigit():
+            _check_status(log, status.decode())
+            return None
+        return message_of(header_lines(header), payload)
+
     async def _get(self, log: str, body: dict[str, Any]) -> list[LogMessage]:
         return (await self._answer(log, body)).messages
 
     async def _answer(self, log: str, body: dict[str, Any]) -> Answer:
-        if not self._connection.up.is_set():
-            msg = f"NATS is away, {log} cannot be read"
-            raise Unavailable(msg)
+        self._check_up(log)
         await self._open()
-        single = "batch" not in body and "multi_last" not in body
         token = str(next(self._tokens))
         queue = self._waiting[token] = asyncio.Queue()
         try:
@@ -270,30 +293,43 @@ class Reader:
                 f"$JS.API.DIRECT.GET.{log}", msgspec.json.encode(body), reply=f"{self._prefix}.{token}"
             )
             async with asyncio.timeout(REQUEST_S) as deadline:
-                return await self._collect(log, queue, deadline, single=single)
+                return await self._collect(log, queue, deadline)
         except TimeoutError as error:
-            msg = f"{log} did not answer a read within {REQUEST_S:g} s"
-            raise Unavailable(msg) from error
+            raise _silent(log) from error
         finally:
             del self._waiting[token]
 
-    async def _collect(self, log: str, queue: asyncio.Queue[Msg], deadline: asyncio.Timeout, *, single: bool) -> Answer:
+    async def _collect(self, log: str, queue: asyncio.Queue[Msg], deadline: asyncio.Timeout) -> Answer:
         loop = asyncio.get_running_loop()
         found: list[LogMessage] = []
         while True:
             reply = await queue.get()
             deadline.reschedule(loop.time() + REQUEST_S)
             headers = reply.headers or {}
-            match headers.get("Status"):
-                case None:
-                    found.append(message_of(headers, reply.data))
-                    if single:
-                        return Answer(found)
-                case "204" | "404":
-                    return Answer(found, int(headers.get("Nats-UpTo-Sequence", 0)), int(headers.get("Nats-Num-Pending", 0)))
-                case "503":
-                    msg = f"no server answers for {log}: JetStream is starting, or the topology is not applied"
-                    raise Unavailable(msg)
-                case status:
-                    msg = f"{log} refused a read: {status}"
-                    raise Unavailable(msg)
+            if status := headers.get("Status"):
+                _check_status(log, status)
+                return Answer(found, int(headers.get("Nats-UpTo-Sequence", 0)), int(headers.get("Nats-Num-Pending", 0)))
+            found.append(message_of(headers, reply.data))
+
+    def _check_up(self, log: str) -> None:
+        if not self._connection.up.is_set():
+            msg = f"NATS is away, {log} cannot be read"
+            raise Unavailable(msg)
+
+
+def _silent(log: str) -> Unavailable:
+    return Unavailable(f"{log} did not answer a read within {REQUEST_S:g} s")
+
+
+def _check_status(log: str, status: str) -> None:
+    """Whether *status* is the end of an answer.
+
+    Raises:
+        Unavailable: it is a refusal.
+    """
+    if status == "503":
+        msg = f"no server answers for {log}: JetStream is starting, or the topology is not applied"
+        raise Unavailable(msg)
+    if status not in {"204", "404"}:
+        msg = f"{log} refused a read: {status}"
+        raise Unavailable(msg)

@@ -53,6 +53,14 @@ BROKER = [
         "tests/unit/infra/jetstream/test_wire.py",
     ),
     Bug(
+        "refused-is-none",
+        "a log that refuses to be read, or is not there, is taken for one that has no such message",
+        "infra/jetstream/reader.py",
+        "            _check_status(log, status.decode())\n            return None",
+        "            return None",
+        "tests/integration/test_reader.py",
+    ),
+    Bug(
         "neighbours-time",
         "a comment is given the time of the one before it",
         "infra/jetstream/moments.py",
