@@ -10,7 +10,7 @@ from gateway.fanout.lane import Roll
 from gateway.fanout.viewer import Viewer
 from gateway.fanout.writing import Writer
 
-#: Descriptors written between two looks at the clock: about 1 ms. Of the largest, where they cannot be shared, 4.
+#: Descriptors written between two looks at the clock: about 1 ms. Of the largest, where they cannot be shared, 2 to 5.
 STEP = 128
 #: The loop is held no longer than about this; then whatever else is due has its turn. Not shorter: it comes to caches that
 #: hundreds of sockets have swept.

@@ -3,9 +3,11 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
-/* What cannot be shared is copied; where there is no room, or no connection any more, that fails as well. */
+/* What cannot be shared is copied; where there is no room, or no connection any more, that fails as well, if room did not come
+ * in between. A descriptor that was closed unnoticed may be the file's now. */
 static long put(int fd, const char *data, long size, int shared) {
   off_t at = 0;
+  if (fd == shared) return errno = EBADF, -1;
   long took = shared < 0 ? -1 : sendfile(fd, shared, &at, size);
   return took >= 0 ? took : send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -6,6 +6,7 @@ Larger frames are put into memory once, and all sockets are given references to 
 
 import contextlib
 import ctypes
+import errno
 import os
 from array import array
 from collections.abc import Callable, Iterator
@@ -19,10 +20,10 @@ LIBRARY = Path(__file__).with_name("_writing.so")
 #: and the bytes it took (-1: the connection is broken).
 Writer = Callable[["array[int]", bytes], list[tuple[int, int]]]
 
-#: Frames from a page are shared by their sockets: a reference costs what a copy of some 2 kB does.
-SHARED_FROM = 4096
-#: For fewer sockets the file costs more (15 us at 4 kB, 40 at 60) than their copies.
-SHARED_BY = 8
+#: Smaller frames are copied: a copy of 4 kB costs no more than a reference that all sockets count on the same pages.
+SHARED_FROM = 8 * 1024
+#: For fewer sockets the file (20 to 40 us) is not worth its while.
+SHARED_BY = 32
 
 
 def write_each(fds: "array[int]", data: bytes) -> list[tuple[int, int]]:
@@ -42,6 +43,9 @@ def write_each(fds: "array[int]", data: bytes) -> list[tuple[int, int]]:
 
 
 def _put(fd: int, data: bytes, shared: int) -> int:
+    if fd == shared:
+        # It was closed unnoticed, and its number is the file's now.
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     if shared >= 0:
         # What cannot be shared is copied; where there is no room, or no connection any more, that fails as well.
         with contextlib.suppress(OSError):

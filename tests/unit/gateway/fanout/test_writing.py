@@ -1,7 +1,10 @@
 """Both writers, in Python and in C: the same answers on real sockets."""
 
 import errno
+import fcntl
+import itertools
 import os
+import shutil
 import socket
 from array import array
 from collections.abc import Iterator
@@ -113,35 +116,93 @@ def test_a_full_window_goes_into_a_socket_whole(write: Writer, viewers: int) -> 
 @pytest.mark.parametrize("size", [SHARED_FROM - 1, SHARED_FROM, LARGEST_FRAME])
 def test_a_frame_that_many_share_stays_what_it_was(write: Writer, size: int, crowd: Pairs) -> None:
     """Nobody has read one when the next is written: each gets both whole, in their order, and no descriptor is left open."""
-    frames = [bytes([letter]) * (size - 2) + b"\n\n" for letter in b"ab"]
+    frames = [b"a" * (size - 2) + b"\n\n", b"b" * SHARED_FROM]
     before = _descriptors()
     short = [write(_fds(crowd), frame) for frame in frames]
 
     assert short == [[], []]
-    assert all(_read(theirs, 2 * size) == b"".join(frames) for _, theirs in crowd)
+    assert all(_read(theirs, size + SHARED_FROM) == b"".join(frames) for _, theirs in crowd)
     assert before == _descriptors()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_large_frame_is_in_memory_once(write: Writer, crowd: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sockets hold are references: had somebody the file, what nobody has read yet would change with it."""
+    kept = []
+
+    def make(name: str) -> int:
+        kept.append(os.dup(file := _make(name)))
+        return file
+
+    monkeypatch.setattr(os, "memfd_create", make)
+    assert write(_fds(crowd), b"a" * SHARED_FROM) == []
+    [file] = kept
+    os.pwrite(file, b"changed", 0)
+    os.close(file)
+
+    assert {_read(theirs, SHARED_FROM)[:8] for _, theirs in crowd} == {b"changeda"}
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize(("size", "viewers"), [(SHARED_FROM - 1, SHARED_BY), (SHARED_FROM, SHARED_BY - 1)])
+def test_small_frames_and_those_of_few_are_copied(
+    write: Writer, size: int, viewers: int, crowd: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file is made where it costs more than it spares."""
+    monkeypatch.setattr(os, "memfd_create", lambda _: pytest.fail("a file was made"))
+
+    assert write(_fds(crowd[:viewers]), b"a" * size) == []
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_of_a_shared_frame_too_a_part_is_told_with_its_bytes(write: Writer, crowd: Pairs) -> None:
     """Nobody reads until nobody has room: what each can read then is what was told, part by part; a broken one has no part."""
-    frame = bytes(range(256)) * 255
     taken = {ours.fileno(): b"" for ours, _ in crowd}
     broken = crowd[5][0].fileno()
     crowd[5][0].shutdown(socket.SHUT_WR)
-    parts: set[int] = set()
-    while parts != {0}:
+    parts, took = set[int](), {-1}
+    # Sizes that no buffer's is a multiple of, so that somebody takes a part.
+    for size in itertools.cycle((20_011, 33_343, 47_777, 65_521)):
+        frame = os.urandom(size)
         short = dict(write(_fds(crowd), frame))
         assert short.pop(broken) == -1
-        parts = {short.get(fd, len(frame)) for fd in taken if fd != broken}
+        took = {short.get(fd, size) for fd in taken if fd != broken}
+        parts |= took - {0, size}
         for fd in taken.keys() - {broken}:
-            taken[fd] += frame[: short.get(fd, len(frame))]
+            taken[fd] += frame[: short.get(fd, size)]
+        if took == {0}:
+            break
 
-    assert any(len(each) % len(frame) for each in taken.values())
+    assert parts
     for ours, theirs in crowd:
         assert _read(theirs, len(taken[ours.fileno()])) == taken[ours.fileno()]
         ours.close()
         assert theirs.recv(1) == b""
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_number_that_became_the_files_is_a_broken_connection(
+    write: Writer, crowd: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A descriptor that was closed without anybody's noticing is told, not taken for one that got all of it."""
+    fds = _fds(crowd)
+    closed = fds[3]
+    crowd[3][0].close()
+
+    def make(name: str) -> int:
+        file = _make(name)
+        os.dup2(file, closed, inheritable=False)
+        os.close(file)
+        return closed
+
+    monkeypatch.setattr(os, "memfd_create", make)
+    frame = os.urandom(SHARED_FROM)
+
+    assert write(fds, frame) == [(closed, -1)]
+    assert all(_read(theirs, len(frame)) == frame for _, theirs in crowd[:3] + crowd[4:])
+
+
+_make = os.memfd_create
 
 
 def _refuses(*_: object) -> int:
@@ -158,8 +219,15 @@ def _cannot_be_read(_: str) -> int:
     return os.open("/dev/null", os.O_WRONLY)
 
 
+def _takes_half(_: str) -> int:
+    file = _make("window", os.MFD_ALLOW_SEALING)
+    os.truncate(file, SHARED_FROM // 2)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+    return file
+
+
 @pytest.mark.parametrize("write", WRITERS)
-@pytest.mark.parametrize("made", [_refuses, _not_a_file, _cannot_be_read])
+@pytest.mark.parametrize("made", [_refuses, _not_a_file, _cannot_be_read, _takes_half])
 def test_what_cannot_be_shared_is_copied(write: Writer, made: object, crowd: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a system has no such files, or cannot fill one, or its sockets take none."""
     frame = os.urandom(SHARED_FROM)
@@ -169,6 +237,11 @@ def test_what_cannot_be_shared_is_copied(write: Writer, made: object, crowd: Pai
 
     assert write(_fds(crowd), frame) == [(crowd[1][0].fileno(), -1)]
     assert all(_read(theirs, len(frame)) == frame for _, theirs in crowd[:1] + crowd[2:])
+
+
+def test_the_part_in_c_is_there_where_it_could_be_compiled() -> None:
+    """One that does not load, or was compiled from another version, is no reason to be slower in silence."""
+    assert compiled() or not any(map(shutil.which, ("cc", "gcc", "clang")))
 
 
 def test_python_can_be_asked_for() -> None:
