@@ -8,7 +8,7 @@ Refuses to create a log with settings of its own: configuration lives in the fil
     inbox.py        questions and their answers: one subscription and one timer for all of them
     topology.py     the files of nats/ compared with and applied to a server
     publisher.py    a durable write: PubAck, the same Msg-Id again, or a clear Unavailable
-    reader.py       batch direct get: ranges and tails of a log, without a consumer
+    reader.py       direct get: single messages, ranges and tails of a log, without a consumer
     moments.py      when a log took its messages, read for many at once
     feed.py         the republished copy on core NATS, and the pulse
     pull.py         durable pull consumers for the workers

@@ -38,7 +38,7 @@ Collect = Callable[[bytes | None, bytes], None]
 
 
 class Inbox:
-    """Of one connection. `ask` is for one answer, `listen` for many."""
+    """Of one connection. `ask` is for one answer's payload, `listen` for many answers, or for one with its headers."""
 
     def __init__(self) -> None:
         self.prefix = b"_INBOX.%b." % secrets.token_hex(11).encode()

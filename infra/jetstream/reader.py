@@ -1,4 +1,4 @@
-"""Batch direct get: ranges and tails of a log, read without creating a consumer (measured: 40k messages/s).
+"""Direct get: single messages, ranges and tails of a log, read without creating a consumer (measured: 40k messages/s).
 
 Three traps, each with a test. What has expired is skipped without a word, so callers compare with what they asked for.
 A lagging replica may answer, so a range is read until the log's leader has nothing more of it, and not up to the end of a
@@ -255,7 +255,7 @@ class Reader:
             queue.put_nowait(msg)
 
     async def _one(self, log: str, body: dict[str, Any]) -> LogMessage | None:
-        """The message that *body* asks for, at a quarter of what `_answer` costs: a late post has two of its tokens read."""
+        """The message that *body* asks for, at less than half of what `_answer` costs: a late post has two tokens read."""
         self._check_up(log)
         loop, inbox = asyncio.get_running_loop(), self._connection.inbox
         came: asyncio.Future[tuple[bytes, bytes]] = loop.create_future()
@@ -322,7 +322,7 @@ def _silent(log: str) -> Unavailable:
 
 
 def _check_status(log: str, status: str) -> None:
-    """Whether *status* is the end of an answer.
+    """Take *status* for the end of an answer.
 
     Raises:
         Unavailable: it is a refusal.
