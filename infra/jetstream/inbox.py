@@ -3,7 +3,7 @@
 nats-py's own `request` costs a task's worth of waiting, a timer and a random token each. Here a question is a few bytes in
 the next write, and an answer sets a future from the parser (`wire.py`). What is asked in one turn of the loop leaves together,
 and under load what is asked within a millisecond: many small writes, and the reads of their answers, would otherwise take
-what time a gateway and the server have left. Of very many questions the server has the first while the last are made.
+what time a gateway and the server have left.
 """
 
 import asyncio
@@ -23,8 +23,6 @@ TICK_S = 0.25
 #: last posts that a flush waits for ask one thing after the other (docs/adr/0007).
 GATHER_S = 0.001
 FEW = 24
-#: Questions that wait for no others any more.
-WRITE = 16
 #: Questions that wait for their answers. A second's worth of comments, with three publishes each; past it, posts are refused.
 MAX_WAITING = 16_384
 _NO_RESPONDERS = b" 503"
@@ -134,8 +132,6 @@ class Inbox:
             else:
                 loop.call_later(GATHER_S - since, self._flush)
         self._out += (line, payload, b"\r\n")
-        if len(self._out) >= 3 * WRITE:
-            self._flush()
         return token
 
     def _flush(self) -> None:
