@@ -40,8 +40,9 @@ class Recess:
 
     def __init__(self) -> None:
         self._flushes = 0
-        #: When the last long flush was done, and until when posts gather.
-        self._flushed = self._gathering_until = float("-inf")
+        #: When the last long flush was done, and until when posts gather. Where no flush is long nobody looks at the clock.
+        self._flushed: float | None = None
+        self._gathering_until: float | None = None
         self._posts: list[Post] = []
         self._reads: list[Read] = []
         self._admitting = False
@@ -54,7 +55,7 @@ class Recess:
     @property
     def open(self) -> bool:
         """Whether a post that comes now begins now."""
-        return self._admitting or not (self._flushes or _now() < self._gathering_until)
+        return self._admitting or not (self._flushes or (self._gathering_until is not None and _now() < self._gathering_until))
 
     @property
     def busy(self) -> bool:
@@ -105,13 +106,17 @@ class Recess:
 
     def _wait(self) -> None:
         if self._let_in is None:
-            wait = MOST_S if self._flushes else self._gathering_until - _now()
+            wait = MOST_S if self._flushes or self._gathering_until is None else self._gathering_until - _now()
             self._let_in = asyncio.get_running_loop().call_later(max(0.0, wait), self._admit)
 
     def _gather(self) -> None:
+        if self._flushed is None:
+            return
         now = _now()
         if now - self._flushed < RECENT_S:
             self._gathering_until = now + GATHER_S
+        else:
+            self._flushed = self._gathering_until = None
 
     def _admit(self) -> None:
         if self._let_in is not None:

@@ -45,6 +45,7 @@ Refuses to answer anything else over HTTP, and to decide who may watch (`gateway
     office.py      what is said over WebSockets: understood, done, answered
     sockets.py     all WebSockets of the process: accepted, pinged, expired, drained
     refusal.py     a problem document on a connection that is no longer uvicorn's
+    plain.py       requests as clients write them, read in one look (pure)
     doorway.py     where connections come in: viewers to admission, everything else to the protocol
     protocol.py    uvicorn's HTTP protocol, which hands events to admission, upgrades to the sockets, comments to exchanges
 """

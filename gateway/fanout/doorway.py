@@ -18,18 +18,13 @@ from gateway.edge import forwarded
 from gateway.edge.lines import Line
 from gateway.edge.protocol import LINGER_S, SLACK, EdgeProtocol
 from gateway.fanout.admission import Admission, EventsRequest
+from gateway.fanout.plain import LINES
 from infra.telemetry import logs, metrics
 
 log = logs.get(__name__)
 
-#: A whole head as clients write it, without what the parser behind reads otherwise or refuses: escapes and fragments in the
-#: address, folded lines, bytes beyond ASCII, space before a colon. The lines repeat greedily and not possessively: in a group
-#: that does, Python before 3.11.5 (Debian 12 has 3.11.2) finds no second round (python/cpython#100061), and nothing would be
-#: read here. A head that does not match is given up in as many steps as it has lines.
-_PLAIN = re.compile(
-    rb"GET /api/v1/streams/([\w-]++)/(events|replay)(?:\?([!-\"$-~]*+))? HTTP/1\.[01]"
-    rb"((?:\r\n[\w!#$%&'*+.^`|~-]++:[\t -~]*+)*\r\n)\r\n"
-)
+#: A whole head as clients write it (`plain.LINES`); an address with escapes or a fragment the parser behind reads otherwise.
+_PLAIN = re.compile(rb"GET /api/v1/streams/([\w-]++)/(events|replay)(?:\?([!-\"$-~]*+))? HTTP/1\.[01]" + LINES)
 #: Headers that decide something here; the others are read over.
 _MATTERS = re.compile(
     rb"\n((?i:authorization|cookie|accept-encoding|last-event-id|x-forwarded-for"

@@ -16,6 +16,7 @@ import httptools
 from gateway.cycle import Cycle
 from gateway.edge.protocol import Edge, EdgeProtocol
 from gateway.exchange import Asked, Exchange, Way
+from gateway.fanout import plain
 from gateway.fanout.admission import Admission, EventsRequest
 from gateway.fanout.sockets import Sockets
 from gateway.recess import Recess
@@ -56,7 +57,7 @@ class GatewayProtocol(EdgeProtocol):
             self._unread = True
             self.recess.hold(partial(self._read, data, time.perf_counter()))
             return
-        super().data_received(data)
+        self._hear(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as the edge's
         """As the edge has it; whoever posts something that waits unread has asked."""
@@ -65,11 +66,31 @@ class GatewayProtocol(EdgeProtocol):
             return True
         return super().eof_received()
 
+    @property
+    def _at_rest(self) -> bool:
+        """Whether what comes now begins a request, and nothing is asked before it."""
+        return self.early is None and self.head == 0 and not self._asked
+
+    def _hear(self, data: bytes) -> None:
+        """Take a comment that is posted plainly at once; the parser has everything else."""
+        # Among too many connections the parser's way refuses it.
+        if self.posting is not None and self._at_rest and len(self.connections) <= self.edge.settings.max_connections:
+            post = plain.post(data)
+            if post is not None:
+                self.idle_since = None
+                self.arrived()
+                asked = Asked(post.stream_id, post.headers, came=self._came or time.perf_counter())
+                exchange = Exchange(self, asked, self.posting, self.recess, keep_alive=not self.answered_last)
+                exchange.body += post.body
+                exchange.more_body = False
+                self._queue(exchange)
+                return
+        super().data_received(data)
+
     def _may_wait(self, data: bytes) -> bool:
         # Not behind another request: its answer lets the connection be read again, and what follows would be first. And not
         # what has a part yet to come: it would wait a second time for that.
-        idle = self.early is None and self.head == 0 and not self._asked
-        return idle and len(data) <= MOST_UNREAD and 0 < data.find(b"\r\n\r\n") < len(data) - 4
+        return self._at_rest and len(data) <= MOST_UNREAD and 0 < data.find(b"\r\n\r\n") < len(data) - 4
 
     def _read(self, data: bytes, came: float) -> None:
         self._unread, self._came = False, came
@@ -77,7 +98,7 @@ class GatewayProtocol(EdgeProtocol):
             if self.transport.is_closing():
                 return
             self.flow.resume_reading()
-            super().data_received(data)
+            self._hear(data)
             if self._silent and not super().eof_received():
                 self.transport.close()
         except Exception:
