@@ -1,9 +1,8 @@
 """Requests as clients write them, each read in one look (pure).
 
 A parser calls back for every header, through three classes: what comes before a posted comment's task takes 14 us that way, and
-11 in one look. Whatever
-is unusual about a request is not read here: pieces of it, a second one behind it, repeated headers, anything that is asked of
-HTTP itself. The parser behind reads that, and what is read here it would have read the same way.
+11 in one look. Whatever is unusual about a request is not read here: pieces of it, a second one behind it, repeated headers,
+anything that is asked of HTTP itself. The parser behind reads that, and what is read here it would have read the same way.
 """
 
 import re
@@ -18,7 +17,7 @@ _POST = re.compile(rb"POST /api/v1/streams/([0-9a-f-]{36})/comments HTTP/1\.1" +
 _HEADER = re.compile(rb"\n([^:]++):[\t ]*+([^\r]*+)")
 #: With one of these something is asked of HTTP.
 _ASKS = frozenset({b"connection", b"proxy-connection", b"transfer-encoding", b"upgrade", b"expect"})
-#: Digits of a length: a body has 16 kB.
+#: A body's length, which is 16 kB at most: what is longer is none.
 _LENGTH = re.compile(rb"\d{1,9}")
 
 
