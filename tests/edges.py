@@ -119,8 +119,9 @@ class Line:
         self.writer = writer
 
     def say(self, *parts: bytes) -> "Line":
-        """Send bytes."""
-        self.writer.write(b"".join(parts))
+        """Send bytes; to a peer that has hung up, nowhere, as on asyncio's own loop: uvloop raises what is no OSError."""
+        if not self.writer.is_closing():
+            self.writer.write(b"".join(parts))
         return self
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:

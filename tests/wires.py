@@ -24,8 +24,9 @@ class Wire:
         self.writer = writer
 
     def send(self, data: bytes) -> None:
-        """Write bytes as they are."""
-        self.writer.write(data)
+        """Write bytes as they are; to a peer that has hung up, nowhere, as on asyncio's own loop: uvloop raises."""
+        if not self.writer.is_closing():
+            self.writer.write(data)
 
     async def answer(self) -> Answer:
         """The next response, by its Content-Length."""
