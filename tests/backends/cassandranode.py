@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cassandra import VERSION, installed
+from tests.ports import free_port
 from tests.stopping import stop
 
 HEAP_MIB = 320
@@ -115,7 +116,7 @@ class Place:
     @classmethod
     def alone(cls) -> "Place":
         """On ports that were free a moment ago."""
-        return cls("127.0.0.1", free_port("127.0.0.1"), free_port("127.0.0.1"), ("127.0.0.1",))
+        return cls("127.0.0.1", free_port(), free_port(), ("127.0.0.1",))
 
 
 class CassandraNode:
@@ -235,13 +236,6 @@ def _answers(host: str, port: int) -> bool:
     except OSError:
         return False
     return len(header) == 9 and header[4] == SUPPORTED
-
-
-def free_port(host: str) -> int:
-    """A TCP port of *host* that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _die_with_parent() -> None:

@@ -1,7 +1,6 @@
 """Apache Cassandra nodes on 127.x.x.1, 2, ..., each with a copy of everything; tests kill, pause and start them again."""
 
 import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -15,7 +14,8 @@ from cassandra.cluster import NoHostAvailable
 from infra.scylla import Address
 from infra.scylla.cluster import cluster_of
 from scripts.cassandra import VERSION
-from tests.backends.cassandranode import CassandraNode, Place, free_port
+from tests.backends.cassandranode import CassandraNode, Place
+from tests.ports import free_port
 
 #: The data center of each node, unless told.
 ONE_CENTER = ("dc1", "dc1", "dc1")
@@ -40,7 +40,7 @@ class CassandraRing:
         network = f"127.{os.getpid() >> 8 & 0x7F | 0x80}.{os.getpid() & 0xFF}"
         self.size, self._centers = len(centers), centers
         hosts = tuple(f"{network}.{number + 1}" for number in range(self.size))
-        port, storage = _common_port(hosts), _common_port(hosts)
+        port, storage = free_port(*hosts), free_port(*hosts)
         # Equal shares, told beforehand: a node that has to find its own takes the ring's time.
         tokens = [-(2**63) + number * (2**64 // self.size) for number in range(self.size)]
         self.nodes = [
@@ -112,16 +112,3 @@ class CassandraRing:
         """Kill -9 all of them; their data goes too."""
         for node in self.nodes:
             node.kill()
-
-
-def _common_port(hosts: tuple[str, ...]) -> int:
-    """A port that is free on all *hosts*: all nodes of a ring have the same."""
-    while True:
-        port = free_port(hosts[0])
-        try:
-            for host in hosts[1:]:
-                with socket.socket() as probe:
-                    probe.bind((host, port))
-        except OSError:
-            continue
-        return port

@@ -7,4 +7,6 @@ ovation/  the command
 schemas/  ids, subjects and times
 scripts/  what the recipes run
 workers/  the archive and the media worker
+
+test_ports.py is of the tests themselves.
 """
